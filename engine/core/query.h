@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* query.h: the engine as its front ends (the mount, the command) see it.
+ *
+ * An engine holds named sources and queries. A query is checked, planned and started by
+ * query_submit(); it runs on a thread of its own pass (or shares the pass of a source that can be
+ * read only once) and leaves a result. All functions may be called from any thread; none waits
+ * for a query. Lock order: engine, then query, then result.
+ */
+#ifndef QUERY_H
+#define QUERY_H
+
+#include "engine/core/text.h"
+#include "engine/store/result.h"
+#include <sys/types.h>
+
+struct engine;
+struct query;
+
+/* Who asks: files that a spec names are opened with these rights. */
+struct cred {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid; /* for the supplementary groups; 0: none */
+};
+
+struct engine_options {
+	uint64_t memory;     /* default limit for a query, bytes; 0: 512 MB */
+	uint64_t retain;     /* default retention, bytes; 0: 64 MB */
+	uint32_t max_queries; /* 0: 1024 */
+	int64_t refresh;     /* default, ns; 0: 1 s */
+	double speed;        /* replay speed, 0: as fast as can be */
+};
+
+struct engine *engine_new(const struct engine_options *o);
+/* Stops and frees everything; joins all threads. */
+void engine_free(struct engine *e);
+
+/* Names the source `spec` (a file, a glob, "-"). `name` NULL: made from the spec ("trace.pcap" is
+ * "trace"). Reads the headers: a source that is not there fails here. */
+int engine_add_source(struct engine *e, const char *name, const char *spec, struct weir_err *err);
+size_t engine_sources(struct engine *e);
+const char *engine_source_name(struct engine *e, size_t i); /* NULL past the end */
+/* Texts of sources/<s>/{info,fields,stats}; -ENOENT. */
+int engine_source_text(struct engine *e, size_t i, const char *what, struct text *to);
+
+/* The mount's `status` text. */
+void engine_status(struct engine *e, struct text *to);
+/* Version, changes with every query added, removed or renamed: for directory mtimes. */
+uint64_t engine_generation(struct engine *e);
+
+enum query_state { QUERY_RUNNING, QUERY_PAUSED, QUERY_DONE, QUERY_FAILED, QUERY_STOPPED };
+
+/* Parses, checks and starts. `name` NULL: the spec's, or "q1", "q2" …; a name in the spec must
+ * then equal it. 0 and *ret (a reference). */
+int query_submit(struct engine *e, const char *spec, size_t len, const char *name,
+	const struct cred *who, struct query **ret, struct weir_err *err);
+/* Only checks; appends the plan to `plan` where that is not NULL. */
+int query_check(struct engine *e, const char *spec, size_t len, struct text *plan,
+	struct weir_err *err);
+/* Replaces what the query runs; keeps name, serial, owner. On failure the old one runs on. */
+int query_replace(struct query *q, const char *spec, size_t len, const struct cred *who,
+	struct weir_err *err);
+/* Reserves a name with no spec yet (mkdir). */
+int query_mkdir(struct engine *e, const char *name, const struct cred *who, struct query **ret,
+	struct weir_err *err);
+/* Takes the query out of the engine; open references stay readable. */
+void query_remove(struct query *q);
+
+struct query *query_ref(struct query *q);
+void query_unref(struct query *q);
+struct query *query_by_name(struct engine *e, const char *name); /* reference or NULL */
+struct query *query_by_serial(struct engine *e, uint64_t serial); /* also removed ones, while held */
+/* The first query with a serial above `after`, in order; reference or NULL: for readdir. */
+struct query *query_next(struct engine *e, uint64_t after);
+
+const char *query_name(const struct query *q);
+uint64_t query_serial(const struct query *q); /* from 1, never reused */
+void query_owner(const struct query *q, uid_t *uid, gid_t *gid);
+int64_t query_created(const struct query *q); /* ns since the epoch */
+enum query_state query_state(struct query *q);
+const char *query_state_name(enum query_state s);
+/* The current result (a reference), NULL before there is one (mkdir, failed plan). Another object
+ * after restart or replacement; query_run() counts those. */
+struct result *query_result(struct query *q);
+uint64_t query_run(struct query *q);
+
+/* Texts: "spec" "status" "plan" "graph.dot" "log". -ENOENT otherwise. Version numbers change
+ * whenever the text may have: for inodes. */
+int query_text(struct query *q, const char *what, struct text *to);
+uint64_t query_text_version(struct query *q, const char *what);
+
+/* One command of `ctl`: pause resume stop restart refresh flush cancel. */
+int query_control(struct query *q, const char *command, size_t len, struct weir_err *err);
+
+/* Somebody looks at the result: a table is kept fresh for a while. Calls done(arg) once (from
+ * another thread, or before returning) when a version not older than the refresh interval is
+ * there, the query has ended, or `wait` ns have passed. */
+void query_look(struct query *q, int64_t wait, void (*done)(void *arg), void *arg);
+
+/* Blocks until the query has ended; for the command. Its state. */
+enum query_state query_wait(struct query *q);
+/* Why it failed; "" otherwise. */
+void query_error(struct query *q, struct text *to);
+
+/* Sends every row to `sink` instead of a result, from the query's thread (weir run): called with a
+ * batch, and with NULL at a table's end. Set before the query is started. */
+struct query_sink {
+	int (*rows)(void *arg, struct weir_batch *b);
+	void *arg;
+};
+int query_run_to(struct engine *e, const char *spec, size_t len, const struct cred *who,
+	int (*schema)(void *arg, const struct weir_schema *s, const uint32_t *shown, uint32_t n),
+	const struct query_sink *sink, struct query **ret, struct weir_err *err);
+
+struct query_progress {
+	uint64_t records, bytes, total; /* total 0: unknown */
+	int64_t started, now;           /* CLOCK_MONOTONIC ns */
+};
+void query_progress(struct query *q, struct query_progress *ret);
+
+/* Rejected specs, newest last, as queries/errors shows them: a log of bounded size. Bytes
+ * [off, off + size) of all that was ever written; *ret_first is the oldest offset kept. */
+void engine_errors_add(struct engine *e, const char *text, size_t len);
+uint64_t engine_errors_end(struct engine *e, uint64_t *ret_first);
+int64_t engine_errors_read(struct engine *e, uint64_t off, char *to, size_t size);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* module.h: what an operator on records is: one descriptor, five functions.
+ *
+ * The engine calls, for each node of a graph:
+ *
+ *   bind      once for each use in a query: options and input schema in, output schema or an
+ *             error out. Pure: it opens nothing and serves dry runs too.
+ *   open      once for each instance (a version of a table, a window, a lane): make the state.
+ *   process   for each batch. Never blocks. Emits any number of batches on any channel.
+ *   flush     at a mark, see enum weir_mark.
+ *   close     always, once for each open that was begun; a half-built state must do.
+ *
+ * A node is used by one thread at a time. Counts of records, batches and time are the engine's.
+ */
+#ifndef WEIR_MODULE_H
+#define WEIR_MODULE_H
+
+#include <weir/expr.h>
+#include <weir/option.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_ABI 1
+
+/* Returned by process: nothing that may still come can change the output. */
+#define WEIR_DONE 1
+
+enum {
+	/* order class, one of three */
+	WEIR_SERIAL = 0,   /* one batch at a time, in token order */
+	WEIR_PARALLEL = 1, /* any order, keeps nothing between batches */
+	WEIR_KEYED = 2,    /* in token order for each value of the fields at keys_offset */
+	/* what it does with its input */
+	WEIR_BLOCKING = 4, /* answers at marks: what follows is a table, not a log */
+	WEIR_SCOPE = 8,    /* what stands behind it is its body, see weir_body_open() */
+	WEIR_ORDERED = 16, /* needs records in time order, so it cannot follow a table */
+};
+
+enum weir_mark {
+	WEIR_REFRESH, /* a blocking module emits its whole answer so far and keeps its state */
+	WEIR_END,     /* end of the stream or of the window: emit what is left; close follows */
+};
+
+struct weir_mem;
+
+/* One instance of a module in a graph. The engine's own part follows. */
+struct weir_node {
+	void *state; /* state_size bytes, zeroed before open */
+	const void *config;
+	const struct weir_schema *in;  /* of input 0 */
+	const struct weir_schema *out; /* of every channel */
+	struct weir_mem *mem;
+	uint64_t *counters; /* one for each name in module->counters */
+};
+
+struct weir_bind {
+	const struct weir_module *module;
+	void *config; /* config_size bytes, the options already in */
+	const struct weir_schema *in;
+	uint32_t pos, len; /* the stage in the spec, for weir_fail() */
+};
+
+struct weir_module {
+	uint32_t abi; /* WEIR_ABI */
+	uint32_t flags;
+	const char *name;
+	const char *summary; /* one line, lower case, no full stop */
+	const char *doc;     /* paragraphs, separated by empty lines */
+	const char *example; /* a query that runs on the sample trace */
+	const struct weir_option *options;
+	size_t config_size, state_size;
+	size_t keys_offset;          /* WEIR_KEYED: a struct weir_fields in the config */
+	const char *const *channels; /* names of the output channels, NULL: one */
+	const char *const *counters; /* names of drop counters, ends with NULL; or NULL */
+	int (*bind)(struct weir_bind *b, struct weir_err *err); /* NULL: passes all fields on */
+	int (*open)(struct weir_node *n, struct weir_err *err); /* NULL: nothing to do */
+	int (*process)(struct weir_node *n, uint32_t input, struct weir_batch *b); /* borrows b */
+	int (*flush)(struct weir_node *n, enum weir_mark mark); /* NULL: nothing to do */
+	void (*close)(struct weir_node *n);
+	void (*release)(void *config); /* what bind made outside its arena */
+};
+
+/* A module's file ends with WEIR_MODULE(name) = { … }; the file's name is the module's. A
+ * shared object exports the same symbol. */
+#define WEIR_MODULE(id) const struct weir_module weir_module_##id
+
+/* ---- bind ---- */
+
+/* The output is the input, all fields. */
+int weir_bind_pass(struct weir_bind *b, struct weir_err *err);
+
+/* Starts an output with no fields; weir_bind_keep() and weir_bind_add() append. */
+int weir_bind_new(struct weir_bind *b, const char *schema_name, struct weir_err *err);
+
+/* Appends input field `field` (under `name` where that is not NULL). Index in the output. */
+int weir_bind_keep(struct weir_bind *b, uint32_t field, const char *name, struct weir_err *err);
+
+/* Appends a field that the module fills itself; WEIR_FIELD_ANNOTATION is added to its flags.
+ * Index in the output. */
+int weir_bind_add(struct weir_bind *b, const struct weir_field *f, struct weir_err *err);
+
+/* The module reads input field `field`, apart from its options' fields and expressions. */
+void weir_bind_use(struct weir_bind *b, uint32_t field);
+
+/* Looks an input field up by name, or fails with UNKNOWN_FIELD at the stage. */
+int weir_bind_find(struct weir_bind *b, const char *name, struct weir_err *err);
+
+/* `size` zeroed bytes that live as long as the query. */
+void *weir_bind_alloc(struct weir_bind *b, size_t size);
+
+/* ---- process, flush ---- */
+
+/* A view of `parent` with the node's output schema: shared columns, the same selection. Columns
+ * that weir_bind_add() made are to be filled with weir_batch_own(). NULL: out of memory. */
+struct weir_batch *weir_view(struct weir_node *n, struct weir_batch *parent);
+
+/* A new batch of `rows` rows (at most WEIR_BATCH_ROWS) with the node's output schema, no column
+ * filled; columns that are left so have no values. NULL: out of memory. */
+struct weir_batch *weir_build(struct weir_node *n, uint32_t rows);
+
+/* Hands a batch on; consumes it, on failure too. A negative errno must end the process or flush
+ * that called it. */
+int weir_emit(struct weir_node *n, uint32_t channel, struct weir_batch *b);
+
+/* Whether anything downstream (or the result) reads output field `field`. Blocking modules keep
+ * only such fields. */
+bool weir_node_needs(const struct weir_node *n, uint32_t field);
+
+/* The input field that output field `field` repeats, -1 where the module makes it itself. */
+int weir_node_origin(const struct weir_node *n, uint32_t field);
+
+/* Says why process or flush fails; returns -no. The text is copied. */
+int weir_node_fail(struct weir_node *n, int no, const char *text);
+
+/* ---- memory: counted against the query's limit; NULL at the limit ---- */
+
+void *weir_alloc(struct weir_mem *m, size_t size);
+void *weir_calloc(struct weir_mem *m, size_t size);
+void *weir_realloc(struct weir_mem *m, void *p, size_t old_size, size_t size);
+void weir_free(struct weir_mem *m, void *p, size_t size);
+
+/* ---- scopes ---- */
+
+/* An instance of all that stands behind a WEIR_SCOPE module (for a window, for a key): its own
+ * states; its output goes where the query's output goes. NULL: out of memory. */
+struct weir_body;
+struct weir_body *weir_body_open(struct weir_node *n, struct weir_err *err);
+/* Batches have the node's output schema; consumes b. 0, WEIR_DONE, or -errno. */
+int weir_body_push(struct weir_body *body, struct weir_batch *b);
+/* Marks the end of the body's stream and frees it. */
+int weir_body_end(struct weir_body *body);
+/* Frees it without a mark. NULL is fine. */
+void weir_body_close(struct weir_body *body);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

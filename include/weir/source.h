@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* source.h: where records come from: a trace, an interface, a collector.
+ *
+ * A source is named on the command line (`weir lab=trace.pcap DIR`) or stands first in a query
+ * (`pcapfile trace.pcap | …`). A *reader* is one pass over it, used by one thread.
+ */
+#ifndef WEIR_SOURCE_H
+#define WEIR_SOURCE_H
+
+#include <weir/module.h>
+#include <weir/packet.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+	WEIR_SOURCE_PACKETS = 1, /* one of those that `packets` unites */
+	WEIR_SOURCE_FLOWS = 2,   /* one of those that `flows` unites */
+	WEIR_SOURCE_ONCE = 4,    /* can be read once only: all queries share one pass */
+};
+
+/* One pass. The engine fills the first part before open, the source the second. */
+struct weir_reader {
+	void *state; /* reader_size bytes, zeroed */
+	const void *config;
+	struct weir_mem *mem;
+
+	struct weir_schema *schema;       /* set by open: a reference, dropped by the engine */
+	uint64_t bytes_done, bytes_total; /* progress; total 0: unknown */
+	int64_t wake;                     /* with -EAGAIN: CLOCK_MONOTONIC ns to try again at */
+	int wake_fd;                      /* with -EAGAIN: or when this is readable; -1: none */
+	void *engine;
+};
+
+struct weir_source {
+	uint32_t abi; /* WEIR_ABI */
+	uint32_t flags;
+	const char *name;
+	const char *summary, *doc, *example; /* as a module's */
+	const struct weir_option *options;   /* file options are WEIR_OPT_FILES, positional */
+	size_t config_size, reader_size;
+
+	/* Whether it reads what the command line calls `spec` ("trace.pcap", "-", "spool:/x"); the
+	 * highest score wins, 0 is no. May be NULL. */
+	int (*probe)(const char *spec);
+	/* 0 or -errno with *err. Opens files by weir_source_open() only. Sets r->schema. */
+	int (*open)(struct weir_reader *r, struct weir_err *err);
+	/* 1 and *ret, a new reference: records in time order. 0: the end. -EAGAIN: nothing yet, see
+	 * r->wake. Else -errno with *err: the pass ends, what came before counts. */
+	int (*read)(struct weir_reader *r, struct weir_batch **ret, struct weir_err *err);
+	void (*close)(struct weir_reader *r); /* after a failed open too */
+	/* Appends "key: value" lines about what is there (format, link types, sizes) by calling
+	 * line(). Opens and reads headers only. May be NULL. */
+	int (*info)(struct weir_reader *r, void (*line)(void *arg, const char *key, const char *value),
+		void *arg, struct weir_err *err);
+};
+
+#define WEIR_SOURCE(id) const struct weir_source weir_source_##id
+
+/* Opens `path` for reading with the rights of whoever asked for it (the writer of the query, or
+ * the mounting user): a file descriptor, O_CLOEXEC, or -errno with *err. */
+int weir_source_open(struct weir_reader *r, const char *path, struct weir_err *err);
+
+/* Expands a glob with the same rights: calls each(arg, path) in sorted order; at least one file
+ * or -ENOENT. A path without glob characters is passed on as it is. */
+int weir_source_glob(struct weir_reader *r, const char *pattern,
+	int (*each)(void *arg, const char *path), void *arg, struct weir_err *err);
+
+/* Records a fault in the input (a cut file, a lying length): shown in the source's `info` and in
+ * the query's `status`. `offset`: bytes into the (decompressed) file. The pass goes on or ends
+ * as the source decides. */
+void weir_source_fault(struct weir_reader *r, const char *file, uint64_t offset, const char *text);
+
+/* An empty batch of the reader's schema. For packets set ops and call
+ * weir_source_packets(). NULL: out of memory. */
+struct weir_batch *weir_source_batch(struct weir_reader *r);
+
+/* The same, with room for packet descriptors at b->priv (struct weir_packets). The caller sets
+ * b->n and b->nsel. */
+struct weir_batch *weir_source_packets(struct weir_reader *r, const struct weir_batch_ops *ops);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
