@@ -19,7 +19,7 @@ struct arena {
 
 void arena_init(struct arena *a, struct weir_mem *mem);
 void arena_release(struct arena *a);
-void *arena_alloc(struct arena *a, size_t size); /* NULL: out of memory */
+void *arena_alloc(struct arena *a, size_t size);            /* NULL: out of memory */
 char *arena_copy(struct arena *a, const void *p, size_t n); /* with a 0 behind */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -24,11 +24,11 @@ struct cred {
 };
 
 struct engine_options {
-	uint64_t memory;     /* default limit for a query, bytes; 0: 512 MB */
-	uint64_t retain;     /* default retention, bytes; 0: 64 MB */
+	uint64_t memory;      /* default limit for a query, bytes; 0: 512 MB */
+	uint64_t retain;      /* default retention, bytes; 0: 64 MB */
 	uint32_t max_queries; /* 0: 1024 */
-	int64_t refresh;     /* default, ns; 0: 1 s */
-	double speed;        /* replay speed, 0: as fast as can be */
+	int64_t refresh;      /* default, ns; 0: 1 s */
+	double speed;         /* replay speed, 0: as fast as can be */
 };
 
 struct engine *engine_new(const struct engine_options *o);
@@ -53,23 +53,24 @@ enum query_state { QUERY_RUNNING, QUERY_PAUSED, QUERY_DONE, QUERY_FAILED, QUERY_
 /* Parses, checks and starts. `name` NULL: the spec's, or "q1", "q2" …; a name in the spec must
  * then equal it. 0 and *ret (a reference). */
 int query_submit(struct engine *e, const char *spec, size_t len, const char *name,
-	const struct cred *who, struct query **ret, struct weir_err *err);
+        const struct cred *who, struct query **ret, struct weir_err *err);
 /* Only checks; appends the plan to `plan` where that is not NULL. */
-int query_check(struct engine *e, const char *spec, size_t len, struct text *plan,
-	struct weir_err *err);
+int query_check(
+        struct engine *e, const char *spec, size_t len, struct text *plan, struct weir_err *err);
 /* Replaces what the query runs; keeps name, serial, owner. On failure the old one runs on. */
 int query_replace(struct query *q, const char *spec, size_t len, const struct cred *who,
-	struct weir_err *err);
+        struct weir_err *err);
 /* Reserves a name with no spec yet (mkdir). */
 int query_mkdir(struct engine *e, const char *name, const struct cred *who, struct query **ret,
-	struct weir_err *err);
+        struct weir_err *err);
 /* Takes the query out of the engine; open references stay readable. */
 void query_remove(struct query *q);
 
 struct query *query_ref(struct query *q);
 void query_unref(struct query *q);
 struct query *query_by_name(struct engine *e, const char *name); /* reference or NULL */
-struct query *query_by_serial(struct engine *e, uint64_t serial); /* also removed ones, while held */
+struct query *query_by_serial(
+        struct engine *e, uint64_t serial); /* also removed ones, while held */
 /* The first query with a serial above `after`, in order; reference or NULL: for readdir. */
 struct query *query_next(struct engine *e, uint64_t after);
 
@@ -109,8 +110,8 @@ struct query_sink {
 	void *arg;
 };
 int query_run_to(struct engine *e, const char *spec, size_t len, const struct cred *who,
-	int (*schema)(void *arg, const struct weir_schema *s, const uint32_t *shown, uint32_t n),
-	const struct query_sink *sink, struct query **ret, struct weir_err *err);
+        int (*schema)(void *arg, const struct weir_schema *s, const uint32_t *shown, uint32_t n),
+        const struct query_sink *sink, struct query **ret, struct weir_err *err);
 
 struct query_progress {
 	uint64_t records, bytes, total; /* total 0: unknown */

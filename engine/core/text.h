@@ -16,7 +16,7 @@ struct text {
 	bool failed;
 };
 
-#define TEXT_INIT                                                                                 \
+#define TEXT_INIT                                                                                  \
 	{                                                                                          \
 		0                                                                                  \
 	}

@@ -13,8 +13,8 @@ typedef void expr_use(void *arg, uint32_t field);
  * bare word or a string is parsed as where nothing else tells (WEIR_NONE: text). 0 or -errno with
  * *err (unknown field with did-you-mean, kinds that do not fit). */
 int expr_bind(const struct ast *a, const struct weir_schema *in, enum weir_kind want,
-	struct arena *arena, expr_use *use, void *use_arg, struct weir_expr **ret,
-	struct weir_err *err);
+        struct arena *arena, expr_use *use, void *use_arg, struct weir_expr **ret,
+        struct weir_err *err);
 
 /* The field that the expression is, -1 where it is more than a plain field. */
 int expr_field(const struct weir_expr *e);
@@ -29,6 +29,6 @@ bool expr_is_function(const char *name, size_t len);
  * but all before its last '.' is, and what follows is a conversion of its kind. Index of that
  * field and *ret_kind, else -errno with *err (UNKNOWN_FIELD or UNKNOWN_CONVERSION). */
 int expr_conversion(const struct weir_schema *in, const char *name, size_t len, uint32_t pos,
-	enum weir_kind *ret_kind, struct weir_err *err);
+        enum weir_kind *ret_kind, struct weir_err *err);
 
 #endif

@@ -13,7 +13,8 @@
 enum ast_type {
 	AST_NAME,    /* text: a (dotted) name: a field, or a literal where it is no field */
 	AST_LITERAL, /* value */
-	AST_STRING,  /* text, text_len: quoted, escapes resolved; a literal of the other side's kind */
+	AST_STRING,  /* text, text_len: quoted, escapes resolved; a literal of the other side's kind
+	              */
 	AST_UNARY,   /* op, kid[0]: AST_OP_NOT, AST_OP_NEG */
 	AST_BINARY,  /* op, kid[0], kid[1] */
 	AST_IN,      /* kid[0] in (kid[1] … ) or in SUBNET: kids 1.. are the list */
@@ -21,11 +22,23 @@ enum ast_type {
 };
 
 enum ast_op {
-	AST_OP_OR, AST_OP_AND, AST_OP_NOT,
-	AST_OP_EQ, AST_OP_NE, AST_OP_LT, AST_OP_LE, AST_OP_GT, AST_OP_GE,
+	AST_OP_OR,
+	AST_OP_AND,
+	AST_OP_NOT,
+	AST_OP_EQ,
+	AST_OP_NE,
+	AST_OP_LT,
+	AST_OP_LE,
+	AST_OP_GT,
+	AST_OP_GE,
 	AST_OP_LIKE,  /* SQL pattern, % and _ */
 	AST_OP_MATCH, /* ~ regular expression (PCRE2) */
-	AST_OP_ADD, AST_OP_SUB, AST_OP_MUL, AST_OP_DIV, AST_OP_MOD, AST_OP_NEG,
+	AST_OP_ADD,
+	AST_OP_SUB,
+	AST_OP_MUL,
+	AST_OP_DIV,
+	AST_OP_MOD,
+	AST_OP_NEG,
 };
 
 struct ast {
@@ -45,16 +58,16 @@ struct ast_arg {
 	const struct weir_option *option; /* NULL in a stage whose name is not known */
 	uint32_t pos, len;                /* of the value; of the option word for a flag */
 	uint32_t name_pos, name_len;      /* of "-f"; name_len 0: positional */
-	const char *word;                 /* NAME STRING FILE(S) CHOICE U64 F64 SIZE DURATION rows */
+	const char *word; /* NAME STRING FILE(S) CHOICE U64 F64 SIZE DURATION rows */
 	uint32_t word_len;
-	struct ast *expr;                 /* FIELD(S) EXPR ARGS rows */
+	struct ast *expr; /* FIELD(S) EXPR ARGS rows */
 };
 
 enum ast_stage_type {
-	AST_MODULE,   /* module, args, where */
-	AST_SOURCE,   /* source, args, where */
-	AST_REF,      /* name: a source of the mount, `packets`, `flows`, a definition; or unknown */
-	AST_WHERE,    /* where */
+	AST_MODULE, /* module, args, where */
+	AST_SOURCE, /* source, args, where */
+	AST_REF,    /* name: a source of the mount, `packets`, `flows`, a definition; or unknown */
+	AST_WHERE,  /* where */
 	AST_BRANCHES, /* branches: to all, results united */
 };
 
@@ -73,7 +86,8 @@ struct ast_stage {
 	struct ast_stage *next;
 };
 
-/* Stages in their order; in a query or as a branch of a source "( a + b )" the first is a source. */
+/* Stages in their order; in a query or as a branch of a source "( a + b )" the first is a source.
+ */
 struct ast_pipe {
 	uint32_t pos, len;
 	struct ast_stage *first;
@@ -108,8 +122,8 @@ struct ast_spec {
 
 /* Parses the pipe language (and picks another front end by a first line "#!NAME"). 0 and *ret,
  * or -errno and *err with a place. */
-int lang_parse(const char *text, size_t len, struct arena *a, struct ast_spec **ret,
-	struct weir_err *err);
+int lang_parse(
+        const char *text, size_t len, struct arena *a, struct ast_spec **ret, struct weir_err *err);
 
 /* Whether the complete lines in text[0..len) are already certain to be wrong, whatever may
  * follow: -errno and *err then, else 0. For the write to queries/new. */
@@ -118,7 +132,7 @@ int lang_certain(const char *text, size_t len, struct weir_err *err);
 struct text;
 /* "NAME: message\n  line of the spec\n      ^\n": what queries/errors shows. */
 void lang_explain(struct text *to, const char *name, const char *spec, size_t len,
-	const struct weir_err *err);
+        const struct weir_err *err);
 
 /* Whether s[0..len) can name a query, a source or a definition. */
 bool lang_is_name(const char *s, size_t len);

@@ -14,9 +14,9 @@ struct render {
 	const struct weir_schema *schema;
 	const uint32_t *fields;
 	uint32_t nfields;
-	int packet;       /* field with the packet bytes, or -1 */
+	int packet;        /* field with the packet bytes, or -1 */
 	uint16_t linktype; /* pcap: of the file; rows of another are left out */
-	uint64_t skipped; /* rows left out */
+	uint64_t skipped;  /* rows left out */
 	bool started;
 };
 

@@ -27,8 +27,8 @@ struct snapshot;
  * larger than its memory fails with -ENOMEM). mem: accounted, NULL for none. The shown fields are
  * those with DEFAULT or ANNOTATION and not HIDDEN or shadowed, in schema order; where none has
  * DEFAULT or ANNOTATION, all that are not HIDDEN. A WEIR_FIELD_PACKET field is kept beside them. */
-struct result *result_new(const struct weir_schema *schema, bool log, uint64_t retain,
-	struct weir_mem *mem);
+struct result *result_new(
+        const struct weir_schema *schema, bool log, uint64_t retain, struct weir_mem *mem);
 struct result *result_ref(struct result *r);
 void result_unref(struct result *r);
 
@@ -80,8 +80,8 @@ uint64_t log_epoch_base(struct result *r, uint64_t epoch);
 int64_t log_size(struct result *r, enum result_format f, uint64_t base);
 /* Reads text [off, off + size) of the epoch with that base row. Bytes read, 0 at the end, -ESTALE
  * where the rows are gone. */
-int64_t log_read(struct result *r, enum result_format f, uint64_t base, uint64_t off, char *to,
-	size_t size);
+int64_t log_read(
+        struct result *r, enum result_format f, uint64_t base, uint64_t off, char *to, size_t size);
 /* Time of the last row added, ns since the epoch. */
 int64_t log_time(struct result *r);
 

@@ -90,8 +90,8 @@ struct weir_batch {
 	uint16_t nsel;                    /* length of sel; equals n where sel is NULL */
 	uint32_t refs;                    /* atomic */
 	struct weir_batch *parent;        /* of a view, owned */
-	const int32_t *map; /* view: field -> the parent's field, -1 where it is its own */
-	struct weir_col *cols; /* one for each field; data == NULL: not filled yet */
+	const int32_t *map;     /* view: field -> the parent's field, -1 where it is its own */
+	struct weir_col *cols;  /* one for each field; data == NULL: not filled yet */
 	struct weir_pool *pool; /* engine's */
 	void *mem;              /* engine's */
 };

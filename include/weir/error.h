@@ -21,7 +21,7 @@ extern "C" {
 
 /* X(id, errno, text): the catalogue. The text is a printf format; lower case, no full stop, the
  * problem first, the subject in 'quotes'. Each row has a case under tests/errors/. */
-#define WEIR_ERRORS(X)                                                                            \
+#define WEIR_ERRORS(X)                                                                             \
 	/* text and syntax */                                                                      \
 	X(SPEC_EMPTY, EINVAL, "empty query")                                                       \
 	X(SPEC_TOO_LONG, EFBIG, "spec is longer than %s")                                          \
@@ -74,7 +74,7 @@ extern "C" {
 	X(CANNOT_OPEN, EACCES, "cannot open '%s': %s")                                             \
 	X(TOO_MANY_QUERIES, EDQUOT, "more than %s queries")                                        \
 	X(NO_MEMORY, ENOMEM, "out of memory%s")                                                    \
-	X(MEMORY_LIMIT, ENOMEM, "memory limit of %s reached in '%s' (raise it with 'set memory')")  \
+	X(MEMORY_LIMIT, ENOMEM, "memory limit of %s reached in '%s' (raise it with 'set memory')") \
 	X(BAD_TRACE, EIO, "%s")                                                                    \
 	X(SYSTEM, EIO, "%s: %s")
 
@@ -83,7 +83,7 @@ enum weir_error_id {
 #define X(id, no, text) WEIR_E_##id,
 	WEIR_ERRORS(X)
 #undef X
-	WEIR_E_COUNT
+	        WEIR_E_COUNT
 };
 
 #define WEIR_NOPOS UINT32_MAX
@@ -95,7 +95,7 @@ struct weir_err {
 	char text[400];        /* one line, truncated on a character boundary */
 };
 
-#define WEIR_ERR_INIT                                                                             \
+#define WEIR_ERR_INIT                                                                              \
 	{                                                                                          \
 		.id = WEIR_E_NONE, .pos = WEIR_NOPOS                                               \
 	}
@@ -105,8 +105,8 @@ struct weir_err {
 int weir_fail(struct weir_err *err, enum weir_error_id id, uint32_t pos, uint32_t len, ...);
 
 /* The same with another errno than the row's (a failed open keeps the system's reason). */
-int weir_fail_no(struct weir_err *err, int no, enum weir_error_id id, uint32_t pos, uint32_t len,
-	...);
+int weir_fail_no(
+        struct weir_err *err, int no, enum weir_error_id id, uint32_t pos, uint32_t len, ...);
 
 /* The catalogue row's name ("UNKNOWN_FIELD") and text, for documentation and tests. */
 const char *weir_error_name(enum weir_error_id id);
@@ -116,7 +116,7 @@ const char *weir_error_text(enum weir_error_id id);
  * is near. `next(arg, i)` gives the i-th candidate, NULL after the last. Written into buf (at
  * most `size` bytes, always terminated), which is returned. */
 const char *weir_did_you_mean(const char *word, size_t len, const char *(*next)(void *, size_t),
-	void *arg, char *buf, size_t size);
+        void *arg, char *buf, size_t size);
 
 #ifdef __cplusplus
 }

@@ -26,13 +26,13 @@ enum weir_option_type {
 	WEIR_OPT_DURATION, /* int64_t nanoseconds: 10s 5m 250ms, min..max in seconds */
 	WEIR_OPT_NAME,     /* const char *: an identifier, for a field to add */
 	WEIR_OPT_STRING,   /* const char *: a quoted string or one word */
-	WEIR_OPT_FILE,     /* const char *: a path, '-' or a quoted string; may hold glob characters */
-	WEIR_OPT_FILES,    /* struct weir_words: several of them, all that is left */
-	WEIR_OPT_CHOICE,   /* uint32_t: index into `choices` */
-	WEIR_OPT_FIELD,    /* uint32_t: index of an input field (conversions allowed) */
-	WEIR_OPT_FIELDS,   /* struct weir_fields: all fields that are left */
-	WEIR_OPT_EXPR,     /* struct weir_expr *: NULL where it is not given */
-	WEIR_OPT_ARGS,     /* struct weir_args: anything; the module looks at the pieces */
+	WEIR_OPT_FILE,  /* const char *: a path, '-' or a quoted string; may hold glob characters */
+	WEIR_OPT_FILES, /* struct weir_words: several of them, all that is left */
+	WEIR_OPT_CHOICE, /* uint32_t: index into `choices` */
+	WEIR_OPT_FIELD,  /* uint32_t: index of an input field (conversions allowed) */
+	WEIR_OPT_FIELDS, /* struct weir_fields: all fields that are left */
+	WEIR_OPT_EXPR,   /* struct weir_expr *: NULL where it is not given */
+	WEIR_OPT_ARGS,   /* struct weir_args: anything; the module looks at the pieces */
 };
 
 enum {
@@ -45,15 +45,15 @@ struct weir_option {
 	const char *name; /* long name: --name; for positional rows what messages call it */
 	char letter;      /* -x, or 0 */
 	uint32_t flags;
-	size_t offset;            /* in the config struct */
-	double min, max;          /* both 0: no bound */
-	const char *preset;       /* text of the default, parsed like the user's; NULL: zero */
+	size_t offset;              /* in the config struct */
+	double min, max;            /* both 0: no bound */
+	const char *preset;         /* text of the default, parsed like the user's; NULL: zero */
 	const char *const *choices; /* WEIR_OPT_CHOICE: ends with NULL */
-	const char *arg;          /* what the value is called in help: "N", "NAME" */
-	const char *doc;          /* one sentence, lower case, no full stop */
+	const char *arg;            /* what the value is called in help: "N", "NAME" */
+	const char *doc;            /* one sentence, lower case, no full stop */
 };
 
-#define WEIR_OPTIONS_END                                                                          \
+#define WEIR_OPTIONS_END                                                                           \
 	{                                                                                          \
 		.type = WEIR_OPT_END                                                               \
 	}

@@ -26,7 +26,7 @@ struct weir_packet {
 
 /* The first thing in `priv` of every packet batch. */
 struct weir_packets {
-	void *owner; /* the source's */
+	void *owner;   /* the source's */
 	void *decoded; /* the engine's */
 	struct weir_packet pk[WEIR_BATCH_ROWS];
 };

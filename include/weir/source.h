@@ -52,8 +52,9 @@ struct weir_source {
 	void (*close)(struct weir_reader *r); /* after a failed open too */
 	/* Appends "key: value" lines about what is there (format, link types, sizes) by calling
 	 * line(). Opens and reads headers only. May be NULL. */
-	int (*info)(struct weir_reader *r, void (*line)(void *arg, const char *key, const char *value),
-		void *arg, struct weir_err *err);
+	int (*info)(struct weir_reader *r,
+	        void (*line)(void *arg, const char *key, const char *value), void *arg,
+	        struct weir_err *err);
 };
 
 #define WEIR_SOURCE(id) const struct weir_source weir_source_##id
@@ -65,7 +66,7 @@ int weir_source_open(struct weir_reader *r, const char *path, struct weir_err *e
 /* Expands a glob with the same rights: calls each(arg, path) in sorted order; at least one file
  * or -ENOENT. A path without glob characters is passed on as it is. */
 int weir_source_glob(struct weir_reader *r, const char *pattern,
-	int (*each)(void *arg, const char *path), void *arg, struct weir_err *err);
+        int (*each)(void *arg, const char *path), void *arg, struct weir_err *err);
 
 /* Records a fault in the input (a cut file, a lying length): shown in the source's `info` and in
  * the query's `status`. `offset`: bytes into the (decompressed) file. The pass goes on or ends

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* mem.c: accounted allocation. malloc beneath; callers remember sizes, so nothing is added. */
+#include "engine/core/mem.h"
+
+#include <stdlib.h>
+
+static bool take(struct weir_mem *m, size_t size)
+{
+	size_t now, limit;
+
+	if (!m)
+		return true;
+	limit = __atomic_load_n(&m->limit, __ATOMIC_RELAXED);
+	now = __atomic_add_fetch(&m->used, size, __ATOMIC_RELAXED);
+	if (limit && (now > limit || now < size)) {
+		__atomic_sub_fetch(&m->used, size, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&m->denied, 1, __ATOMIC_RELAXED);
+		return false;
+	}
+	if (now > __atomic_load_n(&m->peak, __ATOMIC_RELAXED))
+		__atomic_store_n(&m->peak, now, __ATOMIC_RELAXED);
+	return true;
+}
+
+static void give(struct weir_mem *m, size_t size)
+{
+	if (m)
+		__atomic_sub_fetch(&m->used, size, __ATOMIC_RELAXED);
+}
+
+void *weir_alloc(struct weir_mem *m, size_t size)
+{
+	void *p;
+
+	if (!take(m, size))
+		return NULL;
+	p = malloc(size ? size : 1);
+	if (!p)
+		give(m, size);
+	return p;
+}
+
+void *weir_calloc(struct weir_mem *m, size_t size)
+{
+	void *p;
+
+	if (!take(m, size))
+		return NULL;
+	p = calloc(1, size ? size : 1);
+	if (!p)
+		give(m, size);
+	return p;
+}
+
+void *weir_realloc(struct weir_mem *m, void *p, size_t old_size, size_t size)
+{
+	void *q;
+
+	if (size > old_size && !take(m, size - old_size))
+		return NULL;
+	q = realloc(p, size ? size : 1);
+	if (!q) {
+		if (size > old_size)
+			give(m, size - old_size);
+		return NULL;
+	}
+	if (size < old_size)
+		give(m, old_size - size);
+	return q;
+}
+
+void weir_free(struct weir_mem *m, void *p, size_t size)
+{
+	if (!p)
+		return;
+	free(p);
+	give(m, size);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.h: recycled memory of batches.
+ *
+ * A batch takes chunks from its pool and gives them back when its last reference goes; the
+ * chunks are handed out last in, first out, so that the next batch writes to warm cache lines.
+ * A pool lives until its owner and all batches are gone. Any thread may take and give.
+ */
+#ifndef POOL_H
+#define POOL_H
+
+#include <weir/module.h>
+
+/* mem: chunks are counted there; it must outlive the pool. NULL: not counted. */
+struct weir_pool *pool_new(struct weir_mem *mem);
+void pool_unref(struct weir_pool *p);
+
+/* An empty batch of `schema`, n rows, no column filled; NULL: out of memory. */
+struct weir_batch *pool_batch(struct weir_pool *p, const struct weir_schema *schema, uint32_t n);
+
+/* A view of `parent` with another schema; map[f] is the parent's field or -1. The map is
+ * borrowed: it must live as long as the batch. Takes a reference to parent. */
+struct weir_batch *pool_view(struct weir_pool *p, struct weir_batch *parent,
+        const struct weir_schema *schema, const int32_t *map);
+
+#endif

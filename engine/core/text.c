@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* text.c: a growing piece of text. Doubles, so that n appends cost O(n). */
+#include "engine/core/text.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_release(struct text *t)
+{
+	free(t->p);
+	*t = (struct text)TEXT_INIT;
+}
+
+void text_clear(struct text *t)
+{
+	t->len = 0;
+	t->failed = false;
+	if (t->p)
+		t->p[0] = 0;
+}
+
+char *text_reserve(struct text *t, size_t n)
+{
+	size_t cap = t->cap ? t->cap : 64;
+	char *p;
+
+	if (t->failed)
+		return NULL;
+	if (t->cap > t->len && t->cap - t->len > n)
+		return t->p + t->len;
+	if (n > SIZE_MAX / 4 || t->len > SIZE_MAX / 4) {
+		t->failed = true;
+		return NULL;
+	}
+	while (cap - t->len <= n)
+		cap *= 2;
+	p = realloc(t->p, cap);
+	if (!p) {
+		t->failed = true;
+		return NULL;
+	}
+	t->p = p;
+	t->cap = cap;
+	p[t->len] = 0;
+	return p + t->len;
+}
+
+void text_grown(struct text *t, size_t n)
+{
+	t->len += n;
+	t->p[t->len] = 0;
+}
+
+void text_add(struct text *t, const char *s, size_t n)
+{
+	char *to = text_reserve(t, n);
+
+	if (!to)
+		return;
+	if (n)
+		memcpy(to, s, n);
+	text_grown(t, n);
+}
+
+void text_puts(struct text *t, const char *s)
+{
+	text_add(t, s, strlen(s));
+}
+
+void text_printf(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+	char *to;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		t->failed = true;
+		return;
+	}
+	to = text_reserve(t, (size_t)n + 1);
+	if (!to)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(to, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	text_grown(t, (size_t)n);
+}
