@@ -94,8 +94,12 @@ int weir_bind_pass(struct weir_bind *b, struct weir_err *err);
 /* Starts an output with no fields; weir_bind_keep() and weir_bind_add() append. */
 int weir_bind_new(struct weir_bind *b, const char *schema_name, struct weir_err *err);
 
-/* Appends input field `field` (under `name` where that is not NULL). Index in the output. */
+/* Appends input field `field` (under `name` where that is not NULL), to be shown by default from
+ * here on. Index in the output. */
 int weir_bind_keep(struct weir_bind *b, uint32_t field, const char *name, struct weir_err *err);
+
+/* Gives output field `field` another name; after weir_bind_pass(). */
+int weir_bind_rename(struct weir_bind *b, uint32_t field, const char *name, struct weir_err *err);
 
 /* Appends a field that the module fills itself; WEIR_FIELD_ANNOTATION is added to its flags.
  * Index in the output. */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* engine.h: the engine's own view of sources and queries. Not for fs/; see query.h. */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include "engine/core/query.h"
+#include "engine/core/reader.h"
+
+/* A source of the mount. Immutable after engine_add_source(), but for `faults`. */
+struct mounted {
+	char *name, *spec;
+	const struct weir_source *source;
+	void *config; /* in the arena */
+	struct arena *arena;
+	struct faults faults;
+	bool once;            /* standard input: one pass in all */
+	struct reader *first; /* once: the pass, opened with the mount; taken by the first query */
+	struct weir_schema *schema;
+	uint64_t passes, records, bytes; /* atomic */
+	struct weir_mem mem;
+};
+
+#define SOURCES_MAX 256
+
+struct engine {
+	struct engine_options options;
+	pthread_mutex_t lock; /* protects the lists below */
+	struct mounted *mounted[SOURCES_MAX];
+	size_t nmounted;
+	struct query *queries; /* by serial, ascending; removed ones too, while held */
+	uint32_t nqueries;     /* listed ones */
+	uint64_t next_serial, next_name, generation;
+	int64_t started; /* CLOCK_REALTIME ns */
+	int input;       /* standard input, -1: none */
+	struct clock *clock;
+	pthread_mutex_t errors_lock; /* protects the two below */
+	struct text errors;
+	uint64_t errors_first;
+};
+
+struct mounted *engine_find(struct engine *e, const char *name, size_t len);
+
+/* Fills the option rows of a source that a named source or `packets` is made of: the file list,
+ * the replay speed of the mount. */
+int source_config(struct engine *e, const struct weir_source *source, const char *const *specs,
+        uint32_t n, struct arena *arena, void **ret, struct weir_err *err);
+
+static inline int64_t now_ns(int clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+#endif

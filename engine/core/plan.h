@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* plan.h: what a query means: bound modules in a directed acyclic graph.
+ *
+ * Every front end ends here. A plan is immutable once made and may be run any number of times.
+ * Nodes stand in topological order. What stands behind a scope (a window) is a graph of its own,
+ * the scope's body, whose node 0 is its entry.
+ *
+ * Per field the planner knows who needs it: `needs` says which output fields of a node anybody
+ * downstream reads, so that sources decode and blocking modules keep nothing else.
+ */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "engine/core/arena.h"
+#include "engine/core/text.h"
+#include "engine/lang/ast.h"
+
+struct engine;
+
+struct plan_edge {
+	uint32_t node; /* index in the same graph */
+	uint32_t channel;
+	const int32_t *map; /* unions: output field -> field of this input, -1: none */
+};
+
+struct plan_node {
+	uint32_t id; /* number in the plan, bodies included: where counters stand */
+	/* exactly one of these two; neither: the entry of a body */
+	const struct weir_module *module;
+	const struct weir_source *source;
+	void *config;
+	const char *name;  /* for status and plan */
+	uint32_t pos, len; /* in the spec */
+	uint32_t nins;
+	struct plan_edge *ins;
+	const struct weir_schema *in;  /* of input 0; NULL for sources */
+	const struct weir_schema *out; /* what process emits; a scope: what its body gets */
+	const struct weir_schema
+	        *outside;      /* what consumers in this graph see; out but for scopes */
+	const int32_t *origin; /* out field -> in field, -1 */
+	uint64_t *uses;        /* bits of in: fields that the module itself reads */
+	uint64_t *needs;       /* bits of out */
+	bool in_table;         /* its input starts anew with each version */
+	bool table;            /* so does its output */
+	struct plan_graph *body;
+	/* sources */
+	bool own;        /* opened with the rights of the query's writer, else the mount's */
+	uint32_t reader; /* number among the plan's sources */
+};
+
+struct plan_graph {
+	uint32_t n, cap;
+	struct plan_node **nodes;
+	uint32_t last; /* whose output is the graph's */
+};
+
+struct settings {
+	int64_t refresh; /* ns */
+	int64_t late;    /* ns */
+	uint64_t retain, memory;
+	uint64_t threads;
+	uint32_t order;     /* 0 arrival, 1 strict */
+	uint32_t scheduler; /* 0 depth-first, 1 breadth-first */
+};
+
+struct plan {
+	struct arena arena;
+	const char *text;
+	uint32_t text_len;
+	const char *name; /* or NULL */
+	struct settings set;
+	struct plan_graph root;
+	const struct weir_schema *out;
+	bool table;
+	uint32_t nsources, nnodes;
+	struct plan_release *releases;
+	struct plan_schema *schemas;
+};
+
+/* Source names and defaults come from the engine; nothing is opened but headers of files, to know
+ * their schema. 0 and *ret, or -errno and *err. */
+int plan_make(
+        struct engine *e, const char *text, size_t len, struct plan **ret, struct weir_err *err);
+void plan_free(struct plan *p); /* NULL is fine */
+
+/* The plan as indented text; `counters(arg, node, to)` may append live figures of a node. */
+typedef void plan_counters(void *arg, const struct plan_node *n, struct text *to);
+void plan_text(const struct plan *p, plan_counters *counters, void *arg, struct text *to);
+void plan_dot(const struct plan *p, plan_counters *counters, void *arg, struct text *to);
+
+static inline bool bit_get(const uint64_t *bits, uint32_t i)
+{
+	return bits[i >> 6] >> (i & 63) & 1;
+}
+
+static inline void bit_set(uint64_t *bits, uint32_t i)
+{
+	bits[i >> 6] |= 1ull << (i & 63);
+}
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* reader.c: what the engine does for sources: rights, batches, faults.
+ *
+ * Rights are switched for the calling thread alone (setfsuid(2), setgroups(2) as raw system
+ * calls), and only where the process is root and the writer of the query is not. With a file
+ * system uid that is not 0 the kernel also drops the capabilities that override permissions.
+ */
+#include "engine/core/reader.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/core/query.h"
+
+static int read_groups(pid_t pid, gid_t *to, int max)
+{
+	char path[64], line[4096];
+	int n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof line, f)) {
+		char *at = line + 7, *end;
+
+		if (strncmp(line, "Groups:", 7) != 0)
+			continue;
+		for (; n < max; at = end) {
+			unsigned long g = strtoul(at, &end, 10);
+
+			if (end == at)
+				break;
+			to[n++] = (gid_t)g;
+		}
+	}
+	fclose(f);
+	return n;
+}
+
+void rights_of(struct rights *r, const struct cred *who)
+{
+	*r = (struct rights){.all = !who || who->uid == geteuid()};
+	if (r->all)
+		return;
+	r->uid = who->uid;
+	r->gid = who->gid;
+	if (who->pid > 0)
+		r->ngroups = read_groups(who->pid, r->groups, RIGHTS_GROUPS);
+}
+
+/* What enter() changed, for leave(). */
+struct before {
+	gid_t groups[256];
+	int n;
+};
+
+static int enter(const struct rights *r, struct before *b)
+{
+	if (r->all)
+		return 0;
+	if (geteuid() != 0)
+		return -EPERM;
+	b->n = getgroups(256, b->groups);
+	if (b->n < 0 || syscall(SYS_setgroups, r->ngroups, r->groups) < 0)
+		return -EPERM;
+	setfsgid(r->gid);
+	setfsuid(r->uid);
+	return (uid_t)setfsuid((uid_t)-1) == r->uid ? 0 : -EPERM;
+}
+
+static void leave(const struct rights *r, const struct before *b)
+{
+	if (r->all || geteuid() != 0)
+		return;
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	syscall(SYS_setgroups, b->n < 0 ? 0 : b->n, b->groups);
+}
+
+int rights_open(const struct rights *r, const char *path, int flags, mode_t mode)
+{
+	struct before b;
+	int fd = enter(r, &b);
+
+	if (fd == 0) {
+		fd = open(path, flags | O_CLOEXEC | O_NOCTTY, mode);
+		if (fd < 0)
+			fd = -errno;
+	}
+	leave(r, &b);
+	return fd;
+}
+
+void faults_init(struct faults *f)
+{
+	*f = (struct faults){.count = 0};
+	pthread_mutex_init(&f->lock, NULL);
+}
+
+void faults_release(struct faults *f)
+{
+	for (int i = 0; i < FAULTS_MAX; i++) {
+		free(f->fault[i].file);
+		free(f->fault[i].text);
+	}
+	pthread_mutex_destroy(&f->lock);
+}
+
+void faults_add(struct faults *f, const char *file, uint64_t offset, const char *text)
+{
+	bool known = false;
+
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	for (uint64_t i = 0; i < f->count && i < FAULTS_MAX && !known; i++)
+		known = f->fault[i].offset == offset && strcmp(f->fault[i].file, file) == 0;
+	if (!known && f->count < FAULTS_MAX) {
+		struct fault *to = &f->fault[f->count];
+
+		to->file = strdup(file);
+		to->text = strdup(text);
+		to->offset = offset;
+		if (to->file && to->text) {
+			f->count++;
+		} else {
+			free(to->file);
+			free(to->text);
+			*to = (struct fault){0};
+		}
+	} else if (!known) {
+		f->count++;
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+void faults_text(struct faults *f, struct text *to)
+{
+	pthread_mutex_lock(&f->lock);
+	for (uint64_t i = 0; i < f->count && i < FAULTS_MAX; i++)
+		text_printf(to, "fault: %s at byte %llu: %s\n", f->fault[i].file,
+		        (unsigned long long)f->fault[i].offset, f->fault[i].text);
+	if (f->count > FAULTS_MAX)
+		text_printf(to, "fault: %llu more\n", (unsigned long long)(f->count - FAULTS_MAX));
+	pthread_mutex_unlock(&f->lock);
+}
+
+static struct reader *of(struct weir_reader *r)
+{
+	return (struct reader *)r; /* pub is the first member */
+}
+
+int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err *err)
+{
+	struct reader *r = of(pub);
+	struct stat st;
+	int fd;
+
+	if (strcmp(path, "-") == 0) {
+		fd = r->input < 0 ? -1 : fcntl(r->input, F_DUPFD_CLOEXEC, 3);
+		if (fd < 0)
+			return weir_fail(err, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, "-",
+			        "there is no standard input here");
+		return fd;
+	}
+	fd = rights_open(&r->rights, path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return weir_fail_no(
+		        err, -fd, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, path, strerror(-fd));
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		close(fd);
+		return weir_fail_no(
+		        err, EISDIR, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, path, strerror(EISDIR));
+	}
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
+}
+
+int weir_source_glob(struct weir_reader *r, const char *pattern,
+        int (*each)(void *arg, const char *path), void *arg, struct weir_err *err)
+{
+	glob_t g = {0};
+	struct before b;
+	int ret;
+
+	if (!strpbrk(pattern, "*?["))
+		return each(arg, pattern);
+	ret = enter(&of(r)->rights, &b);
+	if (ret == 0)
+		ret = glob(pattern, GLOB_ERR | GLOB_NOMAGIC, NULL, &g);
+	leave(&of(r)->rights, &b);
+	if (ret == GLOB_NOSPACE)
+		return -ENOMEM;
+	if (ret)
+		return weir_fail_no(
+		        err, ENOENT, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, pattern, "no file matches");
+	for (size_t i = 0; i < g.gl_pathc && ret == 0; i++)
+		ret = each(arg, g.gl_pathv[i]);
+	globfree(&g);
+	return ret;
+}
+
+void weir_source_fault(struct weir_reader *pub, const char *file, uint64_t offset, const char *text)
+{
+	struct reader *r = of(pub);
+
+	faults_add(r->faults[0], file, offset, text);
+	faults_add(r->faults[1], file, offset, text);
+}
+
+struct weir_batch *weir_source_batch(struct weir_reader *pub)
+{
+	return pool_batch(of(pub)->pool, pub->schema, 0);
+}
+
+struct weir_batch *weir_source_packets(struct weir_reader *pub, const struct weir_batch_ops *ops)
+{
+	struct weir_batch *b = pool_batch(of(pub)->pool, pub->schema, 0);
+	struct weir_packets *p;
+
+	if (!b)
+		return NULL;
+	p = weir_batch_alloc(b, sizeof *p);
+	if (!p) {
+		weir_batch_unref(b);
+		return NULL;
+	}
+	p->owner = p->decoded = NULL;
+	b->priv = p;
+	b->ops = ops;
+	return b;
+}
+
+int reader_open(const struct weir_source *source, const void *config, const struct rights *rights,
+        int input, struct weir_mem *mem, struct faults *query, struct faults *mounted,
+        struct reader **ret, struct weir_err *err)
+{
+	struct reader *r = calloc(1, sizeof *r);
+	int e;
+
+	if (!r)
+		return -ENOMEM;
+	r->source = source;
+	r->pub.config = config;
+	r->pub.mem = mem;
+	r->pub.wake_fd = -1;
+	r->rights = *rights;
+	r->input = input;
+	r->faults[0] = query;
+	r->faults[1] = mounted;
+	r->pool = pool_new(mem);
+	r->pub.state = weir_calloc(mem, source->reader_size);
+	if (!r->pool || !r->pub.state) {
+		reader_close(r);
+		return -ENOMEM;
+	}
+	r->opened = true;
+	e = source->open(&r->pub, err);
+	if (e < 0) {
+		reader_close(r);
+		return e;
+	}
+	*ret = r;
+	return 0;
+}
+
+void reader_close(struct reader *r)
+{
+	if (!r)
+		return;
+	if (r->opened && r->source->close)
+		r->source->close(&r->pub);
+	weir_schema_unref(r->pub.schema);
+	weir_free(r->pub.mem, r->pub.state, r->source->reader_size);
+	pool_unref(r->pool);
+	free(r);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* reader.h: one pass over a source, with its rights, its memory and its faults. */
+#ifndef READER_H
+#define READER_H
+
+#include "engine/core/mem.h"
+#include "engine/core/pool.h"
+#include "engine/core/text.h"
+#include <pthread.h>
+#include <sys/types.h>
+#include <weir/source.h>
+
+#define RIGHTS_GROUPS 64
+
+/* With whose rights files are opened. `all`: the process's own. */
+struct rights {
+	bool all;
+	uid_t uid;
+	gid_t gid;
+	int ngroups;
+	gid_t groups[RIGHTS_GROUPS];
+};
+
+struct cred;
+/* The rights of whoever sent a request; NULL, and the process's own user: all. Supplementary
+ * groups are read from /proc while the process that asked still waits for its answer. */
+void rights_of(struct rights *r, const struct cred *who);
+/* open(2), O_CLOEXEC added, with these rights: a descriptor or -errno. */
+int rights_open(const struct rights *r, const char *path, int flags, mode_t mode);
+
+#define FAULTS_MAX 64
+
+/* What was wrong in the input; the first FAULTS_MAX are kept, all are counted. */
+struct faults {
+	pthread_mutex_t lock; /* protects all below */
+	uint64_t count;
+	struct fault {
+		char *file, *text;
+		uint64_t offset;
+	} fault[FAULTS_MAX];
+};
+
+void faults_init(struct faults *f);
+void faults_release(struct faults *f);
+void faults_add(struct faults *f, const char *file, uint64_t offset, const char *text);
+/* "fault: FILE at byte OFFSET: TEXT" lines. */
+void faults_text(struct faults *f, struct text *to);
+
+struct reader {
+	struct weir_reader pub;
+	const struct weir_source *source;
+	struct weir_pool *pool;
+	struct rights rights;
+	struct faults *faults[2]; /* of the query and of the mounted source; NULL: none */
+	int input;                /* what "-" stands for; -1: none */
+	bool opened;
+};
+
+/* Opens a pass. 0 and *ret, or -errno and *err. */
+int reader_open(const struct weir_source *source, const void *config, const struct rights *rights,
+        int input, struct weir_mem *mem, struct faults *query, struct faults *mounted,
+        struct reader **ret, struct weir_err *err);
+void reader_close(struct reader *r); /* NULL is fine */
+
+#endif

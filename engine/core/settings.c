@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* settings.c: the table of settings. */
+#include "engine/core/settings.h"
+
+#include "engine/core/plan.h"
+
+#define AT(field) offsetof(struct settings, field)
+
+static const char *const orders[] = {"arrival", "strict", NULL};
+static const char *const schedulers[] = {"depth", "breadth", NULL};
+
+const struct weir_option settings_rows[] = {
+        {WEIR_OPT_DURATION, "refresh", .offset = AT(refresh), .min = 0.01, .max = 86400,
+                .arg = "TIME", .doc = "how often a table that is looked at is made anew"},
+        {WEIR_OPT_DURATION, "late", .offset = AT(late), .min = 0, .max = 86400, .arg = "TIME",
+                .doc = "how far behind the newest record a record may come and still count in its "
+                       "window"},
+        {WEIR_OPT_SIZE, "retain", .offset = AT(retain), .min = 4096, .max = 1e12, .arg = "SIZE",
+                .doc = "how much of a log is kept"},
+        {WEIR_OPT_SIZE, "memory", .offset = AT(memory), .min = 65536, .max = 1e13, .arg = "SIZE",
+                .doc = "most memory that the query may take"},
+        {WEIR_OPT_U64, "threads", .offset = AT(threads), .min = 1, .max = 256, .arg = "N",
+                .doc = "most threads that work for the query"},
+        {WEIR_OPT_CHOICE, "order", .offset = AT(order), .choices = orders, .arg = "ORDER",
+                .doc = "the order of records from several sources"},
+        {WEIR_OPT_CHOICE, "scheduler", .offset = AT(scheduler), .choices = schedulers,
+                .arg = "NAME", .doc = "how batches travel through the query"},
+        WEIR_OPTIONS_END};

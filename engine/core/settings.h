@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* settings.h: what `set KEY VALUE` in a spec can say, as an option table over struct settings. */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include <weir/option.h>
+
+extern const struct weir_option settings_rows[];
+
+#endif
