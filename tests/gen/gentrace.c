@@ -442,12 +442,12 @@ static void start(struct conn *c)
 	bool v6 = mix(client) / 512 % 8 == 0;
 
 	memset(c, 0, sizeof *c);
-	c->kind = what < 590   ? WEB
-	          : what < 850 ? DNS
-	          : what < 890 ? PING
-	          : what < 920 ? QUIC
-	          : what < 950 ? NTP
-	          : what < 985 ? REFUSED
+	c->kind = what < 690   ? WEB
+	          : what < 860 ? DNS
+	          : what < 872 ? PING
+	          : what < 900 ? QUIC
+	          : what < 922 ? NTP
+	          : what < 988 ? REFUSED
 	                       : UNREACHABLE;
 	set_client(&c->end[0], client, v6);
 	set_server(&c->end[1],
@@ -679,13 +679,12 @@ static void step_flood(void)
 
 static void setup(void)
 {
-	/* measured: packets of a mean mix per flow, besides data segments */
 	double per_flow;
 
 	if (!opt.flows)
 		opt.flows = opt.packets * 2135 / 10000 + 1;
 	if (!opt.hosts)
-		opt.hosts = opt.packets * 23 / 1000 + 64;
+		opt.hosts = opt.packets * 22 / 1000 + 64;
 	opt.swap = opt.big == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 	for (int i = 0; i < 4; i++)
 		rng[i] = mix(opt.seed * 4 + (uint64_t)i);
@@ -693,9 +692,9 @@ static void setup(void)
 	servers = servers < RESOLVERS ? RESOLVERS : servers;
 	clients = opt.hosts > servers + 1 ? (uint32_t)(opt.hosts - servers) : 1;
 	client_cdf = make_cdf(clients, 60);
-	server_cdf = make_cdf(servers, 20);
+	server_cdf = make_cdf(servers, 100);
 	per_flow = (double)opt.packets / (double)opt.flows;
-	tcp_segments = per_flow > 3 ? (uint64_t)((per_flow - 2.9) * 256 * 1.6) : 64;
+	tcp_segments = per_flow > 3 ? (uint64_t)((per_flow - 2.9) * 256 * 1.0) : 64;
 	for (uint32_t i = 0; i < sizeof pool; i++)
 		pool[i] = (uint8_t)(33 + next() % 90);
 	for (uint32_t i = 0; i + 1 < sizeof pool_sum / sizeof *pool_sum; i++)
