@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* column.h: one function for each field, which fills its column for all packets of a batch. */
+#ifndef PROTO_COLUMN_H
+#define PROTO_COLUMN_H
+
+#include "engine/proto/layer.h"
+
+struct column {
+	struct weir_batch *b;
+	struct weir_col *col;         /* data has room; valid is NULL */
+	const struct weir_packet *pk; /* n packets */
+	const struct layer *d;        /* n walks, outer or inner; NULL where the field needs none */
+	uint32_t n;
+	uint32_t all, any; /* of d[].have */
+};
+
+/* 0 or -ENOMEM. */
+typedef int column_fill(const struct column *c);
+
+/* decode.c: the walk over all packets of the batch, kept at weir_packets.decoded; NULL: out of
+ * memory. */
+struct decoded *decode(struct weir_batch *b);
+/* Walks the tunnels, once. 0 or -ENOMEM. */
+int decode_inner(struct weir_batch *b, struct decoded *d);
+
+/* column_link.c, column_ip.c, column_upper.c */
+#define FILLS(X)                                                                                   \
+	X(ts)                                                                                      \
+	X(len) X(caplen) X(linktype) X(ifindex) X(packet) X(srcmac) X(dstmac) X(ethertype) X(vlan) \
+	        X(srcip) X(dstip) X(ipprotocol) X(ipversion) X(ttl) X(tos) X(ipid) X(fragment)     \
+	                X(fragoffset) X(flowid) X(srcport) X(dstport) X(seq) X(ack) X(flags)       \
+	                        X(window) X(tcplen) X(udplen) X(fin) X(syn) X(rst) X(psh) X(fack)  \
+	                                X(urg) X(ece) X(cwr) X(icmptype) X(icmpcode) X(payload)
+#define X(id) column_fill fill_##id;
+FILLS(X)
+#undef X
+#undef FILLS
+
+/* A validity bitmap under construction. */
+struct rows {
+	uint64_t bits[WEIR_BATCH_ROWS / 64];
+};
+
+/* Gives the column the bitmap, or none where every row has its value. */
+static inline int column_valid(const struct column *c, const struct rows *r)
+{
+	uint32_t words = (c->n + 63) / 64, full = 0;
+	uint64_t *valid;
+
+	for (uint32_t i = 0; i < c->n / 64; i++)
+		full += r->bits[i] == UINT64_MAX;
+	if (full == c->n / 64 && (c->n % 64 == 0 || r->bits[full] == (1ull << c->n % 64) - 1))
+		return 0;
+	valid = weir_batch_own_valid(c->b, c->col);
+	if (!valid)
+		return -ENOMEM;
+	memcpy(valid, r->bits, words * sizeof *valid);
+	return 0;
+}
+
+/* No row has a value. */
+static inline int column_none(const struct column *c)
+{
+	return weir_batch_own_valid(c->b, c->col) ? 0 : -ENOMEM;
+}
+
+/* Fills a column of words: for each row k with layer d and packet pk, `has` (an expression) says
+ * whether the value is there, `value` is it, computed also where `has` is false. `full` are the
+ * bits of `have` that make `has` true; with `some` all clear it is false. */
+#define FILL_WORDS(id, full, some, has, value)                                                     \
+	int fill_##id(const struct column *c)                                                      \
+	{                                                                                          \
+		uint64_t *out = c->col->data;                                                      \
+		struct rows r;                                                                     \
+                                                                                                   \
+		if ((full) && (c->all & (full)) == (full)) {                                       \
+			for (uint32_t k = 0; k < c->n; k++) {                                      \
+				const struct layer *d = &c->d[k];                                  \
+				const struct weir_packet *pk = &c->pk[k];                          \
+				const bool ok = true;                                              \
+                                                                                                   \
+				(void)pk, (void)ok;                                                \
+				out[k] = (value);                                                  \
+			}                                                                          \
+			return 0;                                                                  \
+		}                                                                                  \
+		if (!(c->any & (some)))                                                            \
+			return column_none(c);                                                     \
+		for (uint32_t i = 0, k = 0; k < c->n; i++) {                                       \
+			uint64_t bits = 0;                                                         \
+                                                                                                   \
+			for (unsigned j = 0; j < 64 && k < c->n; j++, k++) {                       \
+				const struct layer *d = &c->d[k];                                  \
+				const struct weir_packet *pk = &c->pk[k];                          \
+				const bool ok = (has);                                             \
+                                                                                                   \
+				(void)pk;                                                          \
+				bits |= (uint64_t)ok << j;                                         \
+				out[k] = (value);                                                  \
+			}                                                                          \
+			r.bits[i] = bits;                                                          \
+		}                                                                                  \
+		return column_valid(c, &r);                                                        \
+	}
+
+/* What is read instead of bytes that are not there. */
+extern const uint8_t column_zeros[64];
+
+/* The place of a header field, if it is there. */
+#define AT(off) (ok ? pk->data + (off) : column_zeros)
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* layer.h: where the headers of one packet are.
+ *
+ * A first pass over a batch leaves one struct layer for each packet; every column is gathered
+ * from it. `have` says what was found; a header that the snap length cut has its place set but
+ * lacks L_FULL3 or L_FULL4, and then each field's bytes are checked against `end`.
+ *
+ * Invariants: l3 <= l4 <= 65535; end <= caplen; L_SRC, L_DST, L_PROTO, L_SPORT, L_DPORT are set
+ * only where those bytes were captured and belong to the IP packet (padding does not).
+ */
+#ifndef PROTO_LAYER_H
+#define PROTO_LAYER_H
+
+#include <weir/packet.h>
+
+enum {
+	L_TYPE = 1,      /* ethertype */
+	L_VLAN = 2,      /* vlan */
+	L_IP4 = 4,       /* an IPv4 header begins at l3 */
+	L_IP6 = 8,       /* an IPv6 header begins at l3 */
+	L_SRC = 16,      /* source address */
+	L_DST = 32,      /* destination address */
+	L_PROTO = 64,    /* proto */
+	L_L4 = 128,      /* the upper header begins at l4 (never in a later fragment) */
+	L_SPORT = 256,   /* sport */
+	L_DPORT = 512,   /* dport */
+	L_TCP = 1024,    /* a TCP header begins at l4 */
+	L_UDP = 2048,    /* a UDP header begins at l4 */
+	L_ICMP = 4096,   /* an ICMP or ICMPv6 header begins at l4 */
+	L_FULL3 = 8192,  /* the fixed IP header was captured whole */
+	L_FULL4 = 16384, /* the fixed TCP, UDP or ICMP header was captured whole */
+	L_FRAG = 32768,  /* a fragment, the first or a later one */
+	L_FRAG6 = 65536, /* IPv6 with a fragment header */
+};
+
+struct layer {
+	uint32_t src, dst;     /* IPv4 addresses, network order */
+	uint16_t sport, dport; /* network order */
+	uint16_t l3, l4;       /* offsets from the packet's first byte */
+	uint32_t end;          /* offset at which the captured bytes of the IP packet end */
+	uint16_t ethertype;    /* host order */
+	uint16_t vlan;         /* outermost VLAN id */
+	uint32_t have;
+	uint8_t proto; /* IPv4 protocol, or the next header of the last IPv6 extension header */
+	uint8_t zero[3];
+};
+
+/* The decoded state of a batch. `all` and `any`: and, or of `have` over its packets. */
+struct decoded {
+	uint32_t all, any;
+	uint32_t inner_all, inner_any;
+	struct layer *inner; /* NULL: not walked yet */
+	uint32_t n;
+	struct layer outer[];
+};
+
+/* A walk down the headers of one packet. */
+struct walk {
+	const uint8_t *p;
+	uint32_t lim;   /* captured bytes that may be read */
+	uint32_t wire;  /* bytes that were on the wire */
+	unsigned depth; /* encapsulations so far */
+	struct layer *d;
+};
+
+#define WALK_DEPTH 16
+#define WALK_OFFSET_MAX 0xff00u
+
+static inline uint16_t get16(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, 2);
+	return __builtin_bswap16(v);
+}
+
+static inline uint32_t get32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, 4);
+	return __builtin_bswap32(v);
+}
+
+static inline uint16_t get16le(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+
+/* Whether `n` bytes at `off` may be read. */
+static inline bool walk_has(const struct walk *w, uint32_t off, uint32_t n)
+{
+	return off <= WALK_OFFSET_MAX && off <= w->lim && n <= w->lim - off;
+}
+
+/* link.c: from the link layer up. */
+void walk_link(struct walk *w, const struct weir_packet *pk);
+void walk_ethernet(struct walk *w, uint32_t off);
+void walk_ethertype(struct walk *w, uint32_t off, uint16_t type);
+void walk_llc(struct walk *w, uint32_t off);
+/* At the PPP protocol number, one or two bytes. */
+void walk_ppp(struct walk *w, uint32_t off);
+/* The link addresses of a packet: 48 bits each; false where there is none. */
+bool link_source(const struct weir_packet *pk, uint64_t *ret);
+bool link_destination(const struct weir_packet *pk, uint64_t *ret);
+
+/* wlan.c: IEEE 802.11 with the headers that capture drivers put before it. */
+void walk_wlan(struct walk *w, uint16_t linktype);
+bool wlan_address(const struct weir_packet *pk, bool source, uint64_t *ret);
+
+/* ip.c: IP and up; inner packets of tunnels. */
+void walk_ip(struct walk *w, uint32_t off);
+/* The packet that `outer` carries, where it is IP in IP, GRE or 6in4; else in->have stays 0. */
+void walk_inner(const struct weir_packet *pk, const struct layer *outer, struct layer *in);
+/* Offset of the IPv6 fragment header of a packet with L_FRAG6. */
+uint32_t ip6_fragment(const uint8_t *p, const struct layer *d);
+
+/* names.c */
+extern const struct weir_names protocol_names[], ethertype_names[], linktype_names[];
+
+#endif

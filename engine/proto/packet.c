@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/* packet.c: the packet schema, and the dispatch from a field to its column.
+ *
+ * Schemas differ by the digits of `ts` only. Each is made once and kept for good: a batch holds
+ * no reference to it.
+ */
+#include "engine/proto/column.h"
+#include "engine/proto/fields.h"
+#include <stdatomic.h>
+
+enum {
+#define X(twin, id, ...) FIELD_##id,
+	PACKET_FIELDS(X)
+#undef X
+#define INNER(id, ...) FIELD_INNER_##id,
+	        PACKET_FIELDS(X_INNER)
+#undef INNER
+	                FIELDS
+};
+
+static const struct weir_field fields[FIELDS] = {
+#define X(twin, id, fname, k, fl, width, table, u, alias, text)                                    \
+	{.name = fname,                                                                            \
+	        .kind = WEIR_##k,                                                                  \
+	        .flags = fl,                                                                       \
+	        .bits = width,                                                                     \
+	        .names = table,                                                                    \
+	        .unit = u,                                                                         \
+	        .aliases = alias,                                                                  \
+	        .doc = text},
+        PACKET_FIELDS(X)
+#undef X
+#define INNER(id, fname, k, fl, width, table, u, alias, text)                                      \
+	{.name = "inner." fname,                                                                   \
+	        .kind = WEIR_##k,                                                                  \
+	        .bits = width,                                                                     \
+	        .names = table,                                                                    \
+	        .unit = u,                                                                         \
+	        .doc = "of the packet inside of IP-in-IP, GRE or 6in4: " text},
+                PACKET_FIELDS(X_INNER)
+#undef INNER
+};
+
+static column_fill *const fills[FIELDS] = {
+#define X(twin, id, ...) fill_##id,
+        PACKET_FIELDS(X)
+#undef X
+#define INNER(id, ...) fill_##id,
+                PACKET_FIELDS(X_INNER)
+#undef INNER
+};
+
+/* Which walk a field needs: none (0), that of the headers (1), that of the tunnel too (2). */
+static const uint8_t walks[FIELDS] = {
+#define X(twin, id, ...) WALK_##twin(id),
+#define WALK_ONE(id) 0
+#define WALK_BOTH(id) 1
+        PACKET_FIELDS(X)
+#undef X
+#define INNER(id, ...) 2,
+                PACKET_FIELDS(X_INNER)
+#undef INNER
+};
+
+struct weir_schema *weir_packet_schema(unsigned digits)
+{
+	static _Atomic(struct weir_schema *) made[10];
+	struct weir_field f[FIELDS];
+	struct weir_schema *s, *none = NULL;
+
+	if (digits > 9)
+		digits = 9;
+	s = atomic_load(&made[digits]);
+	if (!s) {
+		memcpy(f, fields, sizeof f);
+		f[FIELD_ts].digits = (uint8_t)digits;
+		s = weir_schema_new("packet", f, FIELDS);
+		if (!s)
+			return NULL;
+		if (!atomic_compare_exchange_strong(&made[digits], &none, s)) {
+			weir_schema_unref(s);
+			s = none;
+		}
+	}
+	return weir_schema_ref(s);
+}
+
+int weir_packet_fill(struct weir_batch *b, uint32_t field)
+{
+	struct weir_packets *ps = b->priv;
+	struct column c = {.b = b, .pk = ps->pk, .n = b->n};
+	struct decoded *d;
+
+	if (field >= FIELDS)
+		return -EINVAL;
+	if (walks[field]) {
+		d = decode(b);
+		if (!d || (walks[field] == 2 && decode_inner(b, d) < 0))
+			return -ENOMEM;
+		c.d = walks[field] == 2 ? d->inner : d->outer;
+		c.all = walks[field] == 2 ? d->inner_all : d->all;
+		c.any = walks[field] == 2 ? d->inner_any : d->any;
+	}
+	c.col = weir_batch_own(b, field);
+	if (!c.col)
+		return -ENOMEM;
+	c.col->kind = fields[field].kind;
+	return fills[field](&c);
+}
