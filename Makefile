@@ -4,7 +4,11 @@
 VERSION := 0.1.0
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
+completiondir ?= $(prefix)/share/bash-completion/completions
+INSTALL ?= install
 BUILD ?= build
 SAN ?=
 
@@ -16,7 +20,8 @@ OPT ?= -O2
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wundef -Wvla -Wno-unused-parameter -Wno-missing-field-initializers \
 	-Wno-sign-compare
-SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer \
+	-Wno-maybe-uninitialized -Wno-unknown-warning-option)
 CPPFLAGS := -Iinclude -I. -I$(BUILD)/gen -D_GNU_SOURCE -DFUSE_USE_VERSION=314 \
 	-DWEIR_VERSION='"$(VERSION)"'
 CFLAGS := -std=gnu11 $(OPT) -g $(WARN) $(SANFLAGS) $(PKG_CFLAGS) -pthread -fno-strict-aliasing
@@ -34,7 +39,7 @@ FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*.
 TOOLS := $(patsubst tests/gen/%.c,$(BUILD)/tests/gen/%,$(wildcard tests/gen/*.c)) \
 	$(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
 
-.PHONY: all clean unit tools FORCE
+.PHONY: all clean unit tools fuzzers install uninstall check demo bench fuzz lint pages FORCE
 all: $(BUILD)/weir
 
 $(BUILD)/weir: $(FS_O) $(BUILD)/libweir.a
@@ -87,6 +92,56 @@ $(BUILD)/tests/bench/%: tests/bench/%.c
 
 unit: $(UNIT)
 tools: $(TOOLS)
+fuzzers: $(FUZZ)
+
+# Everything that a change has to pass; the last line adds it up.
+check:
+	@tests/packages build run check
+	@MAKE="$(MAKE)" tests/run
+
+lint: all
+	@prove tests/lint
+
+FUZZ_SECONDS ?= 600
+fuzz:
+	@tests/packages build check
+	@MAKE="$(MAKE)" FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
+
+bench: all tools
+	@tests/bench/run
+
+demo:
+	@tests/packages build run
+	@$(MAKE) --no-print-directory -s all $(BUILD)/tests/gen/gentrace
+	@examples/demo
+
+# The module page comes from the descriptors; it is committed, and lint compares.
+pages: all
+	$(BUILD)/weir modules --man >man/weir-modules.7.new
+	mv man/weir-modules.7.new man/weir-modules.7
+
+HEADERS := $(wildcard include/weir/*.h)
+MAN := $(wildcard man/*.[1-9])
+
+$(BUILD)/weir.pc: weir.pc.in Makefile FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@prefix@|$(prefix)|' -e 's|@includedir@|$(includedir)|' -e 's|@libdir@|$(libdir)|' \
+		-e 's|@version@|$(VERSION)|' $< >$@
+
+install: all $(BUILD)/weir.pc
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(includedir)/weir $(DESTDIR)$(libdir)/pkgconfig \
+		$(DESTDIR)$(completiondir) $(sort $(foreach m,$(MAN),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $m))))
+	$(INSTALL) -m 755 $(BUILD)/weir $(DESTDIR)$(bindir)/weir
+	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(includedir)/weir
+	$(INSTALL) -m 644 $(BUILD)/weir.pc $(DESTDIR)$(libdir)/pkgconfig/weir.pc
+	$(INSTALL) -m 644 completion/weir $(DESTDIR)$(completiondir)/weir
+	$(foreach m,$(MAN),$(INSTALL) -m 644 $m $(DESTDIR)$(mandir)/man$(subst .,,$(suffix $m))/;)
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/weir $(DESTDIR)$(libdir)/pkgconfig/weir.pc $(DESTDIR)$(completiondir)/weir \
+		$(foreach m,$(MAN),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
+		$(HEADERS:include/%=$(DESTDIR)$(includedir)/%)
+	-rmdir $(DESTDIR)$(includedir)/weir
 
 clean:
 	rm -rf build build-*

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+# lib.sh: what the cases share: TAP lines, a private folder, a private mount.
+#
+# A case starts with
+#	. "$(dirname "$0")/../lib.sh"
+# runs from the root of the repository, and ends with `finish`. $T is its own folder, removed at the end, with
+# whatever was mounted in it unmounted. Oracles are other programs; nothing waits by the clock.
+set -u
+BUILD=${BUILD:-build}
+WEIR=${WEIR:-$PWD/$BUILD/weir}
+GENTRACE=$BUILD/tests/gen/gentrace
+DATA=${DATA:-../shared/data}
+LC_ALL=C.UTF-8
+export LC_ALL
+T=$(mktemp -d)
+tap_n=0
+tap_bad=0
+lib_pids=()
+lib_mounts=()
+
+lib_cleanup() {
+	local m p
+	for m in "${lib_mounts[@]}"; do
+		mountpoint -q "$m" && { fusermount3 -u "$m" || fusermount3 -uz "$m"; } 2>/dev/null
+	done
+	for p in "${lib_pids[@]}"; do
+		kill "$p" 2>/dev/null
+		wait "$p" 2>/dev/null
+	done
+	rm -rf "$T"
+}
+trap lib_cleanup EXIT
+trap 'exit 130' INT TERM HUP
+
+# result OK DESCRIPTION: OK is 0 for a pass
+result() {
+	tap_n=$((tap_n + 1))
+	if [ "$1" = 0 ]; then
+		printf 'ok %d - %s\n' "$tap_n" "${*:2}"
+	else
+		printf 'not ok %d - %s\n' "$tap_n" "${*:2}"
+		tap_bad=$((tap_bad + 1))
+	fi
+}
+
+note() { printf '%s\n' "$@" | sed 's/^/# /'; }
+
+# ok DESCRIPTION COMMAND…: the command succeeds
+ok() {
+	local d=$1 r
+	shift
+	"$@" >"$T/.ok" 2>&1
+	r=$?
+	result $r "$d"
+	[ $r = 0 ] || { note "exit $r: $*"; head -20 "$T/.ok" | sed 's/^/# /'; }
+	return $r
+}
+
+# is GOT WANTED DESCRIPTION
+is() {
+	if [ "$1" = "$2" ]; then
+		result 0 "$3"
+	else
+		result 1 "$3"
+		note "got:    $1" "wanted: $2" | head -40
+		return 1
+	fi
+}
+
+# like GOT REGEX DESCRIPTION (extended)
+like() {
+	if grep -qE -- "$2" <<<"$1"; then
+		result 0 "$3"
+	else
+		result 1 "$3"
+		note "got:       $1" "wanted: /$2/" | head -40
+		return 1
+	fi
+}
+
+# same FILE FILE DESCRIPTION
+same() {
+	if cmp -s "$1" "$2"; then
+		result 0 "$3"
+	else
+		result 1 "$3"
+		diff "$2" "$1" 2>&1 | head -20 | sed 's/^/# /'
+		return 1
+	fi
+}
+
+skip() { # skip DESCRIPTION REASON
+	tap_n=$((tap_n + 1))
+	printf 'ok %d - %s # SKIP %s\n' "$tap_n" "$1" "$2"
+}
+
+skip_all() { # skip_all REASON
+	printf '1..0 # SKIP %s\n' "$*"
+	exit 0
+}
+
+need() { # need PROGRAM…: or skip the file
+	local p
+	for p; do
+		command -v "$p" >/dev/null || skip_all "$p is not installed"
+	done
+}
+
+need_data() { [ -e "$DATA/$1" ] || skip_all "$DATA/$1 is not here"; }
+
+need_fuse() { [ -c /dev/fuse ] && [ -r /dev/fuse ] || skip_all 'no /dev/fuse'; }
+
+# wait_for SECONDS COMMAND…: polls until the command succeeds
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		read -rt 0.02 <> <(:)
+	done
+}
+
+# mount_weir DIR SOURCE… [-o …]: mounts in the foreground as a child, waits until it is there
+mount_weir() {
+	local dir=$1
+	shift
+	mkdir -p "$dir"
+	"$WEIR" -f "$@" "$dir" >"$T/weir.log" 2>&1 &
+	lib_pids+=($!)
+	lib_mounts+=("$dir")
+	wait_for 20 test -e "$dir/queries/new" && return
+	note "weir did not mount:" "$(head -5 "$T/weir.log")"
+	return 1
+}
+
+# query_ended DIR NAME: waits until it is done; false where it failed
+query_ended() {
+	wait_for "${3:-30}" grep -qE '^state: *(done|failed|stopped)' "$1/queries/$2/status" &&
+		grep -qE '^state: *done' "$1/queries/$2/status"
+}
+
+# sample: the path of the generated sample trace, 20,000 packets
+sample() {
+	local f=$BUILD/sample.pcap
+	if [ ! -s "$f" ] || [ "$GENTRACE" -nt "$f" ]; then
+		"$GENTRACE" -n 20000 -w "$f.$$" && mv "$f.$$" "$f"
+	fi
+	printf '%s\n' "$f"
+}
+
+finish() {
+	printf '1..%d\n' "$tap_n"
+	exit $((tap_bad > 0))
+}
