@@ -49,6 +49,7 @@ struct ast {
 	uint32_t text_len;
 	struct weir_value value; /* AST_LITERAL: u64 i64 f64 duration ip subnet mac time bool */
 	const char *as;          /* "… as NAME" behind it, or NULL */
+	uint32_t depth;          /* levels of nodes, this one included; at most NEST_MAX */
 	uint32_t nkids;
 	struct ast **kids;
 };

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* spec.c: any bytes as a spec. Parsed, judged as the beginning of one, and its error explained. */
+#include "engine/core/text.h"
+#include "engine/lang/ast.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void walk(const struct ast *a, uint32_t len)
+{
+	if (a->pos > len || a->len > len - a->pos || a->depth > NEST_MAX || a->depth == 0)
+		__builtin_trap();
+	for (uint32_t i = 0; i < a->nkids; i++)
+		walk(a->kids[i], len);
+}
+
+static void walk_pipe(const struct ast_pipe *p, uint32_t len)
+{
+	for (const struct ast_stage *s = p->first; s; s = s->next) {
+		if (s->pos > len || s->len > len - s->pos)
+			__builtin_trap();
+		for (uint32_t i = 0; i < s->nargs; i++)
+			if (s->args[i].expr)
+				walk(s->args[i].expr, len);
+		if (s->where)
+			walk(s->where, len);
+		for (uint32_t i = 0; i < s->nbranches; i++)
+			walk_pipe(s->branches[i], len);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *s = (const char *)data;
+	struct arena a;
+	struct ast_spec *spec;
+	struct weir_err err = WEIR_ERR_INIT, certain = WEIR_ERR_INIT;
+	struct text t = TEXT_INIT;
+	int rc;
+
+	arena_init(&a, NULL);
+	rc = lang_parse(s, size, &a, &spec, &err);
+	if (rc < 0) {
+		if (err.id == WEIR_E_NONE || (err.pos != WEIR_NOPOS && err.pos > size))
+			__builtin_trap();
+		lang_explain(&t, "fuzz", s, size, &err);
+	} else {
+		for (uint32_t i = 0; i < spec->nqueries; i++)
+			walk_pipe(spec->queries[i], (uint32_t)size);
+	}
+	/* What is certain of the beginning is true of the whole. */
+	if (lang_certain(s, size / 2, &certain) < 0 && rc == 0 &&
+	        certain.id != WEIR_E_UNKNOWN_MODULE)
+		__builtin_trap();
+	text_release(&t);
+	arena_release(&a);
+	return 0;
+}
