@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd.h: the commands that run without a mount: run, check, modules, types.
+ *
+ * A command is one file with one descriptor at its bottom; the table of options gives the parser,
+ * `--help` and the completion. Commands print, and return an exit status: 0, CMD_FAILED or
+ * CMD_USAGE. Only they and main do.
+ */
+#ifndef CMD_H
+#define CMD_H
+
+#include <stdio.h>
+#include <weir/error.h>
+
+enum { CMD_FAILED = 1, CMD_USAGE = 2 };
+
+/* The last row has no name. */
+struct cmd_option {
+	int letter;       /* -x, and what cmd_next() returns; above 255: no letter */
+	const char *name; /* --name */
+	const char *arg;  /* what the value is called; NULL: none */
+	const char *doc;  /* lower case, no full stop */
+};
+
+struct cmd {
+	const char *name;
+	const char *usage;   /* what follows the name and the options */
+	const char *summary; /* one line */
+	const struct cmd_option *options;
+	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+};
+
+extern const struct cmd cmd_run, cmd_check, cmd_modules, cmd_types;
+extern const struct cmd *const cmd_all[]; /* ends with NULL */
+
+/* NULL where there is none of that name. */
+const struct cmd *cmd_find(const char *name);
+
+/* The next option's letter, its value in optarg; operands stay in order from optind on. -1: no
+ * more. -2: --help was asked for and printed; -3: something is wrong, and said: return CMD_USAGE.
+ */
+int cmd_next(const struct cmd *c, int argc, char **argv);
+
+/* "usage: weir NAME …", then a row for each option. */
+void cmd_help(const struct cmd *c, FILE *to);
+void cmd_help_options(const struct cmd_option *o, FILE *to);
+
+/* Says on stderr what is wrong with the arguments; CMD_USAGE. */
+int cmd_usage(const struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+struct engine;
+struct text;
+
+/* Adds what the command line calls `arg`: SOURCE or name=SOURCE (where no file has that very
+ * name). 0 or -errno and *err. */
+int cmd_add_source(struct engine *e, const char *arg, struct weir_err *err);
+
+/* Shows `err` on stderr, with the line of the spec and a caret where it has a place; spec may be
+ * NULL. CMD_FAILED. */
+int cmd_error(const struct weir_err *err, const char *spec, size_t len);
+
+/* Reads a whole file ("-": standard input), at most one byte more than `max`. 0 or -errno. */
+int cmd_read_file(const char *path, size_t max, struct text *to);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_check.c: `weir check`: parses and binds a query, runs nothing. */
+#include "engine/core/query.h"
+#include "engine/lang/ast.h"
+#include "fs/cmd.h"
+#include <getopt.h>
+#include <string.h>
+
+static const struct cmd_option options[] = {
+        {'f', "file", "FILE", "read the query from a file (-: standard input)"},
+        {'v', "verbose", NULL, "print the plan"},
+        {0},
+};
+
+static int check(const char *spec, size_t len, char **sources, bool verbose)
+{
+	struct weir_err err = WEIR_ERR_INIT;
+	struct text plan = TEXT_INIT;
+	struct engine *e = engine_new(&(struct engine_options){0});
+	int r = 0;
+
+	if (!e) {
+		fputs("weir: out of memory\n", stderr);
+		return CMD_FAILED;
+	}
+	for (; *sources && r == 0; sources++)
+		if (cmd_add_source(e, *sources, &err) < 0)
+			r = cmd_error(&err, NULL, 0);
+	if (r == 0 && query_check(e, spec, len, verbose ? &plan : NULL, &err) < 0)
+		r = cmd_error(&err, spec, len);
+	if (r == 0 && plan.len && fwrite(plan.p, 1, plan.len, stdout) != plan.len)
+		r = CMD_FAILED;
+	text_release(&plan);
+	engine_free(e);
+	return r;
+}
+
+static int run(int argc, char **argv)
+{
+	struct text spec = TEXT_INIT;
+	const char *file = NULL;
+	bool verbose = false;
+	int o, r;
+
+	while ((o = cmd_next(&cmd_check, argc, argv)) != -1) {
+		if (o < 0)
+			return o == -2 ? 0 : CMD_USAGE;
+		if (o == 'f')
+			file = optarg;
+		else
+			verbose = true;
+	}
+	if (!file && optind == argc)
+		return cmd_usage(&cmd_check, "no query");
+	if (!file)
+		text_puts(&spec, argv[optind++]);
+	r = file ? cmd_read_file(file, SPEC_MAX, &spec) : 0;
+	if (r < 0)
+		fprintf(stderr, "weir: %s: %s\n", file, strerror(-r));
+	r = r < 0 ? CMD_FAILED : check(spec.p ? spec.p : "", spec.len, argv + optind, verbose);
+	text_release(&spec);
+	return r;
+}
+
+const struct cmd cmd_check = {
+        .name = "check",
+        .usage = "QUERY [SOURCE…]",
+        .summary = "Check a query without running it.",
+        .options = options,
+        .run = run,
+};

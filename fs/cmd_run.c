@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_run.c: `weir run`: one query to its end, rows to standard output.
+ *
+ * The query's thread renders rows into a buffer. It is written when it is large, and by a ticker,
+ * so that the rows of a slow source do not lie there; the ticker also draws the progress on a
+ * terminal's stderr. SIGPIPE keeps its default: `weir run … | head` ends quietly.
+ * Lock: `lock` protects the buffer, the terminal line and `failed`.
+ */
+#include "engine/core/query.h"
+#include "engine/lang/ast.h"
+#include "engine/store/render.h"
+#include "fs/cmd.h"
+#include <getopt.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BLOCK = 1 << 18, TICK_MS = 100, PROGRESS_AFTER_MS = 700 };
+
+static const struct cmd_option options[] = {
+        {'F', "format", "FORMAT", "csv, tsv, txt, json or pcap (csv)"},
+        {'f', "file", "FILE", "read the query from a file (-: standard input)"},
+        {'q', "quiet", NULL, "no progress on stderr"},
+        {'s', "speed", "N", "replay in the trace's own time, N times as fast"},
+        {0},
+};
+
+struct run {
+	pthread_mutex_t lock;
+	pthread_cond_t ended; /* with `done` */
+	struct text out;
+	struct render render;
+	uint32_t *shown;
+	enum result_format format;
+	struct query *query; /* set before the ticker starts */
+	bool progress, drawn, clears, done;
+	int failed; /* errno of a write that failed, or 0 */
+};
+
+static void erase(struct run *r)
+{
+	if (r->drawn)
+		fputs("\r\033[K", stderr);
+	r->drawn = false;
+}
+
+/* Called with the lock. */
+static int write_out(struct run *r)
+{
+	size_t at = 0;
+
+	if (r->clears && r->out.len)
+		erase(r);
+	while (at < r->out.len && !r->failed) {
+		ssize_t n = write(STDOUT_FILENO, r->out.p + at, r->out.len - at);
+
+		if (n >= 0)
+			at += (size_t)n;
+		else if (errno != EINTR)
+			r->failed = errno;
+	}
+	text_clear(&r->out);
+	return -r->failed;
+}
+
+static int on_schema(void *arg, const struct weir_schema *s, const uint32_t *shown, uint32_t n)
+{
+	struct run *r = arg;
+	uint32_t *copy = malloc((n + 1) * sizeof *copy);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, shown, n * sizeof *copy);
+	pthread_mutex_lock(&r->lock);
+	free(r->shown);
+	r->shown = copy;
+	weir_schema_unref(r->render.schema);
+	r->render = (struct render){.format = r->format,
+	        .schema = weir_schema_ref(s),
+	        .fields = copy,
+	        .nfields = n,
+	        .packet = -1};
+	for (uint32_t i = 0; i < s->nfields; i++)
+		if (s->fields[i].flags & WEIR_FIELD_PACKET)
+			r->render.packet = (int)i;
+	render_header(&r->render, &r->out);
+	pthread_mutex_unlock(&r->lock);
+	return 0;
+}
+
+static int on_rows(void *arg, struct weir_batch *b)
+{
+	struct run *r = arg;
+	int ret = 0;
+
+	pthread_mutex_lock(&r->lock);
+	if (b)
+		ret = render_batch(&r->render, b, &r->out);
+	if (ret >= 0 && r->out.failed)
+		ret = -ENOMEM;
+	if (ret >= 0 && r->out.len >= BLOCK)
+		ret = write_out(r);
+	pthread_mutex_unlock(&r->lock);
+	return ret < 0 ? ret : 0;
+}
+
+/* A number of at most four characters and its unit: "1.2 G". */
+static const char *scaled(double v, char *to, size_t size)
+{
+	static const char unit[] = " kMGTP";
+	int u = 0;
+
+	for (; v >= 999.5 && u < 5; u++)
+		v /= 1000;
+	snprintf(to, size, v < 9.95 && u ? "%.1f %c" : "%.0f %c", v, unit[u]);
+	return to;
+}
+
+static void draw(struct run *r)
+{
+	struct query_progress p;
+	char records[16], bytes[16], rate[16], left[32] = "", part[16] = "";
+	double seconds;
+
+	query_progress(r->query, &p);
+	seconds = (double)(p.now - p.started) / 1e9;
+	if (seconds * 1000 < PROGRESS_AFTER_MS)
+		return;
+	if (p.total && p.bytes) {
+		double f = (double)p.bytes / (double)p.total;
+		long s = (long)(seconds * (1 - f) / f + 0.5);
+
+		snprintf(part, sizeof part, "%3.0f %%  ", f * 100);
+		snprintf(left, sizeof left, "  %ld:%02ld left", s / 60, s % 60);
+	}
+	fprintf(stderr, "\r%s%srecords  %sB  %srecords/s%s\033[K", part,
+	        scaled((double)p.records, records, sizeof records),
+	        scaled((double)p.bytes, bytes, sizeof bytes),
+	        scaled((double)p.records / seconds, rate, sizeof rate), left);
+	r->drawn = true;
+}
+
+static void *ticker(void *arg)
+{
+	struct run *r = arg;
+
+	pthread_mutex_lock(&r->lock);
+	while (!r->done) {
+		struct timespec t;
+
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_nsec += TICK_MS * 1000000L;
+		t.tv_sec += t.tv_nsec / 1000000000;
+		t.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&r->ended, &r->lock, &t);
+		if (r->done)
+			break;
+		if (r->out.len)
+			write_out(r);
+		if (r->progress)
+			draw(r);
+	}
+	erase(r);
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+static int finish(struct run *r)
+{
+	struct text why = TEXT_INIT;
+	enum query_state state = query_wait(r->query);
+	int ret = 0;
+
+	pthread_mutex_lock(&r->lock);
+	r->done = true;
+	pthread_cond_signal(&r->ended);
+	write_out(r);
+	pthread_mutex_unlock(&r->lock);
+	query_error(r->query, &why);
+	if (r->failed) {
+		fprintf(stderr, "weir: write: %s\n", strerror(r->failed));
+		ret = CMD_FAILED;
+	} else if (state == QUERY_FAILED || why.len) {
+		fprintf(stderr, "weir: %s\n", why.len ? why.p : "the query failed");
+		ret = state == QUERY_FAILED ? CMD_FAILED : 0;
+	}
+	if (r->render.skipped)
+		fprintf(stderr, "weir: %llu packets of another link type were left out\n",
+		        (unsigned long long)r->render.skipped);
+	text_release(&why);
+	return ret;
+}
+
+static int start(struct run *r, struct engine *e, const char *spec, size_t len)
+{
+	struct query_sink sink = {.rows = on_rows, .arg = r};
+	struct cred who = {.uid = geteuid(), .gid = getegid(), .pid = getpid()};
+	struct weir_err err = WEIR_ERR_INIT;
+	pthread_t thread;
+	bool ticks;
+	int ret;
+
+	if (query_run_to(e, spec, len, &who, on_schema, &sink, &r->query, &err) < 0)
+		return cmd_error(&err, spec, len);
+	ticks = pthread_create(&thread, NULL, ticker, r) == 0;
+	ret = finish(r);
+	if (ticks)
+		pthread_join(thread, NULL);
+	query_unref(r->query);
+	return ret;
+}
+
+static int run_query(struct run *r, const char *spec, size_t len, char **sources, double speed)
+{
+	struct weir_err err = WEIR_ERR_INIT;
+	struct engine *e = engine_new(&(struct engine_options){.speed = speed});
+	int ret = 0;
+
+	if (!e) {
+		fputs("weir: out of memory\n", stderr);
+		return CMD_FAILED;
+	}
+	for (; *sources && ret == 0; sources++)
+		if (cmd_add_source(e, *sources, &err) < 0)
+			ret = cmd_error(&err, NULL, 0);
+	if (ret == 0)
+		ret = start(r, e, spec, len);
+	engine_free(e);
+	text_release(&r->out);
+	weir_schema_unref(r->render.schema);
+	free(r->shown);
+	return ret;
+}
+
+static int run(int argc, char **argv)
+{
+	struct run r = {.lock = PTHREAD_MUTEX_INITIALIZER,
+	        .ended = PTHREAD_COND_INITIALIZER,
+	        .format = FORMAT_CSV,
+	        .progress = isatty(STDERR_FILENO),
+	        .clears = isatty(STDOUT_FILENO)};
+	struct text spec = TEXT_INIT;
+	const char *file = NULL;
+	double speed = 0;
+	char *end;
+	int o, ret;
+
+	while ((o = cmd_next(&cmd_run, argc, argv)) != -1) {
+		if (o < 0)
+			return o == -2 ? 0 : CMD_USAGE;
+		if (o == 'f')
+			file = optarg;
+		if (o == 'q')
+			r.progress = false;
+		if (o == 'F' &&
+		        (int)(r.format = (enum result_format)result_format_by_name(optarg)) < 0)
+			return cmd_usage(&cmd_run, "unknown format '%s'", optarg);
+		if (o == 's' && (!((speed = strtod(optarg, &end)) > 0) || *end || speed > 1e9))
+			return cmd_usage(&cmd_run, "bad speed '%s'", optarg);
+	}
+	if (!file && optind == argc)
+		return cmd_usage(&cmd_run, "no query");
+	if (!file)
+		text_puts(&spec, argv[optind++]);
+	ret = file ? cmd_read_file(file, SPEC_MAX, &spec) : 0;
+	if (ret < 0) {
+		fprintf(stderr, "weir: %s: %s\n", file, strerror(-ret));
+		ret = CMD_FAILED;
+	} else {
+		ret = run_query(&r, spec.p ? spec.p : "", spec.len, argv + optind, speed);
+	}
+	text_release(&spec);
+	return ret;
+}
+
+const struct cmd cmd_run = {
+        .name = "run",
+        .usage = "QUERY [SOURCE…]",
+        .summary = "Run a query over traces and print its answer.",
+        .options = options,
+        .run = run,
+};
