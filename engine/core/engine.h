@@ -3,15 +3,18 @@
 #ifndef ENGINE_H
 #define ENGINE_H
 
+#include "engine/core/arena.h"
 #include "engine/core/query.h"
 #include "engine/core/reader.h"
+#include <time.h>
+#include <unistd.h>
 
 /* A source of the mount. Immutable after engine_add_source(), but for `faults`. */
 struct mounted {
 	char *name, *spec;
 	const struct weir_source *source;
 	void *config; /* in the arena */
-	struct arena *arena;
+	struct arena arena;
 	struct faults faults;
 	bool once;            /* standard input: one pass in all */
 	struct reader *first; /* once: the pass, opened with the mount; taken by the first query */
@@ -33,6 +36,8 @@ struct engine {
 	int64_t started; /* CLOCK_REALTIME ns */
 	int input;       /* standard input, -1: none */
 	struct clock *clock;
+	uint32_t nthreads;           /* of runs */
+	pthread_cond_t idle;         /* nthreads is 0 */
 	pthread_mutex_t errors_lock; /* protects the two below */
 	struct text errors;
 	uint64_t errors_first;
@@ -44,6 +49,17 @@ struct mounted *engine_find(struct engine *e, const char *name, size_t len);
  * the replay speed of the mount. */
 int source_config(struct engine *e, const struct weir_source *source, const char *const *specs,
         uint32_t n, struct arena *arena, void **ret, struct weir_err *err);
+
+/* Calls fn(arg) from the engine's clock thread at CLOCK_MONOTONIC time `at`. 0 or -ENOMEM. */
+int engine_call_at(struct engine *e, int64_t at, void (*fn)(void *arg), void *arg);
+
+/* A line for each field: name, kind, unit, what it is. */
+void schema_text(const struct weir_schema *s, struct text *to);
+
+static inline uint64_t stat_get64(const uint64_t *from)
+{
+	return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
 
 static inline int64_t now_ns(int clock)
 {

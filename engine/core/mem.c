@@ -76,3 +76,28 @@ void weir_free(struct weir_mem *m, void *p, size_t size)
 	free(p);
 	give(m, size);
 }
+
+struct weir_mem *mem_new(size_t limit)
+{
+	struct weir_mem *m = calloc(1, sizeof *m);
+
+	if (m) {
+		m->refs = 1;
+		m->limit = limit;
+	}
+	return m;
+}
+
+struct weir_mem *mem_ref(struct weir_mem *m)
+{
+	if (m && __atomic_load_n(&m->refs, __ATOMIC_RELAXED))
+		__atomic_add_fetch(&m->refs, 1, __ATOMIC_RELAXED);
+	return m;
+}
+
+void mem_unref(struct weir_mem *m)
+{
+	if (m && __atomic_load_n(&m->refs, __ATOMIC_RELAXED) &&
+	        __atomic_sub_fetch(&m->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		free(m);
+}

@@ -10,9 +10,16 @@
 #include <weir/module.h>
 
 struct weir_mem {
+	uint32_t refs; /* atomic; 0: part of something else, not counted */
 	size_t used, peak;
 	size_t limit;    /* 0: none */
 	uint32_t denied; /* allocations refused at the limit */
 };
+
+/* An account on its own, for what may outlive a query's run (results, snapshots); one reference. */
+struct weir_mem *mem_new(size_t limit); /* NULL: out of memory */
+/* Do nothing for NULL and for an account that is part of something else. */
+struct weir_mem *mem_ref(struct weir_mem *m);
+void mem_unref(struct weir_mem *m);
 
 #endif

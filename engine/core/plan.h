@@ -16,6 +16,8 @@
 #include "engine/lang/ast.h"
 
 struct engine;
+struct mounted;
+struct rights;
 
 struct plan_edge {
 	uint32_t node; /* index in the same graph */
@@ -36,16 +38,18 @@ struct plan_node {
 	const struct weir_schema *in;  /* of input 0; NULL for sources */
 	const struct weir_schema *out; /* what process emits; a scope: what its body gets */
 	const struct weir_schema
-	        *outside;      /* what consumers in this graph see; out but for scopes */
-	const int32_t *origin; /* out field -> in field, -1 */
-	uint64_t *uses;        /* bits of in: fields that the module itself reads */
-	uint64_t *needs;       /* bits of out */
-	bool in_table;         /* its input starts anew with each version */
-	bool table;            /* so does its output */
+	        *outside;        /* what consumers in this graph see; out but for scopes */
+	const int32_t *origin;   /* out field -> in field, -1 */
+	uint64_t *uses;          /* bits of in: fields that the module itself reads */
+	uint64_t *needs;         /* bits of out */
+	uint64_t *outside_needs; /* scopes: bits of outside */
+	bool in_table;           /* its input starts anew with each version */
+	bool table;              /* so does its output */
 	struct plan_graph *body;
 	/* sources */
-	bool own;        /* opened with the rights of the query's writer, else the mount's */
-	uint32_t reader; /* number among the plan's sources */
+	bool own;             /* opened with the rights of the query's writer, else the mount's */
+	uint32_t reader;      /* number among the plan's sources */
+	struct mounted *once; /* a source of the mount that can be read only once, or NULL */
 };
 
 struct plan_graph {
@@ -71,6 +75,8 @@ struct plan {
 	struct settings set;
 	struct plan_graph root;
 	const struct weir_schema *out;
+	const uint32_t *shown; /* fields of out that the result shows */
+	uint32_t nshown;
 	bool table;
 	uint32_t nsources, nnodes;
 	struct plan_release *releases;
@@ -79,8 +85,8 @@ struct plan {
 
 /* Source names and defaults come from the engine; nothing is opened but headers of files, to know
  * their schema. 0 and *ret, or -errno and *err. */
-int plan_make(
-        struct engine *e, const char *text, size_t len, struct plan **ret, struct weir_err *err);
+int plan_make(struct engine *e, const char *text, size_t len, const struct rights *rights,
+        struct plan **ret, struct weir_err *err);
 void plan_free(struct plan *p); /* NULL is fine */
 
 /* The plan as indented text; `counters(arg, node, to)` may append live figures of a node. */

@@ -28,6 +28,8 @@ struct planner {
 	struct ast_spec *spec;
 	const struct ast_definition *open[NEST_MAX]; /* being expanded */
 	uint32_t nopen, nnodes;
+	struct rights rights;
+	void *all_config[2]; /* of `flows` and `packets`, once made */
 	struct weir_err *err;
 };
 

@@ -35,6 +35,7 @@ enum {
 	/* what it does with its input */
 	WEIR_BLOCKING = 4, /* answers at marks: what follows is a table, not a log */
 	WEIR_SCOPE = 8,    /* what stands behind it is its body, see weir_body_open() */
+	WEIR_EFFECT = 32,  /* does something besides emitting: runs on though nobody listens */
 	WEIR_ORDERED = 16, /* needs records in time order, so it cannot follow a table */
 };
 

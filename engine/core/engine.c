@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/* engine.c: an engine, its sources, its log of rejected specs. */
+#include "engine/core/engine.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/core/clock.h"
+#include "engine/core/options.h"
+#include "engine/core/queries.h"
+
+#define ERRORS_KEEP (256u << 10) /* bytes of rejected specs kept */
+
+struct engine *engine_new(const struct engine_options *o)
+{
+	struct engine *e = calloc(1, sizeof *e);
+
+	if (!e)
+		return NULL;
+	e->options = *o;
+	if (!e->options.memory)
+		e->options.memory = 512ull << 20;
+	if (!e->options.retain)
+		e->options.retain = 64ull << 20;
+	if (!e->options.max_queries)
+		e->options.max_queries = 1024;
+	if (!e->options.refresh)
+		e->options.refresh = 1000000000;
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_mutex_init(&e->errors_lock, NULL);
+	pthread_cond_init(&e->idle, NULL);
+	e->next_serial = 1;
+	e->next_name = 1;
+	e->generation = 1;
+	e->started = now_ns(CLOCK_REALTIME);
+	e->input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	return e;
+}
+
+static void mounted_free(struct mounted *m)
+{
+	if (!m)
+		return;
+	reader_close(m->first);
+	weir_schema_unref(m->schema);
+	faults_release(&m->faults);
+	arena_release(&m->arena);
+	free(m->name);
+	free(m->spec);
+	free(m);
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	queries_stop(e);
+	clock_free(e->clock);
+	queries_release(e);
+	for (size_t i = 0; i < e->nmounted; i++)
+		mounted_free(e->mounted[i]);
+	if (e->input >= 0)
+		close(e->input);
+	text_release(&e->errors);
+	pthread_cond_destroy(&e->idle);
+	pthread_mutex_destroy(&e->errors_lock);
+	pthread_mutex_destroy(&e->lock);
+	free(e);
+}
+
+int engine_call_at(struct engine *e, int64_t at, void (*fn)(void *arg), void *arg)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&e->lock);
+	if (!e->clock)
+		e->clock = clock_new(); /* late: a daemon forks between engine_new() and here */
+	r = e->clock ? 0 : -ENOMEM;
+	pthread_mutex_unlock(&e->lock);
+	return r < 0 ? r : clock_call(e->clock, at, fn, arg);
+}
+
+/* ---- sources ---- */
+
+struct mounted *engine_find(struct engine *e, const char *name, size_t len)
+{
+	for (size_t i = 0; i < e->nmounted; i++)
+		if (strlen(e->mounted[i]->name) == len &&
+		        memcmp(e->mounted[i]->name, name, len) == 0)
+			return e->mounted[i];
+	return NULL;
+}
+
+static void no_use(void *arg, uint32_t field)
+{
+}
+
+static void no_keep(void *arg, struct weir_expr *x)
+{
+}
+
+int source_config(struct engine *e, const struct weir_source *source, const char *const *specs,
+        uint32_t n, struct arena *arena, void **ret, struct weir_err *err)
+{
+	const struct weir_option *row = source->options;
+	struct option_scope scope = {
+	        source->name, WEIR_NOPOS, 0, NULL, arena, no_use, no_keep, NULL};
+	struct ast_arg *args = arena_alloc(arena, (n + 1) * sizeof *args);
+	void *config = arena_alloc(arena, source->config_size + 1);
+	char speed[32];
+	int r;
+
+	if (!args || !config)
+		return -ENOMEM;
+	while (row && row->type != WEIR_OPT_END && !(row->flags & WEIR_OPT_POSITIONAL))
+		row++;
+	if (!row || row->type == WEIR_OPT_END)
+		n = 0;
+	for (uint32_t i = 0; i < n; i++)
+		args[i] = (struct ast_arg){.option = row,
+		        .pos = WEIR_NOPOS,
+		        .word = arena_copy(arena, specs[i], strlen(specs[i])),
+		        .word_len = (uint32_t)strlen(specs[i])};
+	r = options_bind(source->options, args, n, &scope, config, err);
+	if (r == 0 && e->options.speed > 0) {
+		snprintf(speed, sizeof speed, "%.9g", e->options.speed);
+		r = options_set(source->options, "speed", speed, WEIR_NOPOS, &scope, config, err);
+		if (r == -ENOENT)
+			r = 0;
+	}
+	if (r == 0)
+		*ret = config;
+	return r;
+}
+
+/* "dir/trace.pcap.gz" is "trace"; what cannot stand in a name becomes '_'. */
+static void make_name(struct engine *e, const char *spec, char *to, size_t size)
+{
+	const char *base = strrchr(spec, '/');
+	size_t n = 0;
+	char stem[48];
+
+	base = base ? base + 1 : spec;
+	if (strcmp(spec, "-") == 0)
+		base = "stdin";
+	while (base[n] && base[n] != '.' && n < sizeof stem - 1) {
+		char c = base[n];
+		bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		          (c >= '0' && c <= '9') || c == '_' || c == '-';
+
+		stem[n++] = ok ? c : '_';
+	}
+	stem[n] = 0;
+	if (!n || !((stem[0] >= 'a' && stem[0] <= 'z') || (stem[0] >= 'A' && stem[0] <= 'Z')))
+		snprintf(to, size, "s%s", stem);
+	else
+		snprintf(to, size, "%s", stem);
+	for (unsigned k = 2; engine_find(e, to, strlen(to)); k++)
+		snprintf(to, size, "%s_%u", stem[0] ? stem : "s", k);
+}
+
+static int check_name(struct engine *e, const char *name, struct weir_err *err)
+{
+	static const char *const reserved[] = {"packets", "flows", "set", "where", "from"};
+
+	if (!lang_is_name(name, strlen(name)))
+		return weir_fail(err, WEIR_E_BAD_NAME, WEIR_NOPOS, 0, name);
+	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+		if (strcmp(name, reserved[i]) == 0)
+			return weir_fail(err, WEIR_E_RESERVED_NAME, WEIR_NOPOS, 0, name);
+	if (engine_find(e, name, strlen(name)))
+		return weir_fail(err, WEIR_E_NAME_TAKEN, WEIR_NOPOS, 0, name);
+	return 0;
+}
+
+int engine_add_source(struct engine *e, const char *name, const char *spec, struct weir_err *err)
+{
+	struct rights all = {.all = true};
+	struct reader *reader = NULL;
+	struct mounted *m;
+	char made[64];
+	int r = 0;
+
+	if (e->nmounted == SOURCES_MAX)
+		return weir_fail(err, WEIR_E_OUT_OF_RANGE, WEIR_NOPOS, 0, "number of sources",
+		        "at most 256");
+	if (name)
+		r = check_name(e, name, err);
+	if (r < 0)
+		return r;
+	if (!name)
+		make_name(e, spec, made, sizeof made);
+	m = calloc(1, sizeof *m);
+	if (!m)
+		return -ENOMEM;
+	faults_init(&m->faults);
+	arena_init(&m->arena, NULL);
+	m->name = strdup(name ? name : made);
+	m->spec = strdup(spec);
+	m->once = strcmp(spec, "-") == 0;
+	m->source = registry_probe(spec);
+	if (!m->source)
+		r = weir_fail(err, WEIR_E_UNKNOWN_SOURCE, WEIR_NOPOS, 0, spec,
+		        ": nothing here reads that");
+	if (r == 0 && (!m->name || !m->spec))
+		r = -ENOMEM;
+	if (r == 0)
+		r = source_config(
+		        e, m->source, (const char *const *)&m->spec, 1, &m->arena, &m->config, err);
+	if (r == 0)
+		r = reader_open(m->source, m->config, &all, e->input, &m->mem, NULL, &m->faults,
+		        &reader, err);
+	if (r < 0) {
+		mounted_free(m);
+		return r;
+	}
+	m->schema = weir_schema_ref(reader->pub.schema);
+	if (m->once)
+		m->first = reader;
+	else
+		reader_close(reader);
+	pthread_mutex_lock(&e->lock);
+	e->mounted[e->nmounted++] = m;
+	pthread_mutex_unlock(&e->lock);
+	return 0;
+}
+
+size_t engine_sources(struct engine *e)
+{
+	return e->nmounted;
+}
+
+const char *engine_source_name(struct engine *e, size_t i)
+{
+	return i < e->nmounted ? e->mounted[i]->name : NULL;
+}
+
+static void info_line(void *arg, const char *key, const char *value)
+{
+	text_printf(arg, "%s: %s\n", key, value);
+}
+
+static int info(struct engine *e, struct mounted *m, struct text *to)
+{
+	struct rights all = {.all = true};
+	struct weir_err err = WEIR_ERR_INIT;
+	struct reader *reader = NULL;
+	int r = 0;
+
+	text_printf(to, "name: %s\nsource: %s\nkind: %s\n", m->name, m->spec, m->source->name);
+	if (m->once)
+		text_puts(to, "read: once\n");
+	if (!m->once && m->source->info) {
+		r = reader_open(m->source, m->config, &all, e->input, &m->mem, NULL, &m->faults,
+		        &reader, &err);
+		if (r == 0)
+			r = m->source->info(&reader->pub, info_line, to, &err);
+		if (r < 0)
+			text_printf(to, "error: %s\n", err.text[0] ? err.text : strerror(-r));
+		reader_close(reader);
+	}
+	faults_text(&m->faults, to);
+	return 0;
+}
+
+void schema_text(const struct weir_schema *s, struct text *to)
+{
+	for (uint32_t i = 0; i < s->nfields; i++) {
+		const struct weir_field *f = &s->fields[i];
+
+		text_printf(to, "%-18s %-8s %-8s %s", f->name, weir_kind_name(f->kind),
+		        f->unit ? f->unit : "", f->doc ? f->doc : "");
+		if (f->aliases)
+			text_printf(to, " (also: %s)", f->aliases);
+		text_puts(to, "\n");
+	}
+}
+
+int engine_source_text(struct engine *e, size_t i, const char *what, struct text *to)
+{
+	struct mounted *m = i < e->nmounted ? e->mounted[i] : NULL;
+
+	if (!m)
+		return -ENOENT;
+	if (strcmp(what, "info") == 0)
+		return info(e, m, to);
+	if (strcmp(what, "fields") == 0) {
+		schema_text(m->schema, to);
+		return 0;
+	}
+	if (strcmp(what, "stats") == 0) {
+		text_printf(to, "passes: %llu\nrecords: %llu\nbytes: %llu\nfaults: %llu\n",
+		        (unsigned long long)stat_get64(&m->passes),
+		        (unsigned long long)stat_get64(&m->records),
+		        (unsigned long long)stat_get64(&m->bytes),
+		        (unsigned long long)m->faults.count);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* ---- rejected specs ---- */
+
+void engine_errors_add(struct engine *e, const char *text, size_t len)
+{
+	pthread_mutex_lock(&e->errors_lock);
+	text_add(&e->errors, text, len);
+	if (!e->errors.failed && e->errors.len > ERRORS_KEEP) {
+		size_t cut = e->errors.len - ERRORS_KEEP / 2;
+		const char *line = memchr(e->errors.p + cut, '\n', e->errors.len - cut);
+
+		cut = line ? (size_t)(line + 1 - e->errors.p) : e->errors.len;
+		memmove(e->errors.p, e->errors.p + cut, e->errors.len - cut);
+		e->errors.len -= cut;
+		e->errors_first += cut;
+	}
+	e->errors.failed = false;
+	pthread_mutex_unlock(&e->errors_lock);
+}
+
+uint64_t engine_errors_end(struct engine *e, uint64_t *ret_first)
+{
+	uint64_t end;
+
+	pthread_mutex_lock(&e->errors_lock);
+	end = e->errors_first + e->errors.len;
+	if (ret_first)
+		*ret_first = e->errors_first;
+	pthread_mutex_unlock(&e->errors_lock);
+	return end;
+}
+
+int64_t engine_errors_read(struct engine *e, uint64_t off, char *to, size_t size)
+{
+	int64_t n = 0;
+
+	pthread_mutex_lock(&e->errors_lock);
+	if (off < e->errors_first) {
+		n = -ESTALE;
+	} else if (off < e->errors_first + e->errors.len) {
+		uint64_t at = off - e->errors_first;
+
+		n = (int64_t)(e->errors.len - at < size ? e->errors.len - at : size);
+		memcpy(to, e->errors.p + at, (size_t)n);
+	}
+	pthread_mutex_unlock(&e->errors_lock);
+	return n;
+}

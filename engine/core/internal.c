@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* internal.c: the modules that the planner itself puts into graphs. No user can name them. */
+#include "engine/core/node.h"
+#include "engine/core/planner.h"
+
+/* Batches kept in order. */
+struct hold {
+	struct weir_batch **batch;
+	size_t n, cap;
+};
+
+static int keep(struct weir_node *n, struct hold *h, struct weir_batch *b)
+{
+	if (h->n == h->cap) {
+		size_t cap = h->cap ? 2 * h->cap : 64;
+		void *p = weir_realloc(
+		        n->mem, h->batch, h->cap * sizeof *h->batch, cap * sizeof *h->batch);
+
+		if (!p)
+			return -ENOMEM;
+		h->batch = p;
+		h->cap = cap;
+	}
+	h->batch[h->n++] = weir_batch_ref(b);
+	return 0;
+}
+
+static int emit_all(struct weir_node *n, const struct hold *h)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < h->n && r >= 0; i++)
+		r = weir_emit(n, 0, weir_batch_ref(h->batch[i]));
+	return r;
+}
+
+static void drop(struct weir_node *n, struct hold *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		weir_batch_unref(h->batch[i]);
+	weir_free(n->mem, h->batch, h->cap * sizeof *h->batch);
+}
+
+/* union: one stream from several; fields by name, those that an input lacks have no value. Streams
+ * are united batch by batch, in the order of the branches within each; tables one after another,
+ * for which the later ones wait, so that the answer does not depend on the scheduler. */
+static int union_open(struct weir_node *n, struct weir_err *err)
+{
+	const struct union_config *c = n->config;
+	struct hold **h = n->state;
+
+	if (!node_of(n)->plan->in_table)
+		return 0;
+	*h = weir_calloc(n->mem, c->nins * sizeof **h);
+	return *h ? 0 : -ENOMEM;
+}
+
+static int union_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
+{
+	const struct union_config *c = n->config;
+	struct weir_batch *v = pool_view(node_of(n)->graph->pool, b, n->out, c->map[input]);
+	struct hold **h = n->state;
+	int r;
+
+	if (!v)
+		return -ENOMEM;
+	if (!*h || input == 0)
+		return weir_emit(n, 0, v);
+	r = keep(n, &(*h)[input], v);
+	weir_batch_unref(v);
+	return r;
+}
+
+static int union_flush(struct weir_node *n, enum weir_mark mark)
+{
+	const struct union_config *c = n->config;
+	struct hold **h = n->state;
+	int r = 0;
+
+	for (uint32_t i = 1; *h && i < c->nins && r >= 0; i++)
+		r = emit_all(n, &(*h)[i]);
+	return r;
+}
+
+static void union_close(struct weir_node *n)
+{
+	const struct union_config *c = n->config;
+	struct hold **h = n->state;
+
+	for (uint32_t i = 0; *h && i < c->nins; i++)
+		drop(n, &(*h)[i]);
+	weir_free(n->mem, *h, c->nins * sizeof **h);
+	*h = NULL;
+}
+
+const struct weir_module module_union = {
+        .abi = WEIR_ABI,
+        .name = "union",
+        .summary = "records of several branches as one stream",
+        .state_size = sizeof(struct hold *),
+        .open = union_open,
+        .process = union_process,
+        .flush = union_flush,
+        .close = union_close,
+};
+
+/* derive: columns for conversions and named expressions in field arguments. */
+static int derive_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
+{
+	const struct derive_config *c = n->config;
+	struct weir_batch *v = weir_view(n, b);
+
+	if (!v)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->n; i++)
+		if (weir_node_needs(n, c->first + i)) {
+			struct weir_col col;
+			/* over the view, so that the scratch lives as long as the columns */
+			int r = weir_expr_eval(c->expr[i], v, &col);
+
+			if (r < 0) {
+				weir_batch_unref(v);
+				return r;
+			}
+			v->cols[c->first + i] = col;
+		}
+	return weir_emit(n, 0, v);
+}
+
+const struct weir_module module_derive = {
+        .abi = WEIR_ABI,
+        .flags = WEIR_PARALLEL,
+        .name = "derive",
+        .summary = "columns for conversions",
+        .process = derive_process,
+};
+
+/* hold: keeps a stream to make a table of it, where a union unites it with one. */
+static int hold_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
+{
+	for (uint32_t f = 0; f < n->out->nfields; f++)
+		if (weir_node_needs(n, f) && !weir_batch_col(b, f))
+			return -ENOMEM;
+	return keep(n, n->state, b);
+}
+
+static int hold_flush(struct weir_node *n, enum weir_mark mark)
+{
+	return emit_all(n, n->state);
+}
+
+static void hold_close(struct weir_node *n)
+{
+	drop(n, n->state);
+}
+
+const struct weir_module module_hold = {
+        .abi = WEIR_ABI,
+        .flags = WEIR_SERIAL | WEIR_BLOCKING,
+        .name = "hold",
+        .summary = "a stream kept to be united with a table",
+        .state_size = sizeof(struct hold),
+        .process = hold_process,
+        .flush = hold_flush,
+        .close = hold_close,
+};

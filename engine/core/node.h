@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* node.h: graphs at work: instances of a plan's nodes, their counters, how batches reach them.
+ *
+ * A graph is used by one thread at a time. A scope's body is a graph of its own, whose output goes
+ * to the consumers of the scope's node. Counters belong to the plan's nodes (struct run), since a
+ * body may have any number of instances.
+ */
+#ifndef NODE_H
+#define NODE_H
+
+#include "engine/core/plan.h"
+#include "engine/core/pool.h"
+#include "engine/core/reader.h"
+
+#define NODE_COUNTERS 8
+
+/* Written by one thread with relaxed atomics, read by any. */
+struct node_stats {
+	uint64_t batches_in, records_in, batches_out, records_out;
+	uint64_t ns; /* in the module itself, without what stands downstream */
+	uint64_t counters[NODE_COUNTERS];
+};
+
+static inline void stat_add(uint64_t *to, uint64_t n)
+{
+	__atomic_store_n(to, *to + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t stat_get(const uint64_t *from)
+{
+	return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+
+struct graph;
+struct node;
+
+struct target {
+	struct node *node;
+	uint32_t input;
+};
+
+struct node {
+	struct weir_node pub; /* first */
+	const struct plan_node *plan;
+	struct graph *graph;
+	struct node_stats *stats;
+	uint32_t ntargets;
+	struct target *targets; /* of channel 0; the only one so far */
+	uint32_t live;          /* targets that still want records */
+	bool is_last;           /* its output is the graph's */
+	bool opened, done, dirty;
+	struct queued *queue, **queue_end; /* breadth-first */
+	uint32_t queue_len;
+};
+
+/* How batches travel: one interface for all schedulers. */
+struct scheduler {
+	const char *name;
+	/* Gives b (consumed) to input `input` of a node. 0 or -errno. */
+	int (*deliver)(struct node *to, uint32_t input, struct weir_batch *b);
+	/* Runs until nothing is queued. */
+	int (*drain)(struct graph *g);
+};
+
+extern const struct scheduler scheduler_depth, scheduler_breadth;
+
+/* What all graphs of one run of a query share. */
+struct run_context {
+	const struct plan *plan;
+	const struct scheduler *scheduler;
+	struct weir_mem *mem;
+	struct weir_pool *pool;
+	struct rights rights;     /* of the query's writer */
+	struct node_stats *stats; /* one for each node of the plan */
+	int64_t nested;           /* ns spent downstream of the module that runs now */
+	/* where the query's rows go; consumes nothing */
+	int (*rows)(void *arg, struct weir_batch *b);
+	void *arg;
+	struct weir_err err; /* of the module that failed */
+	const char *failed;  /* its name */
+};
+
+struct graph {
+	const struct plan_graph *plan;
+	struct run_context *run;
+	struct weir_pool *pool;
+	struct node *scope; /* a body's: the scope it stands behind; NULL: the root */
+	uint32_t n;
+	struct node node[];
+};
+
+static inline struct node *node_of(struct weir_node *n)
+{
+	return (struct node *)n;
+}
+
+/* Makes and opens all nodes. 0 and *ret, or -errno and run->err. */
+int graph_new(struct run_context *run, const struct plan_graph *plan, struct node *scope,
+        struct graph **ret);
+void graph_free(struct graph *g); /* NULL is fine */
+
+/* Hands a batch from a source (or to a body's entry): what node `i` emits. Consumes b. 0,
+ * WEIR_DONE when nothing that the node could send is wanted any more, or -errno. */
+int graph_push(struct graph *g, uint32_t i, struct weir_batch *b);
+bool graph_wants(const struct graph *g, uint32_t i);
+
+/* Tables: everything behind the first blocking modules starts anew, these emit their answer so
+ * far, and what follows ends on it. The caller clears and publishes the result around it. */
+int graph_refresh(struct graph *g);
+
+/* The end of the stream. */
+int graph_end(struct graph *g);
+
+/* Sends what a body left to the consumers of its scope. Consumes b. */
+int scope_emit(struct node *scope, struct weir_batch *b);
+
+/* For schedulers: runs the node's module on b (borrowed). */
+int node_process(struct node *n, uint32_t input, struct weir_batch *b);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* plan_text.c: a plan for people (`plan`) and for Graphviz (`graph.dot`). */
+#include "engine/core/plan.h"
+
+static void fields(const struct weir_schema *s, const uint64_t *needs, struct text *to)
+{
+	const char *comma = "";
+
+	for (uint32_t f = 0; f < s->nfields; f++)
+		if (bit_get(needs, f)) {
+			text_printf(to, "%s%s", comma, s->fields[f].name);
+			comma = ",";
+		}
+}
+
+static const char *order(const struct plan_node *n)
+{
+	if (n->source)
+		return "source";
+	if (n->module->flags & WEIR_KEYED)
+		return "keyed";
+	return n->module->flags & WEIR_PARALLEL ? "parallel" : "serial";
+}
+
+static void put(const struct plan *p, const struct plan_graph *g, int indent,
+        plan_counters *counters, void *arg, struct text *to)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		const struct plan_node *n = g->nodes[i];
+
+		if (!n->source && !n->module)
+			continue;
+		text_printf(to, "%*s%u %s", indent, "", n->id, n->name);
+		for (uint32_t k = 0; k < n->nins; k++)
+			text_printf(to, "%s%u", k ? "," : " <- ", g->nodes[n->ins[k].node]->id);
+		text_printf(to, "  [%s%s]", order(n),
+		        n->module && (n->module->flags & WEIR_BLOCKING) ? " blocking" : "");
+		if (n->pos < p->text_len && n->len && n->module && n->source == NULL)
+			text_printf(to, "  %.*s", (int)n->len, p->text + n->pos);
+		text_puts(to, "  -> ");
+		fields(n->out, n->needs, to);
+		if (counters) {
+			text_puts(to, "  {");
+			counters(arg, n, to);
+			text_puts(to, "}");
+		}
+		text_puts(to, "\n");
+		if (n->body)
+			put(p, n->body, indent + 2, counters, arg, to);
+	}
+}
+
+void plan_text(const struct plan *p, plan_counters *counters, void *arg, struct text *to)
+{
+	static const char *const schedulers[] = {"depth", "breadth"};
+
+	text_printf(to, "result: %s of ", p->table ? "table" : "log");
+	for (uint32_t i = 0; i < p->nshown; i++)
+		text_printf(to, "%s%s", i ? "," : "", p->out->fields[p->shown[i]].name);
+	text_printf(to, "\nscheduler: %s\n", schedulers[p->set.scheduler]);
+	put(p, &p->root, 0, counters, arg, to);
+}
+
+static void dot(const struct plan_graph *g, plan_counters *counters, void *arg, struct text *to)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		const struct plan_node *n = g->nodes[i];
+
+		text_printf(to, "\tn%u [label=\"%s", n->id, n->name);
+		if (counters && (n->module || n->source)) {
+			text_puts(to, "\\n");
+			counters(arg, n, to);
+		}
+		text_printf(to, "\"%s];\n", n->source ? ", shape=box" : "");
+		for (uint32_t k = 0; k < n->nins; k++)
+			text_printf(to, "\tn%u -> n%u;\n", g->nodes[n->ins[k].node]->id, n->id);
+		if (n->body) {
+			text_printf(to, "\tsubgraph cluster%u {\n", n->id);
+			dot(n->body, counters, arg, to);
+			text_puts(to, "\t}\n");
+			text_printf(
+			        to, "\tn%u -> n%u [style=dashed];\n", n->id, n->body->nodes[0]->id);
+		}
+	}
+}
+
+void plan_dot(const struct plan *p, plan_counters *counters, void *arg, struct text *to)
+{
+	text_puts(to, "digraph weir {\n\trankdir=LR;\n\tnode [shape=ellipse];\n");
+	dot(&p->root, counters, arg, to);
+	text_puts(to, "}\n");
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* queries.h: what the files behind query.h share. */
+#ifndef QUERIES_H
+#define QUERIES_H
+
+#include "engine/core/engine.h"
+#include "engine/core/run.h"
+
+struct waiter {
+	struct waiter *next;
+	int64_t until; /* CLOCK_MONOTONIC ns */
+	void (*done)(void *arg);
+	void *arg;
+};
+
+struct query {
+	uint32_t refs; /* atomic; the engine's list holds one until removal */
+	struct engine *e;
+	struct query *next; /* protected by e->lock */
+	bool listed;        /* protected by e->lock */
+	uint64_t serial;
+	char *name;
+	uid_t uid;
+	gid_t gid;
+	int64_t created;
+
+	pthread_mutex_t lock; /* protects what follows */
+	pthread_cond_t ended; /* a run ended */
+	struct run *run;      /* NULL: no spec yet */
+	uint64_t nruns;
+	char *spec;
+	size_t spec_len;
+	struct text log;
+	uint64_t log_version;
+	struct waiter *waiters;
+};
+
+void query_log(struct query *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A reference to the current run, NULL where there is none. */
+struct run *query_current(struct query *q);
+
+/* Asks all to stop and waits until their threads are gone. */
+void queries_stop(struct engine *e);
+void queries_release(struct engine *e);
+
+#endif

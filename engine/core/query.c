@@ -1,0 +1,639 @@
+/* SPDX-License-Identifier: MIT */
+/* query.c: queries by name: made, replaced, steered, removed.
+ *
+ * Lock order: engine, query, run. A run's thread holds a reference to its run and its query.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "engine/core/plan.h"
+#include "engine/core/queries.h"
+
+#define LOG_KEEP (64u << 10)
+
+void query_log(struct query *q, const char *fmt, ...)
+{
+	char line[512], when[32];
+	time_t t = time(NULL);
+	struct tm tm;
+	va_list ap;
+
+	gmtime_r(&t, &tm);
+	strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	pthread_mutex_lock(&q->lock);
+	if (q->log.len < LOG_KEEP)
+		text_printf(&q->log, "%s %s\n", when, line);
+	q->log.failed = false;
+	q->log_version++;
+	pthread_mutex_unlock(&q->lock);
+}
+
+struct query *query_ref(struct query *q)
+{
+	__atomic_add_fetch(&q->refs, 1, __ATOMIC_RELAXED);
+	return q;
+}
+
+static void query_free(struct query *q)
+{
+	run_unref(q->run);
+	text_release(&q->log);
+	free(q->name);
+	free(q->spec);
+	pthread_cond_destroy(&q->ended);
+	pthread_mutex_destroy(&q->lock);
+	free(q);
+}
+
+void query_unref(struct query *q)
+{
+	struct query **p;
+
+	if (!q)
+		return;
+	/* the list is searched by serial for removed queries too: the last reference goes under
+	 * its lock */
+	pthread_mutex_lock(&q->e->lock);
+	if (__atomic_sub_fetch(&q->refs, 1, __ATOMIC_ACQ_REL)) {
+		pthread_mutex_unlock(&q->e->lock);
+		return;
+	}
+	for (p = &q->e->queries; *p && *p != q; p = &(*p)->next)
+		;
+	if (*p)
+		*p = q->next;
+	pthread_mutex_unlock(&q->e->lock);
+	query_free(q);
+}
+
+struct run *query_current(struct query *q)
+{
+	struct run *r;
+
+	pthread_mutex_lock(&q->lock);
+	r = q->run ? run_ref(q->run) : NULL;
+	pthread_mutex_unlock(&q->lock);
+	return r;
+}
+
+/* ---- waiters ---- */
+
+static void fire(struct waiter *w)
+{
+	while (w) {
+		struct waiter *next = w->next;
+
+		w->done(w->arg);
+		free(w);
+		w = next;
+	}
+}
+
+/* Takes those whose time has come (all: every one) off the list. */
+static struct waiter *due(struct query *q, int64_t now, bool all)
+{
+	struct waiter *out = NULL, **p;
+
+	pthread_mutex_lock(&q->lock);
+	for (p = &q->waiters; *p;) {
+		struct waiter *w = *p;
+
+		if (!all && w->until > now) {
+			p = &w->next;
+			continue;
+		}
+		*p = w->next;
+		w->next = out;
+		out = w;
+	}
+	pthread_mutex_unlock(&q->lock);
+	return out;
+}
+
+static void deadline(void *arg)
+{
+	struct query *q = arg;
+
+	fire(due(q, now_ns(CLOCK_MONOTONIC), false));
+	query_unref(q);
+}
+
+static void run_changed(void *arg, struct run *r, bool ended)
+{
+	struct query *q = arg;
+	bool current;
+
+	pthread_mutex_lock(&q->lock);
+	current = q->run == r;
+	if (ended)
+		pthread_cond_broadcast(&q->ended);
+	pthread_mutex_unlock(&q->lock);
+	if (ended) {
+		enum query_state s = run_state(r);
+
+		query_log(q, "%s after %llu records%s%s", query_state_name(s),
+		        (unsigned long long)__atomic_load_n(&r->records, __ATOMIC_RELAXED),
+		        s == QUERY_FAILED ? ": " : "", s == QUERY_FAILED ? r->err.text : "");
+	}
+	if (current)
+		fire(due(q, 0, true));
+	if (ended)
+		query_unref(q);
+}
+
+void query_look(struct query *q, int64_t wait, void (*done)(void *arg), void *arg)
+{
+	int64_t now = now_ns(CLOCK_MONOTONIC);
+	struct run *r = query_current(q);
+	struct waiter *w;
+	bool fresh = !r || run_watch(r, now);
+
+	if (!fresh && r->result && result_is_log(r->result))
+		fresh = now >= r->begun + wait;
+	else if (!fresh)
+		fresh = __atomic_load_n(&r->versions, __ATOMIC_RELAXED) &&
+		        now < __atomic_load_n(&r->refreshed, __ATOMIC_RELAXED) +
+		                        r->plan->set.refresh;
+	w = fresh ? NULL : malloc(sizeof *w);
+	if (!w) {
+		run_unref(r);
+		done(arg);
+		return;
+	}
+	*w = (struct waiter){NULL, now + wait, done, arg};
+	pthread_mutex_lock(&q->lock);
+	w->next = q->waiters;
+	q->waiters = w;
+	pthread_mutex_unlock(&q->lock);
+	/* it may have ended before the waiter was in the list */
+	if (run_state(r) > QUERY_PAUSED) {
+		fire(due(q, 0, true));
+	} else {
+		query_ref(q);
+		if (engine_call_at(q->e, now + wait, deadline, q) < 0) {
+			query_unref(q);
+			fire(due(q, 0, true));
+		}
+	}
+	run_unref(r);
+}
+
+/* ---- making ---- */
+
+static struct query *find(struct engine *e, const char *name)
+{
+	for (struct query *q = e->queries; q; q = q->next)
+		if (q->listed && strcmp(q->name, name) == 0)
+			return q;
+	return NULL;
+}
+
+static int check_name(const char *name, uint32_t pos, uint32_t len, struct weir_err *err)
+{
+	if (!lang_is_name(name, strlen(name)))
+		return weir_fail(err, WEIR_E_BAD_NAME, pos, len, name);
+	if (strcmp(name, "new") == 0 || strcmp(name, "errors") == 0)
+		return weir_fail(err, WEIR_E_RESERVED_NAME, pos, len, name);
+	return 0;
+}
+
+/* Lists a new query under `name`, or a fresh one where that is NULL. */
+static int list(struct engine *e, const char *name, const struct cred *who, uint32_t pos,
+        uint32_t len, struct query **ret, struct weir_err *err)
+{
+	struct query *q = calloc(1, sizeof *q), **p;
+	char made[32], limit[24];
+	int r = 0;
+
+	if (!q)
+		return -ENOMEM;
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_cond_init(&q->ended, NULL);
+	q->refs = 2; /* the list's and the caller's */
+	q->e = e;
+	q->uid = who ? who->uid : geteuid();
+	q->gid = who ? who->gid : getegid();
+	q->created = now_ns(CLOCK_REALTIME);
+	pthread_mutex_lock(&e->lock);
+	if (!name) {
+		do
+			snprintf(made, sizeof made, "q%llu", (unsigned long long)e->next_name++);
+		while (find(e, made));
+		name = made;
+	}
+	if (find(e, name)) {
+		r = weir_fail(err, WEIR_E_NAME_TAKEN, pos, len, name);
+	} else if (e->nqueries >= e->options.max_queries) {
+		snprintf(limit, sizeof limit, "%u", e->options.max_queries);
+		r = weir_fail(err, WEIR_E_TOO_MANY_QUERIES, WEIR_NOPOS, 0, limit);
+	} else if (!(q->name = strdup(name))) {
+		r = -ENOMEM;
+	}
+	if (r == 0) {
+		q->serial = e->next_serial++;
+		q->listed = true;
+		for (p = &e->queries; *p; p = &(*p)->next)
+			;
+		*p = q;
+		e->nqueries++;
+		e->generation++;
+	}
+	pthread_mutex_unlock(&e->lock);
+	if (r < 0) {
+		query_free(q);
+		return r;
+	}
+	*ret = q;
+	return 0;
+}
+
+void query_remove(struct query *q)
+{
+	struct engine *e = q->e;
+	struct run *r;
+	bool was;
+
+	pthread_mutex_lock(&e->lock);
+	was = q->listed;
+	q->listed = false;
+	if (was) {
+		e->nqueries--;
+		e->generation++;
+	}
+	pthread_mutex_unlock(&e->lock);
+	r = query_current(q);
+	if (r)
+		run_stop(r);
+	run_unref(r);
+	if (was)
+		query_unref(q);
+}
+
+/* Starts `r` (taken) as what q runs now; the run before is told to stop. */
+static int install(struct query *q, struct run *r, const char *spec, size_t len)
+{
+	char *copy = malloc(len + 1);
+	struct run *old;
+	int ret;
+
+	if (!copy) {
+		run_unref(r);
+		return -ENOMEM;
+	}
+	memcpy(copy, spec, len);
+	copy[len] = 0;
+	pthread_mutex_lock(&q->lock);
+	old = q->run;
+	q->run = run_ref(r);
+	q->nruns++;
+	free(q->spec);
+	q->spec = copy;
+	q->spec_len = len;
+	pthread_mutex_unlock(&q->lock);
+	if (old)
+		run_stop(old);
+	run_unref(old);
+	query_log(q, "started");
+	query_ref(q); /* given back by run_changed() at the end */
+	ret = run_start(r, run_changed, q);
+	if (ret < 0)
+		query_unref(q);
+	run_unref(r);
+	return ret;
+}
+
+static int prepare(struct engine *e, const char *spec, size_t len, const struct cred *who,
+        const struct query_sink *sink, const char *name, struct run **ret, struct weir_err *err)
+{
+	struct rights rights;
+	struct plan *plan;
+	int r;
+
+	rights_of(&rights, who);
+	r = plan_make(e, spec, len, &rights, &plan, err);
+	if (r < 0)
+		return r;
+	if (plan->name)
+		r = check_name(plan->name, 0, (uint32_t)strlen(plan->name), err);
+	if (r == 0 && name && plan->name && strcmp(plan->name, name) != 0)
+		r = weir_fail(err, WEIR_E_BAD_VALUE, 0, (uint32_t)strlen(plan->name), plan->name,
+		        "name", name);
+	if (r < 0) {
+		plan_free(plan);
+		return r;
+	}
+	return run_new(e, plan, &rights, sink, ret, err);
+}
+
+static int submit(struct engine *e, const char *spec, size_t len, const char *name,
+        const struct cred *who, const struct query_sink *sink,
+        int (*schema)(void *arg, const struct weir_schema *s, const uint32_t *shown, uint32_t n),
+        struct query **ret, struct weir_err *err)
+{
+	struct query *q;
+	struct run *run;
+	int r = name ? check_name(name, WEIR_NOPOS, 0, err) : 0;
+
+	if (r == 0)
+		r = prepare(e, spec, len, who, sink, name, &run, err);
+	if (r < 0)
+		return r;
+	if (!name)
+		name = run->plan->name;
+	if (schema)
+		r = schema(sink->arg, run->plan->out, run->plan->shown, run->plan->nshown);
+	if (r >= 0)
+		r = list(e, name, who, 0, run->plan->name ? (uint32_t)strlen(run->plan->name) : 0,
+		        &q, err);
+	if (r < 0) {
+		run_unref(run);
+		return r;
+	}
+	r = install(q, run, spec, len);
+	if (r < 0) {
+		query_remove(q);
+		query_unref(q);
+		return weir_fail_no(err, -r, WEIR_E_SYSTEM, WEIR_NOPOS, 0, "query", strerror(-r));
+	}
+	*ret = q;
+	return 0;
+}
+
+int query_submit(struct engine *e, const char *spec, size_t len, const char *name,
+        const struct cred *who, struct query **ret, struct weir_err *err)
+{
+	return submit(e, spec, len, name, who, NULL, NULL, ret, err);
+}
+
+int query_run_to(struct engine *e, const char *spec, size_t len, const struct cred *who,
+        int (*schema)(void *arg, const struct weir_schema *s, const uint32_t *shown, uint32_t n),
+        const struct query_sink *sink, struct query **ret, struct weir_err *err)
+{
+	return submit(e, spec, len, NULL, who, sink, schema, ret, err);
+}
+
+int query_check(
+        struct engine *e, const char *spec, size_t len, struct text *plan, struct weir_err *err)
+{
+	struct rights rights = {.all = true};
+	struct plan *p;
+	int r = plan_make(e, spec, len, &rights, &p, err);
+
+	if (r < 0)
+		return r;
+	if (plan)
+		plan_text(p, NULL, NULL, plan);
+	plan_free(p);
+	return 0;
+}
+
+int query_replace(
+        struct query *q, const char *spec, size_t len, const struct cred *who, struct weir_err *err)
+{
+	struct run *run;
+	int r = prepare(q->e, spec, len, who, NULL, q->name, &run, err);
+
+	return r < 0 ? r : install(q, run, spec, len);
+}
+
+int query_mkdir(struct engine *e, const char *name, const struct cred *who, struct query **ret,
+        struct weir_err *err)
+{
+	int r = check_name(name, WEIR_NOPOS, 0, err);
+
+	return r < 0 ? r : list(e, name, who, WEIR_NOPOS, 0, ret, err);
+}
+
+/* ---- looking up ---- */
+
+struct query *query_by_name(struct engine *e, const char *name)
+{
+	struct query *q;
+
+	pthread_mutex_lock(&e->lock);
+	q = find(e, name);
+	if (q)
+		query_ref(q);
+	pthread_mutex_unlock(&e->lock);
+	return q;
+}
+
+struct query *query_by_serial(struct engine *e, uint64_t serial)
+{
+	struct query *q;
+
+	pthread_mutex_lock(&e->lock);
+	for (q = e->queries; q && q->serial != serial; q = q->next)
+		;
+	if (q)
+		query_ref(q);
+	pthread_mutex_unlock(&e->lock);
+	return q;
+}
+
+struct query *query_next(struct engine *e, uint64_t after)
+{
+	struct query *q;
+
+	pthread_mutex_lock(&e->lock);
+	for (q = e->queries; q && (q->serial <= after || !q->listed); q = q->next)
+		;
+	if (q)
+		query_ref(q);
+	pthread_mutex_unlock(&e->lock);
+	return q;
+}
+
+const char *query_name(const struct query *q)
+{
+	return q->name;
+}
+
+uint64_t query_serial(const struct query *q)
+{
+	return q->serial;
+}
+
+void query_owner(const struct query *q, uid_t *uid, gid_t *gid)
+{
+	*uid = q->uid;
+	*gid = q->gid;
+}
+
+int64_t query_created(const struct query *q)
+{
+	return q->created;
+}
+
+enum query_state query_state(struct query *q)
+{
+	struct run *r = query_current(q);
+	enum query_state s = r ? run_state(r) : QUERY_STOPPED;
+
+	run_unref(r);
+	return s;
+}
+
+struct result *query_result(struct query *q)
+{
+	struct run *r = query_current(q);
+	struct result *res = r && r->result ? result_ref(r->result) : NULL;
+
+	run_unref(r);
+	return res;
+}
+
+uint64_t query_run(struct query *q)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&q->lock);
+	n = q->nruns;
+	pthread_mutex_unlock(&q->lock);
+	return n;
+}
+
+uint64_t engine_generation(struct engine *e)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&e->lock);
+	n = e->generation;
+	pthread_mutex_unlock(&e->lock);
+	return n;
+}
+
+/* ---- steering ---- */
+
+static int restart(struct query *q, struct weir_err *err)
+{
+	struct cred who = {.uid = q->uid, .gid = q->gid};
+	char *spec = NULL;
+	size_t len = 0;
+	int r;
+
+	pthread_mutex_lock(&q->lock);
+	if (q->spec) {
+		len = q->spec_len;
+		spec = malloc(len + 1);
+		if (spec)
+			memcpy(spec, q->spec, len + 1);
+	}
+	pthread_mutex_unlock(&q->lock);
+	if (!spec)
+		return weir_fail(err, WEIR_E_SPEC_EMPTY, WEIR_NOPOS, 0);
+	r = query_replace(q, spec, len, &who, err);
+	free(spec);
+	return r;
+}
+
+static const char *const commands[] = {
+        "pause", "resume", "stop", "restart", "refresh", "flush", "cancel", NULL};
+
+static const char *next_command(void *arg, size_t i)
+{
+	return commands[i];
+}
+
+int query_control(struct query *q, const char *command, size_t len, struct weir_err *err)
+{
+	char word[33], hint[64];
+	struct run *r;
+	int ret = 0;
+
+	while (len &&
+	        (command[len - 1] == '\n' || command[len - 1] == ' ' || command[len - 1] == '\r'))
+		len--;
+	while (len && *command == ' ') {
+		command++;
+		len--;
+	}
+	snprintf(word, sizeof word, "%.*s", (int)(len < 32 ? len : 32), command);
+	if (strcmp(word, "restart") == 0)
+		return restart(q, err);
+	r = query_current(q);
+	if (strcmp(word, "pause") == 0 || strcmp(word, "resume") == 0) {
+		if (r)
+			run_pause(r, word[0] == 'p');
+	} else if (strcmp(word, "stop") == 0 || strcmp(word, "cancel") == 0) {
+		if (r)
+			run_stop(r);
+	} else if (strcmp(word, "refresh") == 0 || strcmp(word, "flush") == 0) {
+		if (r)
+			run_refresh(r);
+	} else {
+		ret = weir_fail(err, WEIR_E_UNKNOWN_COMMAND, WEIR_NOPOS, 0, word,
+		        weir_did_you_mean(
+		                word, strlen(word), next_command, NULL, hint, sizeof hint));
+	}
+	run_unref(r);
+	if (ret == 0)
+		query_log(q, "%s", word);
+	return ret;
+}
+
+enum query_state query_wait(struct query *q)
+{
+	enum query_state s = QUERY_STOPPED;
+
+	pthread_mutex_lock(&q->lock);
+	while (q->run && (s = run_state(q->run)) <= QUERY_PAUSED)
+		pthread_cond_wait(&q->ended, &q->lock);
+	pthread_mutex_unlock(&q->lock);
+	return s;
+}
+
+void query_error(struct query *q, struct text *to)
+{
+	struct run *r = query_current(q);
+
+	if (r && run_state(r) == QUERY_FAILED)
+		text_puts(to, r->err.text);
+	run_unref(r);
+}
+
+void query_progress(struct query *q, struct query_progress *ret)
+{
+	struct run *r = query_current(q);
+
+	*ret = (struct query_progress){.now = now_ns(CLOCK_MONOTONIC)};
+	if (!r)
+		return;
+	ret->records = __atomic_load_n(&r->records, __ATOMIC_RELAXED);
+	ret->bytes = __atomic_load_n(&r->bytes, __ATOMIC_RELAXED);
+	ret->total = __atomic_load_n(&r->total, __ATOMIC_RELAXED);
+	ret->started = r->begun;
+	run_unref(r);
+}
+
+void queries_stop(struct engine *e)
+{
+	for (struct query *q = query_next(e, 0), *next; q; q = next) {
+		struct run *r = query_current(q);
+
+		if (r)
+			run_stop(r);
+		run_unref(r);
+		next = query_next(e, q->serial);
+		query_unref(q);
+	}
+	pthread_mutex_lock(&e->lock);
+	while (e->nthreads)
+		pthread_cond_wait(&e->idle, &e->lock);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void queries_release(struct engine *e)
+{
+	struct query *q;
+
+	while ((q = query_next(e, 0))) {
+		query_remove(q);
+		query_unref(q);
+	}
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* query_text.c: what a query says of itself: spec, status, plan, graph.dot, log. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "engine/core/queries.h"
+
+const char *query_state_name(enum query_state s)
+{
+	static const char *const names[] = {"running", "paused", "done", "failed", "stopped"};
+
+	return names[s];
+}
+
+static void node_counters(void *arg, const struct plan_node *n, struct text *to)
+{
+	struct run *r = arg;
+	const struct node_stats *s = &r->context.stats[n->id];
+
+	text_printf(to, "in %llu out %llu batches %llu ms %.3f",
+	        (unsigned long long)stat_get(&s->records_in),
+	        (unsigned long long)stat_get(&s->records_out),
+	        (unsigned long long)stat_get(n->source ? &s->batches_out : &s->batches_in),
+	        (double)stat_get(&s->ns) / 1e6);
+	for (int i = 0; n->module && n->module->counters && n->module->counters[i]; i++)
+		text_printf(to, " %s %llu", n->module->counters[i],
+		        (unsigned long long)stat_get(&s->counters[i]));
+}
+
+static void drops(struct run *r, const struct plan_graph *g, struct text *to)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		const struct plan_node *n = g->nodes[i];
+		const struct node_stats *s = &r->context.stats[n->id];
+
+		for (int k = 0; n->module && n->module->counters && n->module->counters[k]; k++)
+			if (stat_get(&s->counters[k]))
+				text_printf(to, "%s.%s: %llu\n", n->name, n->module->counters[k],
+				        (unsigned long long)stat_get(&s->counters[k]));
+		if (n->body)
+			drops(r, n->body, to);
+	}
+}
+
+static void nodes(struct run *r, const struct plan_graph *g, int indent, struct text *to)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		const struct plan_node *n = g->nodes[i];
+
+		if (!n->module && !n->source)
+			continue;
+		text_printf(to, "node: %*s%s ", indent, "", n->name);
+		node_counters(r, n, to);
+		text_puts(to, "\n");
+		if (n->body)
+			nodes(r, n->body, indent + 2, to);
+	}
+}
+
+static void result_lines(struct result *res, struct text *to)
+{
+	if (result_is_log(res)) {
+		text_printf(to, "result: log\nrows: %llu\nretained: %llu\n",
+		        (unsigned long long)log_end(res),
+		        (unsigned long long)(log_end(res) - log_first(res)));
+	} else {
+		struct snapshot *s = result_snapshot(res);
+
+		text_printf(to, "result: table\nrows: %llu\nversion: %llu\n",
+		        (unsigned long long)(s ? snapshot_rows(s) : 0),
+		        (unsigned long long)(s ? snapshot_number(s) : 0));
+		snapshot_unref(s);
+	}
+}
+
+static void status(struct query *q, struct text *to)
+{
+	struct run *r = query_current(q);
+	enum query_state s;
+	int64_t end;
+	uint64_t records;
+	double seconds;
+
+	text_printf(to, "name: %s\nserial: %llu\n", q->name, (unsigned long long)q->serial);
+	if (!r) {
+		text_puts(to, "state: empty\n");
+		return;
+	}
+	s = run_state(r);
+	end = s > QUERY_PAUSED ? r->ended : now_ns(CLOCK_MONOTONIC);
+	records = __atomic_load_n(&r->records, __ATOMIC_RELAXED);
+	seconds = (double)(end - r->begun) / 1e9;
+	text_printf(to, "state: %s\n", query_state_name(s));
+	if (s == QUERY_FAILED)
+		text_printf(to, "error: %s\n", r->err.text);
+	text_printf(to, "runs: %llu\nseconds: %.3f\nrecords: %llu\nrate: %.0f\n",
+	        (unsigned long long)query_run(q), seconds, (unsigned long long)records,
+	        seconds > 0 ? (double)records / seconds : 0);
+	text_printf(to, "bytes: %llu\ntotal: %llu\n",
+	        (unsigned long long)__atomic_load_n(&r->bytes, __ATOMIC_RELAXED),
+	        (unsigned long long)__atomic_load_n(&r->total, __ATOMIC_RELAXED));
+	if (r->result)
+		result_lines(r->result, to);
+	text_printf(to, "memory: %zu\nmemory_peak: %zu\nmemory_limit: %zu\n",
+	        __atomic_load_n(&r->mem->used, __ATOMIC_RELAXED),
+	        __atomic_load_n(&r->mem->peak, __ATOMIC_RELAXED),
+	        __atomic_load_n(&r->mem->limit, __ATOMIC_RELAXED));
+	drops(r, &r->plan->root, to);
+	faults_text(&r->faults, to);
+	nodes(r, &r->plan->root, 0, to);
+	run_unref(r);
+}
+
+int query_text(struct query *q, const char *what, struct text *to)
+{
+	struct run *r;
+
+	if (strcmp(what, "status") == 0) {
+		status(q, to);
+		return 0;
+	}
+	if (strcmp(what, "spec") == 0 || strcmp(what, "log") == 0) {
+		pthread_mutex_lock(&q->lock);
+		if (what[0] == 'l')
+			text_add(to, q->log.p, q->log.len);
+		else if (q->spec)
+			text_add(to, q->spec, q->spec_len);
+		pthread_mutex_unlock(&q->lock);
+		return 0;
+	}
+	if (strcmp(what, "plan") != 0 && strcmp(what, "graph.dot") != 0)
+		return -ENOENT;
+	r = query_current(q);
+	if (r && what[0] == 'p')
+		plan_text(r->plan, node_counters, r, to);
+	else if (r)
+		plan_dot(r->plan, node_counters, r, to);
+	run_unref(r);
+	return 0;
+}
+
+uint64_t query_text_version(struct query *q, const char *what)
+{
+	uint64_t v;
+	struct run *r;
+
+	if (strcmp(what, "spec") == 0)
+		return query_run(q);
+	if (strcmp(what, "log") == 0) {
+		pthread_mutex_lock(&q->lock);
+		v = q->log_version;
+		pthread_mutex_unlock(&q->lock);
+		return v;
+	}
+	/* counters move all the time while it runs: a version each quarter of a second */
+	r = query_current(q);
+	v = query_run(q) << 24;
+	if (r && run_state(r) <= QUERY_PAUSED)
+		v += 1 + (uint64_t)(now_ns(CLOCK_MONOTONIC) - r->begun) / 250000000;
+	else if (r)
+		v += 2 + (uint64_t)(r->ended - r->begun) / 250000000 + 1;
+	run_unref(r);
+	return v;
+}
+
+void engine_status(struct engine *e, struct text *to)
+{
+	uint64_t memory = 0;
+	struct query *q, *next;
+	unsigned running = 0;
+
+	text_printf(to, "version: %s\nuptime: %lld\n", WEIR_VERSION,
+	        (long long)((now_ns(CLOCK_REALTIME) - e->started) / 1000000000));
+	for (size_t i = 0; i < e->nmounted; i++)
+		text_printf(to, "source: %s %s\n", e->mounted[i]->name, e->mounted[i]->spec);
+	for (q = query_next(e, 0); q; q = next) {
+		struct run *r = query_current(q);
+
+		if (r) {
+			memory += __atomic_load_n(&r->mem->used, __ATOMIC_RELAXED);
+			running += run_state(r) == QUERY_RUNNING;
+		}
+		run_unref(r);
+		next = query_next(e, q->serial);
+		query_unref(q);
+	}
+	pthread_mutex_lock(&e->lock);
+	text_printf(to, "queries: %u\nrunning: %u\nthreads: %u\nmemory: %llu\n", e->nqueries,
+	        running, e->nthreads, (unsigned long long)memory);
+	pthread_mutex_unlock(&e->lock);
+}

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: MIT */
+/* run.c: the loop that every query is. */
+#include "engine/core/run.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WATCH_NS (120ll * 1000000000) /* a look keeps a table fresh for two minutes */
+#define RESERVE (64ull << 20)         /* beyond the limit, to let a full query answer */
+#define IDLE_NS (200ll * 1000000)     /* longest sleep where the source says nothing */
+
+static int rows_to_result(void *arg, struct weir_batch *b)
+{
+	struct run *r = arg;
+
+	return result_add(r->result, b);
+}
+
+static int rows_to_sink(void *arg, struct weir_batch *b)
+{
+	struct run *r = arg;
+
+	return r->sink.rows(r->sink.arg, b);
+}
+
+static int open_sources(struct run *r, struct weir_err *err)
+{
+	const struct plan_graph *g = &r->plan->root;
+
+	r->readers = calloc(r->plan->nsources + 1, sizeof *r->readers);
+	if (!r->readers)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < g->n; i++) {
+		const struct plan_node *n = g->nodes[i];
+		struct rights all = {.all = true};
+		struct weir_err why = WEIR_ERR_INIT;
+		int ret = 0;
+
+		if (!n->source)
+			continue;
+		if (n->once) {
+			pthread_mutex_lock(&r->e->lock);
+			r->readers[n->reader] = n->once->first;
+			n->once->first = NULL;
+			pthread_mutex_unlock(&r->e->lock);
+			if (!r->readers[n->reader])
+				return weir_fail(err, WEIR_E_NOT_PERMITTED, n->pos, n->len,
+				        "standard input is read by another query");
+			r->readers[n->reader]->faults[0] = &r->faults;
+			continue;
+		}
+		ret = reader_open(n->source, n->config, n->own ? &r->rights : &all, r->e->input,
+		        r->mem, &r->faults, NULL, &r->readers[n->reader], &why);
+		if (ret < 0)
+			return why.id ? weir_fail_no(err, why.no, WEIR_E_BAD_TRACE, n->pos, n->len,
+			                        why.text)
+			              : ret;
+	}
+	return 0;
+}
+
+static void run_free(struct run *r)
+{
+	for (uint32_t i = 0; r->readers && i < r->plan->nsources; i++)
+		reader_close(r->readers[i]);
+	free(r->readers);
+	result_unref(r->result);
+	pool_unref(r->context.pool);
+	free(r->context.stats);
+	faults_release(&r->faults);
+	mem_unref(r->mem);
+	plan_free(r->plan);
+	pthread_cond_destroy(&r->wake);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
+        const struct query_sink *sink, struct run **ret, struct weir_err *err)
+{
+	static const struct scheduler *const schedulers[] = {&scheduler_depth, &scheduler_breadth};
+	struct run *r = calloc(1, sizeof *r);
+	pthread_condattr_t attr;
+	int res;
+
+	if (!r) {
+		plan_free(plan);
+		return -ENOMEM;
+	}
+	r->refs = 1;
+	r->e = e;
+	r->plan = plan;
+	r->rights = *rights;
+	r->mem = mem_new(plan->set.memory);
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	faults_init(&r->faults);
+	r->err = (struct weir_err)WEIR_ERR_INIT;
+	r->context = (struct run_context){.plan = plan,
+	        .scheduler = schedulers[plan->set.scheduler],
+	        .mem = r->mem,
+	        .pool = pool_new(r->mem),
+	        .rights = *rights,
+	        .stats = calloc(plan->nnodes + 1, sizeof(struct node_stats)),
+	        .rows = sink ? rows_to_sink : rows_to_result,
+	        .arg = r,
+	        .err = WEIR_ERR_INIT};
+	if (sink)
+		r->sink = *sink;
+	else
+		r->result = result_new(plan->out, !plan->table, plan->set.retain, r->mem);
+	res = r->mem && r->context.pool && r->context.stats && (sink || r->result) ? 0 : -ENOMEM;
+	if (res == 0)
+		res = open_sources(r, err);
+	if (res < 0) {
+		run_free(r);
+		return res;
+	}
+	*ret = r;
+	return 0;
+}
+
+struct run *run_ref(struct run *r)
+{
+	__atomic_add_fetch(&r->refs, 1, __ATOMIC_RELAXED);
+	return r;
+}
+
+void run_unref(struct run *r)
+{
+	if (r && __atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		run_free(r);
+}
+
+static void attend(struct run *r)
+{
+	__atomic_store_n(&r->attention, 1, __ATOMIC_RELEASE);
+	pthread_cond_broadcast(&r->wake);
+}
+
+void run_stop(struct run *r)
+{
+	pthread_mutex_lock(&r->lock);
+	r->stop = true;
+	attend(r);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void run_pause(struct run *r, bool pause)
+{
+	pthread_mutex_lock(&r->lock);
+	if (r->state == QUERY_RUNNING || r->state == QUERY_PAUSED) {
+		r->pause = pause;
+		attend(r);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+void run_refresh(struct run *r)
+{
+	pthread_mutex_lock(&r->lock);
+	r->refresh = true;
+	attend(r);
+	pthread_mutex_unlock(&r->lock);
+}
+
+bool run_watch(struct run *r, int64_t now)
+{
+	bool fresh;
+
+	pthread_mutex_lock(&r->lock);
+	r->watched = now + WATCH_NS;
+	fresh = r->state != QUERY_RUNNING;
+	if (!fresh)
+		attend(r);
+	pthread_mutex_unlock(&r->lock);
+	return fresh;
+}
+
+enum query_state run_state(struct run *r)
+{
+	enum query_state s;
+
+	pthread_mutex_lock(&r->lock);
+	s = r->state;
+	pthread_mutex_unlock(&r->lock);
+	return s;
+}
+
+/* ---- the thread ---- */
+
+static int publish(struct run *r)
+{
+	int ret;
+
+	if (!r->result)
+		return r->sink.rows(r->sink.arg, NULL);
+	if (result_is_log(r->result))
+		return 0;
+	ret = result_publish(r->result, now_ns(CLOCK_REALTIME));
+	if (ret == 1)
+		__atomic_add_fetch(&r->versions, 1, __ATOMIC_RELAXED);
+	return ret < 0 ? ret : 0;
+}
+
+static int refresh(struct run *r, struct graph *g)
+{
+	int ret;
+
+	__atomic_store_n(&r->refreshed, now_ns(CLOCK_MONOTONIC), __ATOMIC_RELAXED);
+	if (!r->plan->table || !r->result)
+		return 0;
+	result_restart(r->result);
+	ret = graph_refresh(g);
+	if (ret == 0)
+		ret = publish(r);
+	r->changed(r->arg, r, false);
+	return ret;
+}
+
+static int finish(struct run *r, struct graph *g)
+{
+	int ret;
+
+	if (r->plan->table && r->result)
+		result_restart(r->result);
+	ret = graph_end(g);
+	return ret == 0 ? publish(r) : ret;
+}
+
+/* Waits while paused; whether to go on. *ret_refresh: somebody asked. */
+static bool attention(struct run *r, bool *ret_refresh, bool *ret_watched)
+{
+	int64_t now = now_ns(CLOCK_MONOTONIC);
+	bool go;
+
+	pthread_mutex_lock(&r->lock);
+	__atomic_store_n(&r->attention, 0, __ATOMIC_RELAXED);
+	while (r->pause && !r->stop && !r->refresh) {
+		r->state = QUERY_PAUSED;
+		pthread_cond_wait(&r->wake, &r->lock);
+	}
+	if (r->state == QUERY_PAUSED && !r->pause)
+		r->state = QUERY_RUNNING;
+	*ret_refresh = r->refresh;
+	r->refresh = false;
+	*ret_watched = r->watched > now;
+	go = !r->stop;
+	pthread_mutex_unlock(&r->lock);
+	return go;
+}
+
+/* Sleeps until the source has more, somebody wants something, or `until`. */
+static void idle(struct run *r, const struct reader *reader, int64_t until)
+{
+	int64_t now = now_ns(CLOCK_MONOTONIC), at = now + IDLE_NS;
+	struct timespec t;
+
+	if (reader->pub.wake && reader->pub.wake < at)
+		at = reader->pub.wake;
+	if (until && until < at)
+		at = until;
+	if (at <= now)
+		return;
+	if (reader->pub.wake_fd >= 0) {
+		struct pollfd p = {.fd = reader->pub.wake_fd, .events = POLLIN};
+
+		poll(&p, 1, (int)((at - now) / 1000000) + 1);
+		return;
+	}
+	t = (struct timespec){at / 1000000000, at % 1000000000};
+	pthread_mutex_lock(&r->lock);
+	while (!__atomic_load_n(&r->attention, __ATOMIC_RELAXED) &&
+	        pthread_cond_timedwait(&r->wake, &r->lock, &t) == 0)
+		;
+	pthread_mutex_unlock(&r->lock);
+}
+
+static int fail(struct run *r, int ret)
+{
+	struct weir_err *err = &r->context.err;
+
+	if (err->id == WEIR_E_NONE && ret == -ENOMEM && r->mem->denied) {
+		char limit[32];
+		uint64_t mb = r->mem->limit >> 20;
+
+		if (mb)
+			snprintf(limit, sizeof limit, "%llu MiB", (unsigned long long)mb);
+		else
+			snprintf(limit, sizeof limit, "%llu KiB",
+			        (unsigned long long)(r->mem->limit >> 10));
+		weir_fail(err, WEIR_E_MEMORY_LIMIT, WEIR_NOPOS, 0, limit,
+		        r->context.failed ? r->context.failed : "result");
+	} else if (err->id == WEIR_E_NONE) {
+		weir_fail_no(err, -ret, WEIR_E_SYSTEM, WEIR_NOPOS, 0,
+		        r->context.failed ? r->context.failed : "query", strerror(-ret));
+	}
+	return ret;
+}
+
+/* The batch of the reader that is behind in time, so that several sources run in step. */
+struct head {
+	struct weir_batch *batch;
+	int64_t ts;
+	bool end;
+	uint32_t node;
+};
+
+static int64_t first_time(struct weir_batch *b)
+{
+	int f = weir_schema_find(b->schema, "ts", 2);
+	const struct weir_col *c = f < 0 ? NULL : weir_batch_col(b, (uint32_t)f);
+	uint32_t row = weir_batch_count(b) ? weir_batch_row(b, 0) : 0;
+
+	return c && weir_col_has(c, row) ? weir_col_i64(c)[row] : INT64_MIN;
+}
+
+static int next_batch(struct run *r, struct head *head, uint32_t n, uint32_t *ret)
+{
+	int best = -1, wait = -1;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct head *h = &head[i];
+		struct reader *reader = r->readers[i];
+
+		if (!h->batch && !h->end) {
+			int got = reader->source->read(&reader->pub, &h->batch, &r->context.err);
+
+			if (got == -EAGAIN) {
+				wait = (int)i;
+				continue;
+			}
+			if (got < 0)
+				return got;
+			h->end = got == 0;
+			if (got > 0 && n > 1)
+				h->ts = first_time(h->batch);
+		}
+		if (h->batch && (best < 0 || h->ts < head[best].ts))
+			best = (int)i;
+	}
+	if (wait >= 0 && (best < 0 || n > 1)) {
+		*ret = (uint32_t)wait;
+		return -EAGAIN;
+	}
+	*ret = (uint32_t)best;
+	return best >= 0;
+}
+
+static void progress(struct run *r, const struct weir_batch *b)
+{
+	uint64_t bytes = 0, total = 0;
+
+	for (uint32_t i = 0; i < r->plan->nsources; i++) {
+		bytes += r->readers[i]->pub.bytes_done;
+		total += r->readers[i]->pub.bytes_total;
+	}
+	__atomic_store_n(&r->bytes, bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->total, total, __ATOMIC_RELAXED);
+	if (b)
+		__atomic_store_n(&r->records, r->records + weir_batch_count(b), __ATOMIC_RELAXED);
+}
+
+static bool wanted(const struct run *r, const struct graph *g, const struct head *head)
+{
+	for (uint32_t i = 0; i < r->plan->nsources; i++)
+		if (!head[i].end && graph_wants(g, head[i].node))
+			return true;
+	return false;
+}
+
+/* Between batches: 0 to go on, 1 to stop, -errno. */
+static int look_up(struct run *r, struct graph *g, bool *watched)
+{
+	bool now = false;
+
+	if (__atomic_load_n(&r->attention, __ATOMIC_ACQUIRE) && !attention(r, &now, watched))
+		return 1;
+	if (now)
+		return refresh(r, g);
+	if (*watched && r->plan->table &&
+	        now_ns(CLOCK_MONOTONIC) >= r->refreshed + r->plan->set.refresh) {
+		attention(r, &now, watched);
+		return *watched ? refresh(r, g) : 0;
+	}
+	return 0;
+}
+
+static int loop(struct run *r, struct graph *g, struct head *head, bool *ret_stopped)
+{
+	bool watched = false;
+	uint32_t i = 0;
+	int ret;
+
+	while (wanted(r, g, head)) {
+		ret = look_up(r, g, &watched);
+		if (ret) {
+			*ret_stopped = ret > 0;
+			return ret < 0 ? ret : 0;
+		}
+		ret = next_batch(r, head, r->plan->nsources, &i);
+		if (ret == -EAGAIN) {
+			idle(r, r->readers[i],
+			        watched && r->plan->table ? r->refreshed + r->plan->set.refresh
+			                                  : 0);
+			continue;
+		}
+		if (ret <= 0)
+			return ret;
+		progress(r, head[i].batch);
+		ret = graph_push(g, head[i].node, head[i].batch);
+		head[i].batch = NULL;
+		if (ret < 0)
+			return ret;
+		if (ret == WEIR_DONE)
+			head[i].end = true;
+	}
+	return 0;
+}
+
+static enum query_state execute(struct run *r)
+{
+	struct head *head = calloc(r->plan->nsources + 1, sizeof *head);
+	struct graph *g = NULL;
+	bool stopped = false;
+	int ret = head ? graph_new(&r->context, &r->plan->root, NULL, &g) : -ENOMEM;
+
+	for (uint32_t i = 0; ret == 0 && i < r->plan->root.n; i++)
+		if (r->plan->root.nodes[i]->source)
+			head[r->plan->root.nodes[i]->reader].node = i;
+	if (ret == 0)
+		ret = loop(r, g, head, &stopped);
+	if (ret < 0) {
+		fail(r, ret);
+		/* what there is stays readable: a last version, with some memory to make it */
+		__atomic_store_n(&r->mem->limit, r->mem->limit + RESERVE, __ATOMIC_RELAXED);
+		if (g && r->result && r->plan->table)
+			refresh(r, g);
+	} else if (stopped) {
+		if (r->result && r->plan->table)
+			refresh(r, g);
+	} else {
+		ret = finish(r, g);
+		if (ret < 0)
+			fail(r, ret);
+	}
+	progress(r, NULL);
+	for (uint32_t i = 0; head && i < r->plan->nsources; i++)
+		weir_batch_unref(head[i].batch);
+	free(head);
+	graph_free(g);
+	for (uint32_t i = 0; i < r->plan->nsources; i++) {
+		reader_close(r->readers[i]);
+		r->readers[i] = NULL;
+	}
+	return ret < 0 ? QUERY_FAILED : stopped ? QUERY_STOPPED : QUERY_DONE;
+}
+
+static void *thread(void *arg)
+{
+	struct run *r = arg;
+	struct engine *e = r->e;
+	enum query_state state;
+
+	state = execute(r);
+	pthread_mutex_lock(&r->lock);
+	r->state = state;
+	r->err = r->context.err;
+	r->ended = now_ns(CLOCK_MONOTONIC);
+	pthread_cond_broadcast(&r->wake);
+	pthread_mutex_unlock(&r->lock);
+	r->changed(r->arg, r, true);
+	run_unref(r);
+	pthread_mutex_lock(&e->lock);
+	if (--e->nthreads == 0)
+		pthread_cond_broadcast(&e->idle);
+	pthread_mutex_unlock(&e->lock);
+	return NULL;
+}
+
+int run_start(struct run *r, void (*changed)(void *arg, struct run *r, bool ended), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t id;
+	int ret;
+
+	r->changed = changed;
+	r->arg = arg;
+	r->begun = r->refreshed = now_ns(CLOCK_MONOTONIC);
+	pthread_mutex_lock(&r->e->lock);
+	r->e->nthreads++;
+	pthread_mutex_unlock(&r->e->lock);
+	run_ref(r); /* the thread's */
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	ret = pthread_create(&id, &attr, thread, r);
+	pthread_attr_destroy(&attr);
+	if (ret) {
+		pthread_mutex_lock(&r->e->lock);
+		r->e->nthreads--;
+		pthread_mutex_unlock(&r->e->lock);
+		run_unref(r);
+	}
+	return -ret;
+}
