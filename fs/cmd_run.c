@@ -32,7 +32,7 @@ struct run {
 	pthread_cond_t ended; /* with `done` */
 	struct text out;
 	struct render render;
-	uint32_t *shown;
+	const struct weir_schema *schema;
 	enum result_format format;
 	struct query *query; /* set before the ticker starts */
 	bool progress, drawn, clears, done;
@@ -68,26 +68,15 @@ static int write_out(struct run *r)
 static int on_schema(void *arg, const struct weir_schema *s, const uint32_t *shown, uint32_t n)
 {
 	struct run *r = arg;
-	uint32_t *copy = malloc((n + 1) * sizeof *copy);
+	int ret;
 
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, shown, n * sizeof *copy);
 	pthread_mutex_lock(&r->lock);
-	free(r->shown);
-	r->shown = copy;
-	weir_schema_unref(r->render.schema);
-	r->render = (struct render){.format = r->format,
-	        .schema = weir_schema_ref(s),
-	        .fields = copy,
-	        .nfields = n,
-	        .packet = -1};
-	for (uint32_t i = 0; i < s->nfields; i++)
-		if (s->fields[i].flags & WEIR_FIELD_PACKET)
-			r->render.packet = (int)i;
-	render_header(&r->render, &r->out);
+	r->schema = weir_schema_ref(s);
+	ret = render_init(&r->render, r->format, r->schema, shown, n);
+	if (ret == 0)
+		render_header(&r->render, &r->out);
 	pthread_mutex_unlock(&r->lock);
-	return 0;
+	return ret;
 }
 
 static int on_rows(void *arg, struct weir_batch *b)
@@ -229,8 +218,8 @@ static int run_query(struct run *r, const char *spec, size_t len, char **sources
 		ret = start(r, e, spec, len);
 	engine_free(e);
 	text_release(&r->out);
-	weir_schema_unref(r->render.schema);
-	free(r->shown);
+	render_release(&r->render);
+	weir_schema_unref(r->schema);
 	return ret;
 }
 
