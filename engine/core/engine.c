@@ -211,8 +211,7 @@ int engine_add_source(struct engine *e, const char *name, const char *spec, stru
 		r = source_config(
 		        e, m->source, (const char *const *)&m->spec, 1, &m->arena, &m->config, err);
 	if (r == 0)
-		r = reader_open(m->source, m->config, &all, e->input, &m->mem, NULL, &m->faults,
-		        &reader, err);
+		r = reader_open(m->source, m->config, &all, e, &m->mem, NULL, &reader, err);
 	if (r < 0) {
 		mounted_free(m);
 		return r;
@@ -254,8 +253,7 @@ static int info(struct engine *e, struct mounted *m, struct text *to)
 	if (m->once)
 		text_puts(to, "read: once\n");
 	if (!m->once && m->source->info) {
-		r = reader_open(m->source, m->config, &all, e->input, &m->mem, NULL, &m->faults,
-		        &reader, &err);
+		r = reader_open(m->source, m->config, &all, e, &m->mem, NULL, &reader, &err);
 		if (r == 0)
 			r = m->source->info(&reader->pub, info_line, to, &err);
 		if (r < 0)

@@ -131,7 +131,7 @@ static int add_columns(struct planner *pl, const struct ast_stage *st, int input
 /* ---- sources ---- */
 
 static int add_source(struct planner *pl, const struct weir_source *source, void *config, bool own,
-        const struct weir_schema *schema, struct mounted *once, const struct ast_stage *st)
+        const struct weir_schema *schema, struct mounted *mounted, const struct ast_stage *st)
 {
 	struct plan_node *n;
 	int r;
@@ -150,7 +150,7 @@ static int add_source(struct planner *pl, const struct weir_source *source, void
 	n->source = source;
 	n->config = config;
 	n->own = own;
-	n->once = once;
+	n->mounted = mounted;
 	n->reader = pl->p->nsources++;
 	n->out = n->outside = schema;
 	n->needs = planner_bits(pl, schema);
@@ -165,8 +165,8 @@ static int learn(struct planner *pl, const struct weir_source *source, void *con
 	struct weir_mem mem = {.limit = 256u << 20};
 	struct weir_err err = WEIR_ERR_INIT;
 	struct reader *reader;
-	int r = reader_open(source, config, own ? &pl->rights : &all, pl->e->input, &mem, NULL,
-	        NULL, &reader, &err);
+	int r = reader_open(
+	        source, config, own ? &pl->rights : &all, pl->e, &mem, NULL, &reader, &err);
 
 	if (r < 0)
 		return err.id ? weir_fail_no(pl->err, err.no, WEIR_E_BAD_TRACE, st->pos, st->len,
@@ -179,8 +179,7 @@ static int learn(struct planner *pl, const struct weir_source *source, void *con
 
 static int add_mounted(struct planner *pl, struct mounted *m, const struct ast_stage *st)
 {
-	return add_source(pl, m->source, m->config, false, weir_schema_ref(m->schema),
-	        m->once ? m : NULL, st);
+	return add_source(pl, m->source, m->config, false, weir_schema_ref(m->schema), m, st);
 }
 
 /* `packets`, `flows`: every source of the mount with this flag, in time order. */

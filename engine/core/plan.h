@@ -47,9 +47,9 @@ struct plan_node {
 	bool table;              /* so does its output */
 	struct plan_graph *body;
 	/* sources */
-	bool own;             /* opened with the rights of the query's writer, else the mount's */
-	uint32_t reader;      /* number among the plan's sources */
-	struct mounted *once; /* a source of the mount that can be read only once, or NULL */
+	bool own;        /* opened with the rights of the query's writer, else the mount's */
+	uint32_t reader; /* number among the plan's sources */
+	struct mounted *mounted; /* the one source of the mount that it is, or NULL */
 };
 
 struct plan_graph {

@@ -8,6 +8,7 @@
 #include "engine/core/reader.h"
 
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "engine/core/query.h"
+#include "engine/core/engine.h"
 
 static int read_groups(pid_t pid, gid_t *to, int max)
 {
@@ -165,7 +166,7 @@ int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err 
 	int fd;
 
 	if (strcmp(path, "-") == 0) {
-		fd = r->input < 0 ? -1 : fcntl(r->input, F_DUPFD_CLOEXEC, 3);
+		fd = r->e->input < 0 ? -1 : fcntl(r->e->input, F_DUPFD_CLOEXEC, 3);
 		if (fd < 0)
 			return weir_fail(err, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, "-",
 			        "there is no standard input here");
@@ -212,8 +213,13 @@ void weir_source_fault(struct weir_reader *pub, const char *file, uint64_t offse
 {
 	struct reader *r = of(pub);
 
-	faults_add(r->faults[0], file, offset, text);
-	faults_add(r->faults[1], file, offset, text);
+	faults_add(r->faults, file, offset, text);
+	for (size_t i = 0; r->rights.all && i < r->e->nmounted; i++) {
+		struct mounted *m = r->e->mounted[i];
+
+		if (strcmp(m->spec, file) == 0 || fnmatch(m->spec, file, FNM_PATHNAME) == 0)
+			faults_add(&m->faults, file, offset, text);
+	}
 }
 
 struct weir_batch *weir_source_batch(struct weir_reader *pub)
@@ -240,11 +246,11 @@ struct weir_batch *weir_source_packets(struct weir_reader *pub, const struct wei
 }
 
 int reader_open(const struct weir_source *source, const void *config, const struct rights *rights,
-        int input, struct weir_mem *mem, struct faults *query, struct faults *mounted,
-        struct reader **ret, struct weir_err *err)
+        struct engine *e, struct weir_mem *mem, struct faults *faults, struct reader **ret,
+        struct weir_err *err)
 {
 	struct reader *r = calloc(1, sizeof *r);
-	int e;
+	int res;
 
 	if (!r)
 		return -ENOMEM;
@@ -253,9 +259,8 @@ int reader_open(const struct weir_source *source, const void *config, const stru
 	r->pub.mem = mem;
 	r->pub.wake_fd = -1;
 	r->rights = *rights;
-	r->input = input;
-	r->faults[0] = query;
-	r->faults[1] = mounted;
+	r->e = e;
+	r->faults = faults;
 	r->pool = pool_new(mem);
 	r->pub.state = weir_calloc(mem, source->reader_size);
 	if (!r->pool || !r->pub.state) {
@@ -263,10 +268,10 @@ int reader_open(const struct weir_source *source, const void *config, const stru
 		return -ENOMEM;
 	}
 	r->opened = true;
-	e = source->open(&r->pub, err);
-	if (e < 0) {
+	res = source->open(&r->pub, err);
+	if (res < 0) {
 		reader_close(r);
-		return e;
+		return res;
 	}
 	*ret = r;
 	return 0;

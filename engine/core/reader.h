@@ -22,6 +22,7 @@ struct rights {
 };
 
 struct cred;
+struct engine;
 /* The rights of whoever sent a request; NULL, and the process's own user: all. Supplementary
  * groups are read from /proc while the process that asked still waits for its answer. */
 void rights_of(struct rights *r, const struct cred *who);
@@ -51,15 +52,16 @@ struct reader {
 	const struct weir_source *source;
 	struct weir_pool *pool;
 	struct rights rights;
-	struct faults *faults[2]; /* of the query and of the mounted source; NULL: none */
-	int input;                /* what "-" stands for; -1: none */
+	struct faults *faults; /* of the query; NULL: none */
+	struct engine *e;
 	bool opened;
 };
 
-/* Opens a pass. 0 and *ret, or -errno and *err. */
+/* Opens a pass. What is wrong in the input goes to `faults` and, unless the rights are a query
+ * writer's, to the sources of the mount that the file belongs to. 0 and *ret, or -errno, *err. */
 int reader_open(const struct weir_source *source, const void *config, const struct rights *rights,
-        int input, struct weir_mem *mem, struct faults *query, struct faults *mounted,
-        struct reader **ret, struct weir_err *err);
+        struct engine *e, struct weir_mem *mem, struct faults *faults, struct reader **ret,
+        struct weir_err *err);
 void reader_close(struct reader *r); /* NULL is fine */
 
 #endif

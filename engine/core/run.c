@@ -41,19 +41,21 @@ static int open_sources(struct run *r, struct weir_err *err)
 
 		if (!n->source)
 			continue;
-		if (n->once) {
+		if (n->mounted)
+			__atomic_add_fetch(&n->mounted->passes, 1, __ATOMIC_RELAXED);
+		if (n->mounted && n->mounted->once) {
 			pthread_mutex_lock(&r->e->lock);
-			r->readers[n->reader] = n->once->first;
-			n->once->first = NULL;
+			r->readers[n->reader] = n->mounted->first;
+			n->mounted->first = NULL;
 			pthread_mutex_unlock(&r->e->lock);
 			if (!r->readers[n->reader])
 				return weir_fail(err, WEIR_E_NOT_PERMITTED, n->pos, n->len,
 				        "standard input is read by another query");
-			r->readers[n->reader]->faults[0] = &r->faults;
+			r->readers[n->reader]->faults = &r->faults;
 			continue;
 		}
-		ret = reader_open(n->source, n->config, n->own ? &r->rights : &all, r->e->input,
-		        r->mem, &r->faults, NULL, &r->readers[n->reader], &why);
+		ret = reader_open(n->source, n->config, n->own ? &r->rights : &all, r->e, r->mem,
+		        &r->faults, &r->readers[n->reader], &why);
 		if (ret < 0)
 			return why.id ? weir_fail_no(err, why.no, WEIR_E_BAD_TRACE, n->pos, n->len,
 			                        why.text)
@@ -424,6 +426,20 @@ static int loop(struct run *r, struct graph *g, struct head *head, bool *ret_sto
 	return 0;
 }
 
+static void count_sources(struct run *r)
+{
+	for (uint32_t i = 0; i < r->plan->root.n; i++) {
+		const struct plan_node *n = r->plan->root.nodes[i];
+
+		if (!n->mounted)
+			continue;
+		__atomic_add_fetch(&n->mounted->records,
+		        stat_get(&r->context.stats[n->id].records_out), __ATOMIC_RELAXED);
+		__atomic_add_fetch(&n->mounted->bytes, r->readers[n->reader]->pub.bytes_done,
+		        __ATOMIC_RELAXED);
+	}
+}
+
 static enum query_state execute(struct run *r)
 {
 	struct head *head = calloc(r->plan->nsources + 1, sizeof *head);
@@ -451,6 +467,7 @@ static enum query_state execute(struct run *r)
 			fail(r, ret);
 	}
 	progress(r, NULL);
+	count_sources(r);
 	for (uint32_t i = 0; head && i < r->plan->nsources; i++)
 		weir_batch_unref(head[i].batch);
 	free(head);
