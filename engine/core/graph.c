@@ -9,6 +9,7 @@
  */
 #include "engine/core/node.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -353,6 +354,20 @@ int weir_node_fail(struct weir_node *n, int no, const char *text)
 
 	run->failed = node_of(n)->plan->name;
 	return weir_fail_no(&run->err, no, WEIR_E_BAD_TRACE, WEIR_NOPOS, 0, text);
+}
+
+int weir_node_create_file(struct weir_node *n, const char *path, struct weir_err *err)
+{
+	struct run_context *run = node_of(n)->graph->run;
+	int fd = rights_open(&run->rights, path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0666);
+
+	if (fd < 0) {
+		run->failed = node_of(n)->plan->name;
+		return weir_fail_no(
+		        err, -fd, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, path, strerror(-fd));
+	}
+	fcntl(fd, F_SETFL, 0);
+	return fd;
 }
 
 struct weir_body {

@@ -139,6 +139,10 @@ int weir_node_origin(const struct weir_node *n, uint32_t field);
 /* Says why process or flush fails; returns -no. The text is copied. */
 int weir_node_fail(struct weir_node *n, int no, const char *text);
 
+/* Creates (or empties) the file at `path` for writing, with the rights of the query's writer: a
+ * file descriptor, O_CLOEXEC, or -errno with *err. In open. */
+int weir_node_create_file(struct weir_node *n, const char *path, struct weir_err *err);
+
 /* ---- memory: counted against the query's limit; NULL at the limit ---- */
 
 void *weir_alloc(struct weir_mem *m, size_t size);
