@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-static bool take(struct weir_mem *m, size_t size)
+bool mem_take(struct weir_mem *m, size_t size)
 {
 	size_t now, limit;
 
@@ -22,7 +22,7 @@ static bool take(struct weir_mem *m, size_t size)
 	return true;
 }
 
-static void give(struct weir_mem *m, size_t size)
+void mem_give(struct weir_mem *m, size_t size)
 {
 	if (m)
 		__atomic_sub_fetch(&m->used, size, __ATOMIC_RELAXED);
@@ -32,11 +32,11 @@ void *weir_alloc(struct weir_mem *m, size_t size)
 {
 	void *p;
 
-	if (!take(m, size))
+	if (!mem_take(m, size))
 		return NULL;
 	p = malloc(size ? size : 1);
 	if (!p)
-		give(m, size);
+		mem_give(m, size);
 	return p;
 }
 
@@ -44,11 +44,11 @@ void *weir_calloc(struct weir_mem *m, size_t size)
 {
 	void *p;
 
-	if (!take(m, size))
+	if (!mem_take(m, size))
 		return NULL;
 	p = calloc(1, size ? size : 1);
 	if (!p)
-		give(m, size);
+		mem_give(m, size);
 	return p;
 }
 
@@ -56,16 +56,16 @@ void *weir_realloc(struct weir_mem *m, void *p, size_t old_size, size_t size)
 {
 	void *q;
 
-	if (size > old_size && !take(m, size - old_size))
+	if (size > old_size && !mem_take(m, size - old_size))
 		return NULL;
 	q = realloc(p, size ? size : 1);
 	if (!q) {
 		if (size > old_size)
-			give(m, size - old_size);
+			mem_give(m, size - old_size);
 		return NULL;
 	}
 	if (size < old_size)
-		give(m, old_size - size);
+		mem_give(m, old_size - size);
 	return q;
 }
 
@@ -74,7 +74,7 @@ void weir_free(struct weir_mem *m, void *p, size_t size)
 	if (!p)
 		return;
 	free(p);
-	give(m, size);
+	mem_give(m, size);
 }
 
 struct weir_mem *mem_new(size_t limit)

@@ -22,4 +22,9 @@ struct weir_mem *mem_new(size_t limit); /* NULL: out of memory */
 struct weir_mem *mem_ref(struct weir_mem *m);
 void mem_unref(struct weir_mem *m);
 
+/* Counts `size` bytes that were got elsewhere (mapped pages): false at the limit. NULL counts
+ * nothing. mem_give() takes them back. */
+bool mem_take(struct weir_mem *m, size_t size);
+void mem_give(struct weir_mem *m, size_t size);
+
 #endif

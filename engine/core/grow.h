@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* grow.h: arrays that grow without being copied.
+ *
+ * Small ones come from the heap; from a megabyte on they are mappings of whole huge pages, which
+ * the kernel moves by their page tables. Growing a table of hundreds of megabytes then costs
+ * neither the copy nor, for a moment, twice the memory, and random access to it misses the TLB
+ * 512 times less. Untouched pages cost nothing but their place in the query's account.
+ */
+#ifndef GROW_H
+#define GROW_H
+
+#include <weir/module.h>
+
+/* Makes an array of *size bytes (p; NULL and 0 at first) at least `want` bytes large; new bytes
+ * are zero. The array, perhaps elsewhere, and its size in *size; NULL: out of memory, and p and
+ * *size are as before. */
+void *grow(struct weir_mem *m, void *p, size_t *size, size_t want);
+
+/* NULL is fine. */
+void grow_free(struct weir_mem *m, void *p, size_t size);
+
+#endif
