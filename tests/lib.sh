@@ -139,11 +139,11 @@ query_ended() {
 		grep -qE '^state: *done' "$1/queries/$2/status"
 }
 
-# sample: the path of the generated sample trace, 20,000 packets
+# sample: the path of the generated sample trace: 20,000 packets in 20 seconds
 sample() {
 	local f=$BUILD/sample.pcap
 	if [ ! -s "$f" ] || [ "$GENTRACE" -nt "$f" ]; then
-		"$GENTRACE" -n 20000 -w "$f.$$" && mv "$f.$$" "$f"
+		"$GENTRACE" -n 20000 -r 1000 -w "$f.$$" && mv "$f.$$" "$f"
 	fi
 	printf '%s\n' "$f"
 }
