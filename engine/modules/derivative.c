@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* derivative.c: how fast a field changes, per second of the records' time. */
+#include "engine/core/previous.h"
+
+static int derivative_bind(struct weir_bind *b, struct weir_err *err)
+{
+	int r = previous_number(b, err);
+
+	return r < 0 ? r : previous_bind(b, WEIR_F64, "per second", true, err);
+}
+
+static double number(const struct weir_col *c, uint32_t row)
+{
+	switch (c->kind) {
+	case WEIR_U64:
+		return (double)weir_col_u64(c)[row];
+	case WEIR_F64:
+		return weir_col_f64(c)[row];
+	case WEIR_I64:
+		return (double)weir_col_i64(c)[row];
+	default: /* times and durations in seconds */
+		return (double)weir_col_i64(c)[row] * 1e-9;
+	}
+}
+
+static int derivative_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
+{
+	struct previous_rows r;
+	int rc = previous_begin(n, b, &r);
+
+	for (uint32_t i = 0; rc == 0 && i < r.n; i++) {
+		struct previous *p = keymap_value(r.entry[i]);
+		uint32_t row = r.row[i];
+		double v = number(r.value, row);
+		int64_t t = weir_col_i64(r.time)[row];
+
+		if (p->there && t != p->time) {
+			double dt = ((double)t - (double)p->time) * 1e-9;
+
+			/* Two large times: subtracted as integers, where that does not overflow. */
+			if (!__builtin_sub_overflow_p(t, p->time, (int64_t)0))
+				dt = (double)(t - p->time) * 1e-9;
+			weir_valid_set(r.valid, row);
+			((double *)r.out->data)[row] = (v - p->value.f) / dt;
+		}
+		p->value.f = v;
+		p->time = t;
+		p->there = true;
+	}
+	return rc < 0 ? rc : previous_emit(n, &r);
+}
+
+static const struct weir_option options[] = {
+        {.type = WEIR_OPT_FIELD,
+                .name = "field",
+                .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,
+                .offset = offsetof(struct previous_config, field),
+                .arg = "FIELD",
+                .doc = "a number, a time or a duration"},
+        {.type = WEIR_OPT_FIELDS,
+                .name = "by",
+                .letter = 'b',
+                .offset = offsetof(struct previous_config, by),
+                .arg = "FIELD,…",
+                .doc = "compare with the last record that agrees in these fields"},
+        {.type = WEIR_OPT_FIELD,
+                .name = "time",
+                .letter = 't',
+                .offset = offsetof(struct previous_config, time),
+                .preset = "ts",
+                .arg = "FIELD",
+                .doc = "the time of a record"},
+        PREVIOUS_OPTIONS("derivative"),
+        WEIR_OPTIONS_END,
+};
+
+WEIR_MODULE(derivative) = {
+        .abi = WEIR_ABI,
+        .flags = WEIR_KEYED | WEIR_ORDERED,
+        .name = "derivative",
+        .summary = "how fast a field changes, per second",
+        .doc = "Adds the difference of FIELD from its value in the previous record, divided by the "
+               "seconds between the two; with --by, the previous record that agrees in those "
+               "fields. "
+               "The first record, and one of the same time as the one before, have no value.\n\n"
+               "A record that lacks FIELD, the time or a field of --by is dropped and counted as "
+               "'missing'.",
+        .example = "packets | derivative seq --by srcip,dstip,srcport,dstport -f rate"
+                   " | print ts srcip rate | head 5",
+        .options = options,
+        .config_size = sizeof(struct previous_config),
+        .state_size = sizeof(struct previous_state),
+        .keys_offset = offsetof(struct previous_config, by),
+        .counters = previous_counters,
+        .bind = derivative_bind,
+        .open = previous_open,
+        .process = derivative_process,
+        .close = previous_close,
+};
