@@ -59,6 +59,7 @@ extern "C" {
 	X(MISSING_ARGUMENT, EINVAL, "'%s' needs %s")                                               \
 	X(TOO_MANY_ARGUMENTS, EINVAL, "'%s' takes %s")                                             \
 	X(BAD_VALUE, EINVAL, "bad value '%s' for '%s', expected %s")                               \
+	X(BAD_REGEX, EINVAL, "bad regular expression: %s")                                         \
 	X(BAD_BPF, EINVAL, "bad BPF expression: %s")                                               \
 	/* kinds */                                                                                \
 	X(KIND_MISMATCH, EINVAL, "'%s' needs %s, but %s is %s")                                    \
