@@ -14,6 +14,8 @@
 #include <time.h>
 
 #include "engine/core/engine.h"
+#include "engine/core/planner.h"
+#include "engine/core/union.h"
 
 static int node_open(struct node *n)
 {
@@ -259,6 +261,12 @@ int graph_push(struct graph *g, uint32_t i, struct weir_batch *b)
 	r = send(n, b);
 	if (r == 0)
 		r = g->run->scheduler->drain(g);
+	for (uint32_t k = 0; k < g->n && r >= 0; k++)
+		if (g->plan->nodes[k]->module == &module_union && !g->plan->nodes[k]->in_table) {
+			r = union_settle(&g->node[k].pub);
+			if (r == 0)
+				r = g->run->scheduler->drain(g);
+		}
 	return r < 0 ? r : graph_wants(g, i) ? 0 : WEIR_DONE;
 }
 

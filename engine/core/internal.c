@@ -2,14 +2,9 @@
 /* internal.c: the modules that the planner itself puts into graphs. No user can name them. */
 #include "engine/core/node.h"
 #include "engine/core/planner.h"
+#include "engine/core/union.h"
 
-/* Batches kept in order. */
-struct hold {
-	struct weir_batch **batch;
-	size_t n, cap;
-};
-
-static int keep(struct weir_node *n, struct hold *h, struct weir_batch *b)
+int hold_keep(struct weir_node *n, struct hold *h, struct weir_batch *b)
 {
 	if (h->n == h->cap) {
 		size_t cap = h->cap ? 2 * h->cap : 64;
@@ -25,7 +20,7 @@ static int keep(struct weir_node *n, struct hold *h, struct weir_batch *b)
 	return 0;
 }
 
-static int emit_all(struct weir_node *n, const struct hold *h)
+int hold_emit(struct weir_node *n, const struct hold *h)
 {
 	int r = 0;
 
@@ -34,75 +29,13 @@ static int emit_all(struct weir_node *n, const struct hold *h)
 	return r;
 }
 
-static void drop(struct weir_node *n, struct hold *h)
+void hold_drop(struct weir_node *n, struct hold *h)
 {
 	for (size_t i = 0; i < h->n; i++)
 		weir_batch_unref(h->batch[i]);
 	weir_free(n->mem, h->batch, h->cap * sizeof *h->batch);
+	*h = (struct hold){0};
 }
-
-/* union: one stream from several; fields by name, those that an input lacks have no value. Streams
- * are united batch by batch, in the order of the branches within each; tables one after another,
- * for which the later ones wait, so that the answer does not depend on the scheduler. */
-static int union_open(struct weir_node *n, struct weir_err *err)
-{
-	const struct union_config *c = n->config;
-	struct hold **h = n->state;
-
-	if (!node_of(n)->plan->in_table)
-		return 0;
-	*h = weir_calloc(n->mem, c->nins * sizeof **h);
-	return *h ? 0 : -ENOMEM;
-}
-
-static int union_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
-{
-	const struct union_config *c = n->config;
-	struct weir_batch *v = pool_view(node_of(n)->graph->pool, b, n->out, c->map[input]);
-	struct hold **h = n->state;
-	int r;
-
-	if (!v)
-		return -ENOMEM;
-	if (!*h || input == 0)
-		return weir_emit(n, 0, v);
-	r = keep(n, &(*h)[input], v);
-	weir_batch_unref(v);
-	return r;
-}
-
-static int union_flush(struct weir_node *n, enum weir_mark mark)
-{
-	const struct union_config *c = n->config;
-	struct hold **h = n->state;
-	int r = 0;
-
-	for (uint32_t i = 1; *h && i < c->nins && r >= 0; i++)
-		r = emit_all(n, &(*h)[i]);
-	return r;
-}
-
-static void union_close(struct weir_node *n)
-{
-	const struct union_config *c = n->config;
-	struct hold **h = n->state;
-
-	for (uint32_t i = 0; *h && i < c->nins; i++)
-		drop(n, &(*h)[i]);
-	weir_free(n->mem, *h, c->nins * sizeof **h);
-	*h = NULL;
-}
-
-const struct weir_module module_union = {
-        .abi = WEIR_ABI,
-        .name = "union",
-        .summary = "records of several branches as one stream",
-        .state_size = sizeof(struct hold *),
-        .open = union_open,
-        .process = union_process,
-        .flush = union_flush,
-        .close = union_close,
-};
 
 /* derive: columns for conversions and named expressions in field arguments. */
 static int derive_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
@@ -141,17 +74,17 @@ static int hold_process(struct weir_node *n, uint32_t input, struct weir_batch *
 	for (uint32_t f = 0; f < n->out->nfields; f++)
 		if (weir_node_needs(n, f) && !weir_batch_col(b, f))
 			return -ENOMEM;
-	return keep(n, n->state, b);
+	return hold_keep(n, n->state, b);
 }
 
 static int hold_flush(struct weir_node *n, enum weir_mark mark)
 {
-	return emit_all(n, n->state);
+	return hold_emit(n, n->state);
 }
 
 static void hold_close(struct weir_node *n)
 {
-	drop(n, n->state);
+	hold_drop(n, n->state);
 }
 
 const struct weir_module module_hold = {
