@@ -201,6 +201,17 @@ static int start(struct run *r, struct engine *e, const char *spec, size_t len)
 	return ret;
 }
 
+/* Without a source on the command line, a query that needs one reads standard input. */
+static int add_stdin(struct engine *e, const char *spec, size_t len, struct weir_err *err)
+{
+	struct weir_err e2 = WEIR_ERR_INIT;
+
+	if (isatty(STDIN_FILENO) || query_check(e, spec, len, NULL, &e2) == 0 ||
+	        e2.id != WEIR_E_UNKNOWN_SOURCE)
+		return 0;
+	return engine_add_source(e, "stdin", "-", err);
+}
+
 static int run_query(struct run *r, const char *spec, size_t len, char **sources, double speed)
 {
 	struct weir_err err = WEIR_ERR_INIT;
@@ -211,6 +222,8 @@ static int run_query(struct run *r, const char *spec, size_t len, char **sources
 		fputs("weir: out of memory\n", stderr);
 		return CMD_FAILED;
 	}
+	if (!*sources && add_stdin(e, spec, len, &err) < 0)
+		ret = cmd_error(&err, NULL, 0);
 	for (; *sources && ret == 0; sources++)
 		if (cmd_add_source(e, *sources, &err) < 0)
 			ret = cmd_error(&err, NULL, 0);

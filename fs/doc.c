@@ -81,9 +81,13 @@ static const char *option_arg(const struct weir_option *o)
 	return o->arg ? o->arg : type_arg[o->type];
 }
 
-static bool is_list(const struct weir_option *o)
+/* What stands behind the argument of a list, where it does not say so itself. */
+static const char *dots(const struct weir_option *o)
 {
-	return o->type == WEIR_OPT_FIELDS || o->type == WEIR_OPT_FILES || o->type == WEIR_OPT_ARGS;
+	bool list =
+	        o->type == WEIR_OPT_FIELDS || o->type == WEIR_OPT_FILES || o->type == WEIR_OPT_ARGS;
+
+	return list && !strstr(option_arg(o), "…") ? "…" : "";
 }
 
 void doc_synopsis(const char *name, const struct weir_option *options, struct text *to)
@@ -104,7 +108,8 @@ void doc_synopsis(const char *name, const struct weir_option *options, struct te
 				text_add(to, " ", 1);
 			if (positional || o->type != WEIR_OPT_FLAG)
 				text_puts(to, option_arg(o));
-			text_puts(to, is_list(o) ? "…" : "");
+			if (positional)
+				text_puts(to, dots(o));
 			text_puts(to, required ? "" : "]");
 		}
 	}
@@ -126,7 +131,7 @@ static void option_doc(const struct weir_option *o, struct text *to)
 		                   : o->type == WEIR_OPT_SIZE   ? " bytes"
 		                                                : "";
 
-		if (o->max > 1e18 || o->max == 0)
+		if (o->max >= 1e15 || o->max == 0)
 			text_printf(to, "%sat least %.15g%s", sep, o->min, unit);
 		else
 			text_printf(to, "%s%.15g to %.15g%s", sep, o->min, o->max, unit);
@@ -142,7 +147,7 @@ static void option_doc(const struct weir_option *o, struct text *to)
 static void option_head(const struct weir_option *o, struct text *to)
 {
 	if (o->flags & WEIR_OPT_POSITIONAL) {
-		text_printf(to, "%s%s", option_arg(o), is_list(o) ? "…" : "");
+		text_printf(to, "%s%s", option_arg(o), dots(o));
 		return;
 	}
 	if (o->letter)
