@@ -156,23 +156,26 @@ static int bind_field(const struct ast *a, const struct option_scope *s, struct 
 	return f;
 }
 
-static int bind_expr(const struct ast *a, const struct option_scope *s, struct weir_expr **ret,
-        struct weir_err *err)
+static int bind_expr(const struct ast *a, const struct weir_option *row,
+        const struct option_scope *s, struct weir_expr **ret, struct weir_err *err)
 {
-	int r = expr_bind(a, s->in, WEIR_NONE, s->arena, s->use, s->arg, ret, err);
+	enum weir_kind want = row->flags & WEIR_OPT_CONDITION ? WEIR_BOOL : WEIR_NONE;
+	int r = expr_bind(a, s->in, want, s->arena, s->use, s->arg, ret, err);
 
 	if (r == 0)
 		s->keep(s->arg, *ret);
 	return r;
 }
 
-static int bind_arg(const struct ast *a, const struct option_scope *s, struct weir_arg *to,
-        struct weir_err *err)
+static int bind_arg(const struct ast *a, const struct weir_option *row,
+        const struct option_scope *s, struct weir_arg *to, struct weir_err *err)
 {
 	int r;
 
 	*to = (struct weir_arg){
 	        .pos = a->pos, .len = a->len, .text = a->text, .as = a->as, .field = -1};
+	if (row->flags & WEIR_OPT_CONDITION)
+		return bind_expr(a, row, s, &to->expr, err);
 	if (a->type == AST_CALL && !expr_is_function(a->text, a->text_len)) {
 		to->call = a->text;
 		to->nargs = a->nkids;
@@ -180,7 +183,7 @@ static int bind_arg(const struct ast *a, const struct option_scope *s, struct we
 		if (!to->args)
 			return -ENOMEM;
 		for (uint32_t i = 0; i < a->nkids; i++) {
-			r = bind_arg(a->kids[i], s, &to->args[i], err);
+			r = bind_arg(a->kids[i], row, s, &to->args[i], err);
 			if (r < 0)
 				return r;
 		}
@@ -196,7 +199,7 @@ static int bind_arg(const struct ast *a, const struct option_scope *s, struct we
 			return 0;
 		}
 	}
-	r = bind_expr(a, s, &to->expr, err);
+	r = bind_expr(a, row, s, &to->expr, err);
 	if (r == 0)
 		to->field = expr_field(to->expr);
 	return r;
@@ -241,7 +244,7 @@ static int bind_list(const struct weir_option *row, const struct list *l,
 	if (!arg)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < l->n; i++) {
-		int r = bind_arg(l->arg[i]->expr, s, &arg[i], err);
+		int r = bind_arg(l->arg[i]->expr, row, s, &arg[i], err);
 
 		if (r < 0)
 			return r;
@@ -272,7 +275,7 @@ static int bind_one(const struct weir_option *row, const struct ast_arg *a,
 		*(uint32_t *)slot(row, config) = (uint32_t)r;
 		return 0;
 	case WEIR_OPT_EXPR:
-		return bind_expr(a->expr, s, slot(row, config), err);
+		return bind_expr(a->expr, row, s, slot(row, config), err);
 	default:
 		return bind_word(row, a->word, a->word_len, a->pos, a->len, s, config, err);
 	}

@@ -112,7 +112,7 @@ static int add_columns(struct planner *pl, const struct ast_stage *st, int input
 		if (plain >= 0)
 			*f = in->fields[plain];
 		f->name = a->as ? a->as : a->text;
-		f->kind = weir_expr_kind(c->expr[c->n]);
+		weir_expr_describe(c->expr[c->n], f);
 		f->aliases = NULL;
 		f->flags = (f->flags & ~(uint32_t)(WEIR_FIELD_DEFAULT | WEIR_FIELD_PACKET)) |
 		           WEIR_FIELD_HIDDEN;
