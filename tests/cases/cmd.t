@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The commands without a mount: exit codes, messages, formats, help.
+. "$(dirname "$0")/../lib.sh"
+trace=$(realpath "$(sample)")
+cd "$T" || exit 1
+ln -s "$trace" trace.pcap
+ln -s "$trace" 'odd=name.pcap'
+PATH=$(dirname "$(realpath "$WEIR")"):$PATH
+
+# status DESCRIPTION WANTED COMMAND…: the exit status; output in out and err
+status() {
+	local d=$1 want=$2
+	shift 2
+	"$@" >out 2>err </dev/null
+	is $? "$want" "$d" || note "$(head -3 err)"
+}
+
+status 'run' 0 weir run 'packets | group count()' trace.pcap
+is "$(cat out)" $'count\n20000' 'its answer'
+status 'run: no query' 2 weir run
+like "$(cat err)" '^usage: weir run ' 'and the usage'
+status 'run: unknown option' 2 weir run -x 'packets' trace.pcap
+like "$(cat err)" "unknown option '-x'" 'which is named'
+status 'run: unknown format' 2 weir run -F xml 'packets' trace.pcap
+status 'run: a value is missing' 2 weir run 'packets' trace.pcap -F
+status 'run: wrong query' 1 weir run 'packets | uniq srcp dstip' trace.pcap
+is "$(cat err)" $'weir: unknown field \'srcp\' (did you mean \'srcip\'?)\n  packets | uniq srcp dstip\n                 ^' 'with a caret'
+status 'run: no such trace' 1 weir run 'packets | group count()' nothing.pcap
+like "$(cat err)" "nothing.pcap.*No such file" 'which is named'
+status 'run: name=SOURCE' 0 weir run 'lab | group count()' lab=trace.pcap
+status 'run: a file with = in its name' 0 weir run 'packets | group count()' 'odd=name.pcap'
+status 'run: -f' 0 bash -c 'echo "packets | group count()" >q && weir run -f q trace.pcap'
+status 'run: -f -' 0 bash -c 'echo "packets | group count()" | weir run -f - trace.pcap'
+status 'run: a trace from standard input' 0 bash -c 'cat trace.pcap | weir run "packets | group count()"'
+is "$(tail -1 out)" 20000 'all of it'
+status 'run: the same by name -' 0 bash -c 'cat trace.pcap | weir run "packets | group count()" -'
+is "$(tail -1 out)" 20000 'all of it'
+status 'run: full disk' 1 bash -c 'weir run "packets | print ts srcip" trace.pcap >/dev/full'
+is "$(cat err)" 'weir: write: No space left on device' 'is said'
+status 'run: a reader that goes' 0 bash -c 'weir run "packets | print ts srcip" trace.pcap | head -1'
+is "$(cat err)" '' 'is quiet'
+weir run 'packets | print ts srcip dstip len' trace.pcap >a.csv
+is "$(wc -l <a.csv)" 20001 'a row for each packet, and a header'
+weir run -F tsv 'packets | print ts srcip dstip len' trace.pcap >a.tsv
+is "$(tr '\t' , <a.tsv | md5sum)" "$(md5sum <a.csv)" 'TSV has the same'
+if command -v jq >/dev/null; then
+	weir run -F json 'packets where srcip | print srcip dstip len' trace.pcap | jq -r '[.srcip, .dstip, .len] | join(",")' >j
+	weir run 'packets where srcip | print srcip dstip len' trace.pcap | tail -n +2 >c
+	same j c 'JSON has the same'
+fi
+if command -v tcpdump >/dev/null; then
+	weir run -F pcap 'packets where flags.syn' trace.pcap >s.pcap
+	is "$(tcpdump -nn -tt -r s.pcap 2>/dev/null | md5sum)" \
+		"$(tcpdump -nn -tt -r trace.pcap '(ip and tcp[tcpflags] & tcp-syn != 0) or (ip6 and ip6[6] = 6 and ip6[53] & 2 != 0) or (vlan and ((ip and tcp[tcpflags] & tcp-syn != 0) or (ip6 and ip6[6] = 6 and ip6[53] & 2 != 0) or (vlan and ((ip and tcp[tcpflags] & tcp-syn != 0) or (ip6 and ip6[6] = 6 and ip6[53] & 2 != 0)))))' 2>/dev/null | md5sum)" \
+		'pcap output: as tcpdump selects'
+fi
+
+status 'check' 0 weir check 'packets | uniq srcip | head 3'
+is "$(cat out)" '' 'says nothing'
+status 'check -v' 0 weir check -v 'packets | uniq srcip | head 3'
+like "$(cat out)" uniq 'shows the plan'
+status 'check: wrong query' 1 weir check 'packets | hed 3'
+like "$(cat err)" "did you mean 'head'" 'suggests'
+status 'modules' 0 weir modules
+status 'modules: unknown' 1 weir modules hed
+status 'types' 0 weir types
+like "$(cat out)" '^packet$' 'knows packets'
+status 'types packet' 0 weir types packet
+like "$(cat out)" '^srcip +ip ' 'has srcip'
+status 'types: unknown' 1 weir types nothing
+for c in run check modules types; do
+	status "$c --help" 0 weir "$c" --help
+	like "$(cat out)" "^usage: weir $c " 'shows the usage'
+done
+status '--help' 0 weir --help
+status '--version' 0 weir --version
+status 'no arguments' 2 weir
+
+complete_words() { # complete_words WORD…: what bash would offer for the last one
+	bash -c '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }; _weir; printf "%s\n" "${COMPREPLY[@]}"' \
+		"$OLDPWD/completion/weir" "$@" | sort
+}
+is "$(complete_words weir ru)" run 'completion: commands'
+like "$(complete_words weir modules un)" '^uniq$' 'completion: modules'
+like "$(complete_words weir run --f)" '^--format$' 'completion: options'
+is "$(complete_words weir run -F j)" json 'completion: formats'
+finish
