@@ -19,7 +19,7 @@ PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 OPT ?= -O2
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wundef -Wvla -Wno-unused-parameter -Wno-missing-field-initializers \
-	-Wno-sign-compare
+	-Wno-sign-compare -Wno-bitwise-instead-of-logical
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-Wno-maybe-uninitialized -Wno-unknown-warning-option)
 CPPFLAGS := -Iinclude -I. -I$(BUILD)/gen -D_GNU_SOURCE -DFUSE_USE_VERSION=314 \
