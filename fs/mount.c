@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* mount.c: the life of a mount: fork, engine, mount point, loop, and back.
+ *
+ * Whatever can be wrong is said on the caller's stderr: the parent waits for the child's word
+ * that it is mounted and exits with its status. Signals are handled by the main thread alone, so
+ * that they interrupt its wait; all other threads are started with them blocked.
+ */
+#include "fs/mount.h"
+#include "engine/lang/ast.h"
+#include "fs/cmd.h"
+#include "fs/jobs.h"
+#include "fs/notify.h"
+#include "fs/ops.h"
+#include "fs/state.h"
+#include "fs/version.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int complain(const char *what, const char *name, int no)
+{
+	fprintf(stderr, "weir: %s '%s': %s\n", what, name, strerror(no));
+	return -no;
+}
+
+/* After a crash the mount point answers ENOTCONN: the dead mount is detached. */
+static int recover(const char *dir)
+{
+	struct stat st;
+	pid_t pid;
+	int status;
+
+	if (stat(dir, &st) == 0)
+		return S_ISDIR(st.st_mode) ? 0 : complain("cannot mount on", dir, ENOTDIR);
+	if (errno != ENOTCONN && errno != ECONNABORTED)
+		return complain("cannot mount on", dir, errno);
+	if (umount2(dir, MNT_DETACH) < 0) {
+		pid = fork();
+		if (pid == 0) {
+			execlp("fusermount3", "fusermount3", "-u", "-z", "-q", "--", dir, NULL);
+			_exit(127);
+		}
+		if (pid > 0)
+			waitpid(pid, &status, 0);
+	}
+	return stat(dir, &st) == 0 ? 0 : complain("cannot mount on", dir, errno);
+}
+
+/* Adds a source by its full path, since the daemon leaves its directory. */
+static int add_source(struct engine *e, const char *arg, struct weir_err *err)
+{
+	const char *eq = strchr(arg, '='), *path = arg;
+	struct text full = TEXT_INIT;
+	char name[65] = "";
+	char *cwd;
+	int r;
+
+	/* a file may be called a=b */
+	if (eq && eq > arg && (size_t)(eq - arg) < sizeof name &&
+	        lang_is_name(arg, (size_t)(eq - arg)) && access(arg, F_OK) < 0) {
+		memcpy(name, arg, (size_t)(eq - arg));
+		path = eq + 1;
+	}
+	cwd = path[0] != '/' && (access(path, F_OK) == 0 || strpbrk(path, "*?[")) &&
+	                      strcmp(path, "-") != 0
+	              ? getcwd(NULL, 0)
+	              : NULL;
+	text_printf(&full, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", path);
+	free(cwd);
+	if (full.failed)
+		r = weir_fail(err, WEIR_E_NO_MEMORY, WEIR_NOPOS, 0, "");
+	else
+		r = engine_add_source(e, name[0] ? name : NULL, full.p, err);
+	text_release(&full);
+	return r;
+}
+
+static int begin(struct fs *fs, const struct mount_options *o)
+{
+	struct weir_err err = WEIR_ERR_INIT;
+
+	fs->uid = getuid();
+	fs->gid = getgid();
+	fs->started = fs_now();
+	if (getrandom(&fs->nonce, sizeof fs->nonce, GRND_NONBLOCK) != sizeof fs->nonce)
+		fs->nonce = (uint32_t)fs->started;
+	fs->nonce |= 1;
+	fs->mountpoint = realpath(o->mountpoint, NULL);
+	fs->engine = engine_new(&o->engine);
+	fs->jobs = jobs_new();
+	fs->versions = versions_new();
+	fs->states = states_new();
+	if (!fs->mountpoint || !fs->engine || !fs->jobs || !fs->versions || !fs->states)
+		return complain("cannot start", o->mountpoint, ENOMEM);
+	for (int i = 0; i < o->nsources; i++)
+		if (add_source(fs->engine, o->sources[i], &err) < 0) {
+			cmd_error(&err, NULL, 0);
+			return -EINVAL;
+		}
+	return 0;
+}
+
+static void escape(struct text *to, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == ',' || *s == '\\')
+			text_puts(to, "\\");
+		text_add(to, s, 1);
+	}
+}
+
+static struct fuse_session *session_new(struct fs *fs, const struct mount_options *o)
+{
+	struct text words = TEXT_INIT;
+	char program[] = "weir", dash_o[] = "-o", debug[] = "-odebug";
+	char *argv[] = {program, dash_o, NULL, debug, NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(o->debug ? 4 : 3, argv);
+	struct fuse_session *se;
+
+	text_puts(&words, "default_permissions,subtype=weir");
+	if (o->allow_other || geteuid() == 0)
+		text_puts(&words, ",allow_other");
+	if (!o->kernel.p || !strstr(o->kernel.p, "fsname=")) {
+		text_puts(&words, ",fsname=");
+		escape(&words, o->sources[0]);
+	}
+	if (o->kernel.len)
+		text_printf(&words, ",%s", o->kernel.p);
+	argv[2] = words.p;
+	se = words.failed ? NULL : fuse_session_new(&args, &fs_ops, sizeof fs_ops, fs);
+	text_release(&words);
+	fuse_opt_free_args(&args);
+	return se;
+}
+
+/* Leaves the caller's terminal and folder; `ready` tells the parent. */
+static void detach(const struct mount_options *o, int ready)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (chdir("/") < 0 || null < 0)
+		return;
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(null, fd);
+	close(null);
+	if (write(ready, "", 1) < 0) {
+		/* nobody waits any more */
+	}
+	close(ready);
+}
+
+static void release(struct fs *fs)
+{
+	atomic_store(&fs->stopping, true);
+	notify_free(fs->notify);
+	if (fs->jobs)
+		jobs_end(fs->jobs);
+	versions_free(fs->versions);
+	fs->versions = NULL;
+	if (fs->engine)
+		engine_free(fs->engine);
+	if (fs->session)
+		fuse_session_destroy(fs->session);
+	jobs_free(fs->jobs);
+	states_free(fs->states);
+	free(fs->mountpoint);
+}
+
+static void signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(how, &set, NULL);
+}
+
+static int loop(struct fs *fs)
+{
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	int r;
+
+	fs->notify = notify_new(fs);
+	fuse_set_signal_handlers(fs->session);
+	signals(SIG_UNBLOCK);
+	r = fuse_session_loop_mt(fs->session, config);
+	signals(SIG_BLOCK);
+	fuse_remove_signal_handlers(fs->session);
+	fuse_loop_cfg_destroy(config);
+	return r < 0 ? 1 : 0;
+}
+
+/* `ready` < 0: in the foreground. */
+static int serve(const struct mount_options *o, int ready)
+{
+	struct fs *fs = calloc(1, sizeof *fs);
+	int r = 1;
+
+	if (!fs)
+		return 1;
+	signals(SIG_BLOCK);
+	if (recover(o->mountpoint) == 0 && begin(fs, o) == 0) {
+		fs->session = session_new(fs, o);
+		if (fs->session && fuse_session_mount(fs->session, fs->mountpoint) == 0) {
+			if (ready >= 0)
+				detach(o, ready);
+			r = loop(fs);
+			fuse_session_unmount(fs->session);
+		}
+	}
+	release(fs);
+	free(fs);
+	return r;
+}
+
+int mount_serve(const struct mount_options *o)
+{
+	int pipes[2], status = 0;
+	char byte;
+	pid_t pid;
+
+	if (o->foreground)
+		return serve(o, -1);
+	if (pipe2(pipes, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+		complain("cannot start", "weir", errno);
+		return 1;
+	}
+	if (pid == 0) {
+		close(pipes[0]);
+		setsid();
+		return serve(o, pipes[1]);
+	}
+	close(pipes[1]);
+	if (read(pipes[0], &byte, 1) == 1)
+		return 0;
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* notify.c: see notify.h. */
+#include "fs/notify.h"
+#include "fs/version.h"
+#include <fuse_lowlevel.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define WAITING_MAX 64
+#define PRUNE_SECONDS 5
+
+struct notify {
+	struct fs *fs;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct node waiting[WAITING_MAX]; /* protected by lock; more than that are dropped: */
+	unsigned n;                       /* time-outs are short where it matters */
+	bool ending;
+};
+
+/* A version that no look-up gives any more: the kernel may forget it. */
+static void stale(void *arg, const struct node *n)
+{
+	struct fs *fs = arg;
+	struct node dir;
+
+	if (!node_rows[n->kind].name || entry_parent(fs, n, &dir) < 0)
+		return;
+	fuse_lowlevel_notify_inval_entry(fs->session, node_ino(&dir), node_rows[n->kind].name,
+	        strlen(node_rows[n->kind].name));
+}
+
+static void *run(void *arg)
+{
+	struct notify *n = arg;
+	struct node todo[WAITING_MAX];
+	struct timespec until;
+	unsigned count;
+
+	pthread_mutex_lock(&n->lock);
+	while (!n->ending) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += PRUNE_SECONDS;
+		if (!n->n)
+			pthread_cond_timedwait(&n->wake, &n->lock, &until);
+		if (n->ending)
+			break;
+		count = n->n;
+		memcpy(todo, n->waiting, count * sizeof *todo);
+		n->n = 0;
+		pthread_mutex_unlock(&n->lock);
+		for (unsigned i = 0; i < count; i++)
+			fuse_lowlevel_notify_inval_inode(n->fs->session, node_ino(&todo[i]), -1, 0);
+		if (!count)
+			versions_prune(n->fs->versions, stale, n->fs);
+		pthread_mutex_lock(&n->lock);
+	}
+	pthread_mutex_unlock(&n->lock);
+	return NULL;
+}
+
+struct notify *notify_new(struct fs *fs)
+{
+	struct notify *n = calloc(1, sizeof *n);
+	pthread_condattr_t attr;
+
+	if (!n)
+		return NULL;
+	n->fs = fs;
+	pthread_mutex_init(&n->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&n->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	if (pthread_create(&n->thread, NULL, run, n) != 0) {
+		free(n);
+		return NULL;
+	}
+	return n;
+}
+
+void notify_dir(struct notify *n, enum node_kind kind, uint32_t serial)
+{
+	if (!n)
+		return;
+	pthread_mutex_lock(&n->lock);
+	if (n->n < WAITING_MAX) {
+		n->waiting[n->n] = (struct node){.kind = kind, .serial = serial};
+		n->n++;
+		pthread_cond_signal(&n->wake);
+	}
+	pthread_mutex_unlock(&n->lock);
+}
+
+void notify_free(struct notify *n)
+{
+	if (!n)
+		return;
+	pthread_mutex_lock(&n->lock);
+	n->ending = true;
+	pthread_cond_signal(&n->wake);
+	pthread_mutex_unlock(&n->lock);
+	pthread_join(n->thread, NULL);
+	pthread_cond_destroy(&n->wake);
+	pthread_mutex_destroy(&n->lock);
+	free(n);
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/* ops.c: the FUSE operations on files. Every request gets exactly one reply; none of these waits
+ * (what may is handed to jobs.h). `poll` and `getxattr` never answer ENOSYS, which would turn
+ * them off for the whole mount; there is no `lseek`, so that nobody looks for holes.
+ *
+ * fi->fh holds a reference: a struct version of texts, tables and logs; a struct control; a struct
+ * query of records, so that those of a removed query stay readable.
+ */
+#include "fs/ops.h"
+#include "fs/control.h"
+#include "fs/logfile.h"
+#include "fs/record.h"
+#include "fs/table.h"
+#include "fs/xattr.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	unsigned want = FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+	                FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC;
+
+	conn->want |= want & conn->capable;
+	conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA; /* contents never change */
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node n;
+	struct stat st;
+	double timeout;
+	int r = node_parse(ino, &n) ? entry_attr(req_fs(req), &n, &st, &timeout) : -ESTALE;
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &st, timeout);
+}
+
+static void op_setattr(
+        fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+{
+	struct node n;
+
+	/* editors and cp set size, mode and times: it succeeds and means nothing */
+	if (node_parse(ino, &n) && node_nature(n.kind) == NATURE_CONTROL)
+		op_getattr(req, ino, fi);
+	else
+		fuse_reply_err(req, EPERM);
+}
+
+static uint64_t fh_of(const void *p)
+{
+	return (uint64_t)(uintptr_t)p;
+}
+
+static void ignore(void *arg)
+{
+}
+
+/* Somebody reads a result by a handle it already has: it is kept fresh too. */
+static void keep_fresh(struct fs *fs, const struct node *n)
+{
+	struct query *q = query_by_serial(fs->engine, n->serial);
+
+	if (q)
+		query_look(q, 0, ignore, NULL);
+	if (q)
+		query_unref(q);
+}
+
+static int open_version(struct fs *fs, const struct node *n, struct fuse_file_info *fi)
+{
+	struct version *v;
+	int r = entry_version(fs, n, &v);
+
+	if (r < 0)
+		return r;
+	if (node_nature(n->kind) == NATURE_RESULT && !v->result)
+		keep_fresh(fs, n);
+	fi->fh = fh_of(v);
+	fi->keep_cache = !v->result && node_nature(n->kind) != NATURE_LOG;
+	fi->direct_io = !fi->keep_cache;
+	return 0;
+}
+
+static int open_record(struct fs *fs, const struct node *n, struct fuse_file_info *fi)
+{
+	struct query *q = query_by_serial(fs->engine, n->serial);
+
+	if (!q)
+		return -ESTALE;
+	fi->fh = fh_of(q);
+	fi->keep_cache = 1;
+	return 0;
+}
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs *fs = req_fs(req);
+	struct control *c;
+	struct node n;
+	int r = -ESTALE;
+
+	if (!node_parse(ino, &n))
+		goto out;
+	if (node_nature(n.kind) == NATURE_CONTROL) {
+		r = control_open(fs, &n, fi->flags & O_APPEND, &c);
+		if (r == 0) {
+			fi->fh = fh_of(c);
+			fi->direct_io = 1;
+		}
+	} else if ((fi->flags & O_ACCMODE) != O_RDONLY) {
+		r = -EACCES;
+	} else if (n.kind == NODE_RECORD) {
+		r = open_record(fs, &n, fi);
+	} else {
+		r = node_is_dir(n.kind) ? -EISDIR : open_version(fs, &n, fi);
+	}
+out:
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_open(req, fi);
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node n;
+
+	if (node_parse(ino, &n) && node_nature(n.kind) == NATURE_CONTROL) {
+		control_op_release(req, fi->fh);
+		return;
+	}
+	if (n.kind == NODE_RECORD)
+		query_unref((struct query *)(uintptr_t)fi->fh);
+	else
+		version_put(req_fs(req)->versions, (struct version *)(uintptr_t)fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+static void reply_part(fuse_req_t req, const char *p, size_t len, size_t size, uint64_t off)
+{
+	if (off >= len)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_buf(req, p + off, len - off < size ? len - off : size);
+}
+
+static void read_log(fuse_req_t req, struct version *v, size_t size, uint64_t off)
+{
+	char *buf = malloc(size);
+	int64_t n = buf ? logfile_read(req_fs(req), v, off, buf, size) : -ENOMEM;
+
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+	free(buf);
+}
+
+static void read_record(fuse_req_t req, const struct node *n, size_t size, uint64_t off)
+{
+	struct text t = TEXT_INIT;
+	struct record rec;
+	int r = record_find(req_fs(req), n, &rec);
+
+	if (r == 0) {
+		r = record_text(&rec, rec.node.row, &t);
+		record_release(req_fs(req), &rec);
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_part(req, t.p, t.len, size, off);
+	text_release(&t);
+}
+
+static void op_read(
+        fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct version *v = (struct version *)(uintptr_t)fi->fh;
+	struct node n;
+
+	if (!node_parse(ino, &n))
+		fuse_reply_err(req, ESTALE);
+	else if (node_nature(n.kind) == NATURE_CONTROL)
+		control_op_read(req, fi->fh, size, off);
+	else if (n.kind == NODE_RECORD)
+		read_record(req, &n, size, (uint64_t)off);
+	else if (v->result || node_nature(n.kind) == NATURE_LOG)
+		read_log(req, v, size, (uint64_t)off);
+	else
+		reply_part(req, v->p, v->len, size, (uint64_t)off);
+}
+
+static bool is_control(fuse_ino_t ino)
+{
+	struct node n;
+
+	return node_parse(ino, &n) && node_nature(n.kind) == NATURE_CONTROL;
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+        struct fuse_file_info *fi)
+{
+	if (is_control(ino))
+		control_op_write(req, fi->fh, buf, size, off, fi->lock_owner);
+	else
+		fuse_reply_err(req, EBADF);
+}
+
+static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	if (is_control(ino))
+		control_op_flush(req, fi->fh, fi->lock_owner);
+	else
+		fuse_reply_err(req, 0);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	if (is_control(ino))
+		control_op_sync(req, fi->fh);
+	else
+		fuse_reply_err(req, 0);
+}
+
+static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	fuse_reply_err(req, 0);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st = {.f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255};
+
+	fuse_reply_statfs(req, &st);
+}
+
+static void op_poll(
+        fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+{
+	if (ph)
+		fuse_pollhandle_destroy(ph);
+	fuse_reply_poll(req, POLLIN | POLLRDNORM | (is_control(ino) ? POLLOUT | POLLWRNORM : 0));
+}
+
+/* ---- extended attributes ---- */
+
+static void reply_value(fuse_req_t req, const struct text *t, size_t size)
+{
+	if (size == 0)
+		fuse_reply_xattr(req, t->len);
+	else if (t->len > size)
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, t->p, t->len);
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct text t = TEXT_INIT;
+	struct node n;
+	int r = node_parse(ino, &n) ? xattr_get(req_fs(req), &n, name, &t) : -ESTALE;
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_value(req, &t, size);
+	text_release(&t);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct text t = TEXT_INIT;
+	struct node n;
+	int r = node_parse(ino, &n) ? xattr_list(req_fs(req), &n, &t) : -ESTALE;
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_value(req, &t, size);
+	text_release(&t);
+}
+
+static void op_setxattr(
+        fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+	fuse_reply_err(req, strncmp(name, "user.", 5) == 0 ? EPERM : ENOTSUP);
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	fuse_reply_err(req, strncmp(name, "user.", 5) == 0 ? EPERM : ENOTSUP);
+}
+
+/* ---- what the tree does not do ---- */
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+        const char *newname, unsigned flags)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_create(
+        fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+const struct fuse_lowlevel_ops fs_ops = {
+        .init = op_init,
+        .lookup = op_lookup,
+        .forget = op_forget,
+        .forget_multi = op_forget_multi,
+        .getattr = op_getattr,
+        .setattr = op_setattr,
+        .open = op_open,
+        .read = op_read,
+        .write = op_write,
+        .flush = op_flush,
+        .release = op_release,
+        .fsync = op_fsync,
+        .fsyncdir = op_fsyncdir,
+        .readdir = op_readdir,
+        .readdirplus = op_readdirplus,
+        .mkdir = op_mkdir,
+        .rmdir = op_rmdir,
+        .unlink = op_unlink,
+        .rename = op_rename,
+        .create = op_create,
+        .mknod = op_mknod,
+        .symlink = op_symlink,
+        .link = op_link,
+        .statfs = op_statfs,
+        .poll = op_poll,
+        .getxattr = op_getxattr,
+        .listxattr = op_listxattr,
+        .setxattr = op_setxattr,
+        .removexattr = op_removexattr,
+};

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* state.c: see state.h. */
+#include "fs/state.h"
+#include <stdlib.h>
+
+#define BUCKETS 1024
+
+struct state {
+	struct state *next;
+	uint64_t id;
+	uint64_t key, version;
+	int64_t made; /* monotonic; 0: never */
+	int64_t time; /* ns since the epoch */
+};
+
+struct states {
+	pthread_mutex_t lock;
+	struct state *bucket[BUCKETS];
+};
+
+struct states *states_new(void)
+{
+	struct states *ss = calloc(1, sizeof *ss);
+
+	if (ss)
+		pthread_mutex_init(&ss->lock, NULL);
+	return ss;
+}
+
+void states_free(struct states *ss)
+{
+	struct state *s, *next;
+
+	if (!ss)
+		return;
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (s = ss->bucket[i]; s; s = next) {
+			next = s->next;
+			free(s);
+		}
+	pthread_mutex_destroy(&ss->lock);
+	free(ss);
+}
+
+/* The lock is held. NULL: out of memory. */
+static struct state *get(struct states *ss, uint64_t id)
+{
+	struct state **at = &ss->bucket[(id * 0x9e3779b97f4a7c15ull) >> 54], *s;
+
+	for (s = *at; s; s = s->next)
+		if (s->id == id)
+			return s;
+	s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->id = id;
+	s->next = *at;
+	*at = s;
+	return s;
+}
+
+int64_t state_time(struct states *ss, uint64_t id, uint64_t key, int64_t first)
+{
+	int64_t now = fs_monotonic(), time = first;
+	struct state *s;
+
+	pthread_mutex_lock(&ss->lock);
+	s = get(ss, id);
+	if (s && !s->made) {
+		s->time = first;
+		s->made = now;
+		s->key = key;
+	} else if (s && s->key != key && now - s->made >= NSEC) {
+		s->time = fs_now();
+		s->made = now;
+		s->key = key;
+	}
+	if (s)
+		time = s->time;
+	pthread_mutex_unlock(&ss->lock);
+	return time;
+}
+
+bool state_first(struct states *ss, uint64_t id, uint64_t run)
+{
+	struct state *s;
+	bool first = false;
+
+	pthread_mutex_lock(&ss->lock);
+	s = get(ss, id);
+	if (s && (!s->made || s->key != run)) {
+		s->made = fs_monotonic();
+		s->key = run;
+		first = true;
+	}
+	pthread_mutex_unlock(&ss->lock);
+	return first;
+}
+
+void state_text_get(struct states *ss, uint64_t id, struct state_text *ret)
+{
+	struct state *s;
+
+	*ret = (struct state_text){0};
+	pthread_mutex_lock(&ss->lock);
+	s = get(ss, id);
+	if (s) {
+		ret->key = s->key;
+		ret->version = s->version;
+		ret->made = s->made;
+	}
+	pthread_mutex_unlock(&ss->lock);
+}
+
+void state_text_same(struct states *ss, uint64_t id, uint64_t key)
+{
+	struct state *s;
+
+	pthread_mutex_lock(&ss->lock);
+	s = get(ss, id);
+	if (s) {
+		s->key = key;
+		s->made = fs_monotonic();
+	}
+	pthread_mutex_unlock(&ss->lock);
+}
+
+uint64_t state_text_new(struct states *ss, uint64_t id, uint64_t key)
+{
+	struct state *s;
+	uint64_t version = 1;
+
+	pthread_mutex_lock(&ss->lock);
+	s = get(ss, id);
+	if (s) {
+		s->key = key;
+		s->made = fs_monotonic();
+		version = ++s->version;
+	}
+	pthread_mutex_unlock(&ss->lock);
+	return version;
+}
+
+void states_drop(struct states *ss, uint32_t serial)
+{
+	struct node n;
+
+	pthread_mutex_lock(&ss->lock);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct state **at = &ss->bucket[i], *s; (s = *at) != NULL;) {
+			if (node_parse(s->id, &n) && node_is_query(n.kind) && n.serial == serial) {
+				*at = s->next;
+				free(s);
+			} else {
+				at = &s->next;
+			}
+		}
+	pthread_mutex_unlock(&ss->lock);
+}
