@@ -41,17 +41,20 @@ static inline uint32_t wire_end(const struct weir_packet *pk, const struct layer
 	const uint8_t *h = pk->data + d->l3;
 	uint32_t total = d->have & L_IP4 ? get16(h + 2) : get16(h + 4);
 
-	if (!total) /* segmentation offload, jumbogram */
+	if (total && d->have & L_IP6)
+		total += 40;
+	if (!total || d->l3 + total > pk->len) /* segmentation offload, jumbogram; a lie */
 		return pk->len;
-	return d->l3 + total + (d->have & L_IP4 ? 0 : 40);
+	return d->l3 + total;
 }
 
-/* TCP payload on the wire; -1: the header is cut or lies. */
+/* TCP payload on the wire; -1: the header is cut or lies, or the segment goes on in another
+ * fragment. */
 static inline int64_t tcp_length(const struct weir_packet *pk, const struct layer *d)
 {
 	uint32_t header;
 
-	if (!HAS(L_TCP, 13u))
+	if (!HAS(L_TCP, 13u) || d->have & L_FRAG)
 		return -1;
 	header = (pk->data[d->l4 + 12] >> 4) * 4u;
 	if (header < 20)

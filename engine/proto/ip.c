@@ -28,8 +28,8 @@ enum {
 	P_UDPLITE = 136,
 };
 
-/* Extension headers that one packet may have before we give up on it. */
-#define CHAIN_MAX 32
+/* Extension headers that one packet may have before we give up on it: more than fit 1,500 bytes. */
+#define CHAIN_MAX 256
 
 static void ports(const struct walk *w, struct layer *d)
 {
@@ -123,68 +123,42 @@ static void walk_ip4(struct walk *w, uint32_t off)
 		upper(w, off + ihl);
 }
 
-/* One step along the chain: the length of extension header `type` at h, of which `left` bytes
- * are there; 0: no extension header; UINT32_MAX: it is one, but cut. */
+/* The length of extension header `type` at h, of which `left` bytes are there; 0: it is none. May
+ * be more than `left`. */
 static uint32_t extension(uint8_t type, const uint8_t *h, uint32_t left)
 {
-	uint32_t len;
-
 	switch (type) {
 	case P_HOPOPTS:
 	case P_ROUTING:
 	case P_DSTOPTS:
-		len = left < 2 ? UINT32_MAX : h[1] * 8u + 8;
-		break;
+		return left < 2 ? UINT32_MAX : h[1] * 8u + 8;
 	case P_FRAGMENT:
-		len = 8;
-		break;
+		return 8;
 	case P_AH:
-		len = left < 2 ? UINT32_MAX : h[1] * 4u + 8;
-		break;
-	default:
-		return 0;
+		return left < 2 ? UINT32_MAX : h[1] * 4u + 8;
 	}
-	return len <= left ? len : UINT32_MAX;
+	return 0;
 }
 
-/*  |version| traffic class |              flow label               |
- *  |         payload length        |  next header  |   hop limit   |
- *  |                   source address, 16 bytes                    |
- *  |                 destination address, 16 bytes                 |  extension headers … */
-static void walk_ip6(struct walk *w, uint32_t off)
+/* The extension headers from `at` on, of which the first is of type `next`. The protocol is known
+ * where the last of them says it, even if that is cut; the upper header only where it is whole. */
+static void chain(struct walk *w, uint8_t next, uint32_t at)
 {
 	struct layer *d = w->d;
-	const uint8_t *h = w->p + off;
-	uint32_t left = w->lim - off, payload, len, at = off + 40;
-	uint8_t next;
 
-	d->l3 = (uint16_t)off;
-	d->end = w->lim;
-	d->have |= L_IP6;
-	if (left >= 24)
-		d->have |= L_SRC;
-	if (left < 40)
-		return;
-	d->have |= L_DST | L_FULL3;
-	payload = get16(h + 4);
-	if (payload && payload + 40 < left)
-		d->end = at + payload;
-	next = h[6];
-	for (int i = 0; i < CHAIN_MAX; i++) {
-		uint32_t here = d->end - at;
+	for (int i = 0; i < CHAIN_MAX && at <= WALK_OFFSET_MAX; i++) {
+		uint32_t left = at < d->end ? d->end - at : 0,
+		         len = extension(next, w->p + at, left);
 
-		if (at > WALK_OFFSET_MAX)
-			return;
-		len = extension(next, w->p + at, here);
-		if (len == UINT32_MAX)
-			return; /* cut: what comes above is unknown */
 		if (len == 0) {
 			d->proto = next;
 			d->have |= L_PROTO;
 			upper(w, at);
 			return;
 		}
-		if (next == P_FRAGMENT) {
+		if (left == 0)
+			return;
+		if (next == P_FRAGMENT && left >= 8) {
 			uint16_t f = get16(w->p + at + 2);
 
 			d->have |= f & 0xfff9 ? L_FRAG6 | L_FRAG : L_FRAG6;
@@ -195,8 +169,44 @@ static void walk_ip6(struct walk *w, uint32_t off)
 			}
 		}
 		next = w->p[at];
+		if (len > left) {
+			if (!extension(next, w->p, 0)) {
+				d->proto = next;
+				d->have |= L_PROTO;
+			}
+			return;
+		}
 		at += len;
 	}
+}
+
+/*  |version| traffic class |              flow label               |
+ *  |         payload length        |  next header  |   hop limit   |
+ *  |                   source address, 16 bytes                    |
+ *  |                 destination address, 16 bytes                 |  extension headers … */
+static void walk_ip6(struct walk *w, uint32_t off)
+{
+	struct layer *d = w->d;
+	const uint8_t *h = w->p + off;
+	uint32_t left = w->lim - off, payload;
+
+	d->l3 = (uint16_t)off;
+	d->end = w->lim;
+	d->have |= L_IP6;
+	if (left >= 24)
+		d->have |= L_SRC;
+	if (left < 40) {
+		if (left >= 7 && !extension(h[6], h, 0)) {
+			d->proto = h[6];
+			d->have |= L_PROTO;
+		}
+		return;
+	}
+	d->have |= L_DST | L_FULL3;
+	payload = get16(h + 4);
+	if (payload && payload + 40 < left)
+		d->end = off + 40 + payload;
+	chain(w, h[6], off + 40);
 }
 
 uint32_t ip6_fragment(const uint8_t *p, const struct layer *d)
@@ -207,7 +217,7 @@ uint32_t ip6_fragment(const uint8_t *p, const struct layer *d)
 	for (int i = 0; i < CHAIN_MAX && next != P_FRAGMENT; i++) {
 		uint32_t len = extension(next, p + at, d->end - at);
 
-		if (len == 0 || len == UINT32_MAX)
+		if (len == 0 || len > d->end - at)
 			break; /* cannot be: L_FRAG6 came this way */
 		next = p[at];
 		at += len;
@@ -217,11 +227,15 @@ uint32_t ip6_fragment(const uint8_t *p, const struct layer *d)
 
 void walk_ip(struct walk *w, uint32_t off)
 {
-	if (!walk_has(w, off, 1))
-		return;
-	if (w->p[off] >> 4 == 4)
+	if (walk_has(w, off, 1) && w->p[off] >> 4 == 4)
 		walk_ip4(w, off);
-	else if (w->p[off] >> 4 == 6)
+	else
+		walk_ipv6(w, off);
+}
+
+void walk_ipv6(struct walk *w, uint32_t off)
+{
+	if (walk_has(w, off, 1) && w->p[off] >> 4 == 6)
 		walk_ip6(w, off);
 }
 
@@ -261,6 +275,8 @@ static void walk_gre(struct walk *w, uint32_t off)
 		if (walk_has(w, at, 2) && w->p[at] == 0xff && w->p[at + 1] == 0x03)
 			at += 2;
 		walk_ppp(w, at);
+	} else if (type >= 0x8200 && type < 0x8210) {
+		walk_wlan_frame(w, at); /* between Aruba's access points and their controller */
 	} else {
 		walk_ethertype(w, at, type);
 	}
@@ -275,8 +291,10 @@ void walk_inner(const struct weir_packet *pk, const struct layer *outer, struct 
 		return;
 	switch (outer->proto) {
 	case P_IPIP:
-	case P_IPV6:
 		walk_ip(&w, outer->l4);
+		break;
+	case P_IPV6:
+		walk_ipv6(&w, outer->l4);
 		break;
 	case P_GRE:
 		walk_gre(&w, outer->l4);

@@ -106,10 +106,13 @@ bool link_destination(const struct weir_packet *pk, uint64_t *ret);
 
 /* wlan.c: IEEE 802.11 with the headers that capture drivers put before it. */
 void walk_wlan(struct walk *w, uint16_t linktype);
+void walk_wlan_frame(struct walk *w, uint32_t off);
 bool wlan_address(const struct weir_packet *pk, bool source, uint64_t *ret);
 
-/* ip.c: IP and up; inner packets of tunnels. */
+/* ip.c: IP and up; inner packets of tunnels. The header's own version counts, also where what
+ * stands before says IPv4; where it says IPv6 nothing else is taken (tshark does the same). */
 void walk_ip(struct walk *w, uint32_t off);
+void walk_ipv6(struct walk *w, uint32_t off);
 /* The packet that `outer` carries, where it is IP in IP, GRE or 6in4; else in->have stays 0. */
 void walk_inner(const struct weir_packet *pk, const struct layer *outer, struct layer *in);
 /* Offset of the IPv6 fragment header of a packet with L_FRAG6. */

@@ -66,8 +66,10 @@ void walk_ppp(struct walk *w, uint32_t off)
 	}
 	switch (proto) {
 	case 0x0021:
-	case 0x0057:
 		walk_ip(w, off);
+		break;
+	case 0x0057:
+		walk_ipv6(w, off);
 		break;
 	case 0x0281:
 	case 0x0283:
@@ -137,8 +139,10 @@ void walk_ethertype(struct walk *w, uint32_t off, uint16_t type)
 	set_type(w, type);
 	switch (type) {
 	case 0x0800:
-	case 0x86dd:
 		walk_ip(w, off);
+		break;
+	case 0x86dd:
+		walk_ipv6(w, off);
 		break;
 	case 0x8100:
 	case 0x88a8:
@@ -239,8 +243,10 @@ void walk_link(struct walk *w, const struct weir_packet *pk)
 	case LT_RAW_OPENBSD:
 	case LT_RAW:
 	case LT_IPV4:
-	case LT_IPV6:
 		walk_ip(w, 0);
+		break;
+	case LT_IPV6:
+		walk_ipv6(w, 0);
 		break;
 	case LT_SLL:
 		if (walk_has(w, 0, 16))

@@ -90,6 +90,7 @@ int weir_packet_fill(struct weir_batch *b, uint32_t field)
 	struct weir_packets *ps = b->priv;
 	struct column c = {.b = b, .pk = ps->pk, .n = b->n};
 	struct decoded *d;
+	int r;
 
 	if (field >= FIELDS)
 		return -EINVAL;
@@ -105,5 +106,8 @@ int weir_packet_fill(struct weir_batch *b, uint32_t field)
 	if (!c.col)
 		return -ENOMEM;
 	c.col->kind = fields[field].kind;
-	return fills[field](&c);
+	r = fills[field](&c);
+	if (r < 0)
+		c.col->data = NULL; /* not filled */
+	return r;
 }

@@ -89,15 +89,13 @@ static bool start(const struct walk *w, uint16_t linktype, struct wlan *ret)
  * | address 4 (to DS and from DS) | QoS control, 2 | HT control, 4 |
  * Control: version and type in bits 2-3, subtype 4-7; then to DS, from DS, more fragments, retry,
  * power, more data, protected, order. */
-void walk_wlan(struct walk *w, uint16_t linktype)
+static void frame(struct walk *w, struct wlan s)
 {
-	struct wlan s;
-	const uint8_t *h;
+	const uint8_t *h = w->p + s.at;
 	uint32_t len = 24;
 
-	if (!start(w, linktype, &s) || !walk_has(w, s.at, 24))
+	if (!walk_has(w, s.at, 24))
 		return;
-	h = w->p + s.at;
 	if ((h[0] & 0x0f) != 0x08 || h[0] & 0x40) /* data, version 0, not a null function */
 		return;
 	if (h[1] & 0x40 || h[22] & 0x0f)
@@ -112,6 +110,19 @@ void walk_wlan(struct walk *w, uint16_t linktype)
 	if (s.padded)
 		len = (len + 3) & ~3u;
 	walk_llc(w, s.at + len);
+}
+
+void walk_wlan(struct walk *w, uint16_t linktype)
+{
+	struct wlan s;
+
+	if (start(w, linktype, &s))
+		frame(w, s);
+}
+
+void walk_wlan_frame(struct walk *w, uint32_t off)
+{
+	frame(w, (struct wlan){.at = off});
 }
 
 bool wlan_address(const struct weir_packet *pk, bool source, uint64_t *ret)
