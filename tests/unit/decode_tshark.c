@@ -208,11 +208,11 @@ static void write_all(const char *path)
 	FILE *f = fopen(path, "w");
 
 	assert_non_null(f);
-	put_block(f, 0x0a0d0d0a, section, sizeof section, NULL, 0);
+	put_block(f, 0x0a0d0d0a, section, sizeof section, "", 0);
 	for (size_t i = 0; i < ncaptures; i++) {
 		const uint32_t interface[] = {linktype_of(captures[i].linktype), 0};
 
-		put_block(f, 1, interface, sizeof interface, NULL, 0);
+		put_block(f, 1, interface, sizeof interface, "", 0);
 	}
 	for (size_t i = 0; i < ncaptures; i++) {
 		char err[PCAP_ERRBUF_SIZE];
@@ -468,6 +468,7 @@ static void compare(const struct capture *c, uint32_t packet, struct weir_batch 
 
 static void next_line(FILE *ts, char **line, size_t *size, char **f)
 {
+	static char none[1];
 	char *p;
 
 	if (getline(line, size, ts) < 0)
@@ -475,7 +476,7 @@ static void next_line(FILE *ts, char **line, size_t *size, char **f)
 	p = *line;
 	p[strcspn(p, "\n")] = 0;
 	for (int i = 0; i < COLUMNS; i++) {
-		f[i] = p ? p : "";
+		f[i] = p ? p : none;
 		p = p ? strchr(p, '\t') : NULL;
 		if (p)
 			*p++ = 0;
