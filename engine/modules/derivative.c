@@ -36,10 +36,11 @@ static int derivative_process(struct weir_node *n, uint32_t input, struct weir_b
 
 		if (p->there && t != p->time) {
 			double dt = ((double)t - (double)p->time) * 1e-9;
+			int64_t exact;
 
 			/* Two large times: subtracted as integers, where that does not overflow. */
-			if (!__builtin_sub_overflow_p(t, p->time, (int64_t)0))
-				dt = (double)(t - p->time) * 1e-9;
+			if (!__builtin_sub_overflow(t, p->time, &exact))
+				dt = (double)exact * 1e-9;
 			weir_valid_set(r.valid, row);
 			((double *)r.out->data)[row] = (v - p->value.f) / dt;
 		}
