@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/* snapshot.c: a table's versions.
+ *
+ * The coming version is built aside from blocks and published by one pointer. Blocks that equal
+ * those of the version before are shared with it; a version that shares all of them is none. Old
+ * versions are kept for a minute (under a cap in bytes), and as long as somebody holds them: while
+ * one is in memory it can be found by its number.
+ */
+#include "engine/store/store.h"
+
+#include <stdlib.h>
+
+static int64_t monotonic(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+/* ---- life of a version; with the lock held ---- */
+
+static void snapshot_free(struct result *r, struct snapshot *s)
+{
+	for (size_t i = 0; i < s->nblocks; i++)
+		block_put(r, s->blocks[i]);
+	for (int f = 0; f < FORMATS; f++) {
+		r->text_bytes -= s->text[f].len;
+		text_release(&s->text[f]);
+	}
+	pthread_mutex_destroy(&s->text_lock);
+	free(s->blocks);
+	free(s);
+}
+
+/* Frees versions that nobody needs. */
+static void sweep(struct result *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->nversions; i++) {
+		struct snapshot *s = r->versions[i];
+
+		if (s->refs || s->kept)
+			r->versions[n++] = s;
+		else
+			snapshot_free(r, s);
+	}
+	r->nversions = n;
+}
+
+/* Bytes that go with a version: its texts, and the blocks that no other one has. */
+static uint64_t own_bytes(const struct snapshot *s)
+{
+	uint64_t n = sizeof *s + s->nblocks * sizeof *s->blocks;
+
+	for (size_t i = 0; i < s->nblocks; i++)
+		if (s->blocks[i]->refs == 1)
+			n += s->blocks[i]->size;
+	for (int f = 0; f < FORMATS; f++)
+		n += s->text[f].len;
+	return n;
+}
+
+/* Lets go of old versions that are past their minute or over the cap (UINT64_MAX: only by age). */
+static void expire(struct result *r, uint64_t cap)
+{
+	int64_t oldest = monotonic() - YOUNG;
+	uint64_t bytes = 0;
+
+	for (size_t i = r->nversions; i-- > 0;) {
+		struct snapshot *s = r->versions[i];
+
+		if (s == r->current || !s->kept)
+			continue;
+		if (cap != UINT64_MAX)
+			bytes += own_bytes(s);
+		s->kept = s->born >= oldest && bytes <= cap;
+	}
+	sweep(r);
+}
+
+void table_release(struct result *r)
+{
+	for (size_t i = 0; i < r->nversions; i++)
+		snapshot_free(r, r->versions[i]);
+	r->nversions = 0;
+	r->current = NULL;
+	while (r->nnext)
+		block_put(r, r->next[--r->nnext]);
+	free(r->versions);
+	free(r->next);
+	r->versions = NULL;
+	r->next = NULL;
+}
+
+/* ---- writer ---- */
+
+static int grow(void *array, size_t n, size_t *cap)
+{
+	void **p = *(void ***)array;
+	size_t want = *cap ? 2 * *cap : 16;
+
+	if (n < *cap)
+		return 0;
+	p = realloc(p, want * sizeof *p);
+	if (!p)
+		return -ENOMEM;
+	*(void ***)array = p;
+	*cap = want;
+	return 0;
+}
+
+int table_seal(struct result *r)
+{
+	struct tail *t = r->tail;
+	size_t i = r->nnext;
+	struct block *b;
+
+	if (grow(&r->next, i, &r->next_cap) < 0)
+		return -ENOMEM;
+	b = tail_pack(t, &r->keep, r->mem);
+	if (!b)
+		return -ENOMEM;
+	if (t->cap < seal_rows(i + 1)) {
+		struct tail *fresh = tail_new(&r->keep, seal_rows(i + 1), r->mem);
+
+		if (!fresh) {
+			block_free(b, r->mem);
+			return -ENOMEM;
+		}
+		fresh->first = t->first;
+		pthread_mutex_lock(&r->lock);
+		tail_put(r, t);
+		r->tail = t = fresh;
+		pthread_mutex_unlock(&r->lock);
+	}
+	/* only the writer replaces `current`, so its blocks stay while they are compared */
+	if (r->current && i < r->current->nblocks &&
+	        block_equal(&r->keep, b, r->current->blocks[i])) {
+		uint32_t rows = b->rows;
+
+		block_free(b, r->mem);
+		b = r->current->blocks[i];
+		pthread_mutex_lock(&r->lock);
+		b->refs++;
+		pthread_mutex_unlock(&r->lock);
+		t->first += rows;
+	} else {
+		pthread_mutex_lock(&r->lock);
+		r->typed += b->size;
+		pthread_mutex_unlock(&r->lock);
+		t->first += b->rows;
+	}
+	r->next[r->nnext++] = b;
+	pthread_mutex_lock(&r->lock);
+	tail_reset(t, r->mem);
+	pthread_mutex_unlock(&r->lock);
+	return 0;
+}
+
+bool table_shed(struct result *r)
+{
+	uint64_t before;
+	bool some;
+
+	pthread_mutex_lock(&r->lock);
+	before = r->typed;
+	expire(r, 0);
+	some = r->typed < before;
+	pthread_mutex_unlock(&r->lock);
+	return some;
+}
+
+void result_restart(struct result *r)
+{
+	if (r->log)
+		return;
+	pthread_mutex_lock(&r->lock);
+	tail_reset(r->tail, r->mem);
+	r->tail->first = 0;
+	while (r->nnext)
+		block_put(r, r->next[--r->nnext]);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static bool unchanged(const struct result *r)
+{
+	const struct snapshot *s = r->current;
+
+	/* equal blocks are the same blocks, see table_seal() */
+	return s && s->nblocks == r->nnext &&
+	       (!r->nnext || memcmp(s->blocks, r->next, r->nnext * sizeof *r->next) == 0);
+}
+
+int result_publish(struct result *r, int64_t time)
+{
+	struct snapshot *s;
+	int ret = 0;
+
+	if (r->log)
+		return -EINVAL;
+	while (r->tail->filled && (ret = table_seal(r)) < 0)
+		if (!table_shed(r))
+			return ret;
+	if (unchanged(r)) {
+		result_restart(r);
+		return 0;
+	}
+	s = calloc(1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	pthread_mutex_init(&s->text_lock, NULL);
+	*s = (struct snapshot){.r = r,
+	        .kept = true,
+	        .rows = r->tail->first,
+	        .time = time,
+	        .born = monotonic(),
+	        .text_lock = s->text_lock,
+	        .nblocks = r->nnext};
+	s->blocks = malloc((r->nnext + 1) * sizeof *s->blocks);
+	pthread_mutex_lock(&r->lock);
+	if (!s->blocks || grow(&r->versions, r->nversions, &r->versions_cap) < 0) {
+		s->nblocks = 0;
+		snapshot_free(r, s);
+		ret = -ENOMEM;
+	} else {
+		if (r->nnext)
+			memcpy(s->blocks, r->next, r->nnext * sizeof *r->next);
+		r->nnext = 0; /* its references moved */
+		s->number = ++r->number;
+		r->versions[r->nversions++] = s;
+		r->current = s;
+		expire(r, r->retain);
+		ret = 1;
+	}
+	pthread_mutex_unlock(&r->lock);
+	if (ret == 1)
+		r->tail->first = 0;
+	return ret;
+}
+
+/* ---- readers ---- */
+
+static struct snapshot *hold(struct result *r, struct snapshot *s)
+{
+	if (s) {
+		s->refs++;
+		result_ref(r);
+	}
+	return s;
+}
+
+struct snapshot *result_snapshot(struct result *r)
+{
+	struct snapshot *s;
+
+	pthread_mutex_lock(&r->lock);
+	expire(r, UINT64_MAX);
+	s = hold(r, r->current);
+	pthread_mutex_unlock(&r->lock);
+	return s;
+}
+
+struct snapshot *result_version(struct result *r, uint64_t n)
+{
+	struct snapshot *s = NULL;
+
+	pthread_mutex_lock(&r->lock);
+	expire(r, UINT64_MAX);
+	for (size_t i = 0; i < r->nversions && !s; i++)
+		if (r->versions[i]->number == n)
+			s = hold(r, r->versions[i]);
+	pthread_mutex_unlock(&r->lock);
+	return s;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+	pthread_mutex_lock(&s->r->lock);
+	hold(s->r, s);
+	pthread_mutex_unlock(&s->r->lock);
+	return s;
+}
+
+void snapshot_unref(struct snapshot *s)
+{
+	struct result *r;
+
+	if (!s)
+		return;
+	r = s->r;
+	pthread_mutex_lock(&r->lock);
+	if (--s->refs == 0 && !s->kept)
+		sweep(r);
+	pthread_mutex_unlock(&r->lock);
+	result_unref(r);
+}
+
+uint64_t snapshot_number(const struct snapshot *s)
+{
+	return s->number;
+}
+
+int64_t snapshot_time(const struct snapshot *s)
+{
+	return s->time;
+}
+
+uint64_t snapshot_rows(const struct snapshot *s)
+{
+	return s->rows;
+}
+
+static int each_block(struct snapshot *s, struct worker *w, struct render *r, struct text *to)
+{
+	for (size_t i = 0; i < s->nblocks; i++) {
+		int ret = view_block(&w->view, s->blocks[i], 0, s->blocks[i]->rows, -1);
+
+		if (ret == 0)
+			ret = to ? render_batch(r, &w->view.batch, to)
+			         : render_fit(r, &w->view.batch);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int render_all(struct snapshot *s, enum result_format f, struct text *to)
+{
+	struct result *r = s->r;
+	struct worker *w = worker_get(r);
+	struct render render;
+	int ret;
+
+	if (!w)
+		return -ENOMEM;
+	ret = render_init(&render, f, r->schema, r->shown, r->nshown);
+	if (ret < 0)
+		goto out;
+	if (f == FORMAT_TXT) {
+		ret = render_fit(&render, NULL);
+		if (ret == 0)
+			ret = each_block(s, w, &render, NULL);
+	}
+	render_header(&render, to);
+	if (ret == 0)
+		ret = each_block(s, w, &render, to);
+	render_end(&render, to);
+	render_release(&render);
+	if (to->failed)
+		ret = -ENOMEM;
+out:
+	worker_put(r, w);
+	return ret;
+}
+
+int snapshot_text(struct snapshot *s, enum result_format f, const char **ret, size_t *ret_len)
+{
+	struct text t = TEXT_INIT;
+	int e = 0;
+
+	if (!result_has_format(s->r, f))
+		return -EINVAL;
+	pthread_mutex_lock(&s->text_lock);
+	if (!s->rendered[f]) {
+		char *p;
+
+		e = render_all(s, f, &t);
+		p = e == 0 && t.p ? realloc(t.p, t.len + 1) : NULL;
+		if (p) {
+			t.p = p;
+			t.cap = t.len + 1;
+		}
+		if (e == 0) {
+			pthread_mutex_lock(&s->r->lock); /* expire() reads the lengths */
+			s->text[f] = t;
+			s->r->text_bytes += t.len;
+			pthread_mutex_unlock(&s->r->lock);
+			s->rendered[f] = true;
+		} else {
+			text_release(&t);
+		}
+	}
+	if (e == 0) {
+		*ret = s->text[f].p ? s->text[f].p : "";
+		*ret_len = s->text[f].len;
+	}
+	pthread_mutex_unlock(&s->text_lock);
+	return e;
+}
+
+int snapshot_record(struct snapshot *s, uint64_t row, int field, struct text *to)
+{
+	size_t lo = 0, hi = s->nblocks;
+	struct worker *w;
+	uint32_t at;
+	int ret;
+
+	if (row >= s->rows)
+		return -ENOENT;
+	while (hi - lo > 1) {
+		size_t mid = (lo + hi) / 2;
+
+		if (s->blocks[mid]->first <= row)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	w = worker_get(s->r);
+	if (!w)
+		return -ENOMEM;
+	at = (uint32_t)(row - s->blocks[lo]->first);
+	ret = view_block(&w->view, s->blocks[lo], at, at + 1, field);
+	if (ret == 0)
+		ret = record_text(s->r, &w->view.batch, field, to);
+	worker_put(s->r, w);
+	return ret;
+}
