@@ -84,6 +84,16 @@ int weir_bind_rename(struct weir_bind *pub, uint32_t field, const char *name, st
 	return b->fields[field].name ? 0 : -ENOMEM;
 }
 
+int weir_bind_replace(struct weir_bind *pub, uint32_t field, struct weir_err *err)
+{
+	struct binding *b = of(pub);
+
+	b->same = false;
+	b->origin[field] = -1;
+	b->fields[field].flags &= ~(uint32_t)(WEIR_FIELD_PACKET | WEIR_FIELD_ALWAYS);
+	return 0;
+}
+
 int weir_bind_add(struct weir_bind *pub, const struct weir_field *field, struct weir_err *err)
 {
 	struct binding *b = of(pub);

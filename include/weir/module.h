@@ -102,6 +102,10 @@ int weir_bind_keep(struct weir_bind *b, uint32_t field, const char *name, struct
 /* Gives output field `field` another name; after weir_bind_pass(). */
 int weir_bind_rename(struct weir_bind *b, uint32_t field, const char *name, struct weir_err *err);
 
+/* Output field `field`, after weir_bind_pass(), is filled by the module itself instead, under the
+ * same name and kind (left alone it has no values). It is no packet any more. */
+int weir_bind_replace(struct weir_bind *b, uint32_t field, struct weir_err *err);
+
 /* Appends a field that the module fills itself; WEIR_FIELD_ANNOTATION is added to its flags.
  * Index in the output. */
 int weir_bind_add(struct weir_bind *b, const struct weir_field *f, struct weir_err *err);
