@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* input.h: a window that moves over a (decompressed) file, block by block.
+ *
+ * What lies in [at, end) is contiguous and stays where it is as long as somebody holds the block.
+ * A record that crosses the end of a block is moved to the start of the next one; blocks are always
+ * filled to the brim, so the same file is cut at the same places however its bytes arrive.
+ */
+#ifndef INPUT_H
+#define INPUT_H
+
+#include "sources/block.h"
+#include "sources/unpack.h"
+
+struct input {
+	struct unpack from;
+	struct block_pool *pool; /* borrowed */
+	struct block *block;     /* a reference */
+	const uint8_t *at;       /* next byte; the caller moves it on */
+	uint8_t *end;            /* behind the last byte read */
+	uint64_t end_offset;     /* of `end`, in bytes of the decompressed file */
+	bool ended;              /* nothing comes any more; the reason, if any, is from.error */
+};
+
+void input_init(struct input *in, int fd, struct block_pool *pool); /* takes over fd */
+void input_release(struct input *in);
+
+static inline size_t input_left(const struct input *in)
+{
+	return (size_t)(in->end - in->at);
+}
+
+/* Offset of in->at in the decompressed file. */
+static inline uint64_t input_offset(const struct input *in)
+{
+	return in->end_offset - input_left(in);
+}
+
+/* Sees to it that `need` bytes (not 0) lie at in->at. 1: they do; 0: the file or a fault ends it
+ * before; -EAGAIN: a pipe has nothing yet; -ENOMEM. */
+int input_need(struct input *in, size_t need);
+
+#endif
