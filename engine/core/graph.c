@@ -394,6 +394,17 @@ struct weir_body *weir_body_open(struct weir_node *n, struct weir_err *err)
 
 int weir_body_push(struct weir_body *body, struct weir_batch *b)
 {
+	struct graph *g = &body->graph;
+	uint32_t f = b->schema->nfields - 1;
+
+	if (g->stamp.kind == WEIR_NONE && weir_batch_count(b) && g->scope->plan->origin[f] < 0) {
+		int r = weir_batch_value(b, f, weir_batch_row(b, 0), &g->stamp);
+
+		if (r < 0) {
+			weir_batch_unref(b);
+			return r;
+		}
+	}
 	return graph_push(&body->graph, 0, b);
 }
 

@@ -97,3 +97,48 @@ const struct weir_module module_hold = {
         .flush = hold_flush,
         .close = hold_close,
 };
+
+/* stamp: gives records that were made in a scope's body the scope's annotation, which is the same
+ * for all of them. */
+struct stamp_config {
+	uint32_t field;
+};
+
+static int stamp_bind(struct weir_bind *b, struct weir_err *err)
+{
+	const struct plan_node *scope = ((struct binding *)b)->pl->scope;
+	struct stamp_config *c = b->config;
+	int r = weir_bind_add(b, &scope->out->fields[scope->out->nfields - 1], err);
+
+	c->field = (uint32_t)r;
+	return r < 0 ? r : 0;
+}
+
+static int stamp_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
+{
+	const struct stamp_config *c = n->config;
+	const struct weir_value *v = &node_of(n)->graph->stamp;
+	struct weir_batch *view = weir_view(n, b);
+	struct weir_col *col = view ? weir_batch_own(view, c->field) : NULL;
+
+	if (!col || (v->kind == WEIR_NONE && !weir_batch_own_valid(view, col))) {
+		weir_batch_unref(view);
+		return -ENOMEM;
+	}
+	for (uint32_t row = 0; v->kind != WEIR_NONE && row < view->n; row++)
+		((uint64_t *)col->data)[row] = v->d.u;
+	return weir_emit(n, 0, view);
+}
+
+static const struct weir_option no_options[] = {WEIR_OPTIONS_END};
+
+const struct weir_module module_stamp = {
+        .abi = WEIR_ABI,
+        .flags = WEIR_PARALLEL,
+        .name = "stamp",
+        .summary = "the annotation of a scope",
+        .options = no_options,
+        .config_size = sizeof(struct stamp_config),
+        .bind = stamp_bind,
+        .process = stamp_process,
+};

@@ -85,6 +85,7 @@ struct graph {
 	struct run_context *run;
 	struct weir_pool *pool;
 	struct node *scope; /* a body's: the scope it stands behind; NULL: the root */
+	struct weir_value stamp; /* a body's: what its scope annotates every record of it with */
 	uint32_t n;
 	struct node node[];
 };

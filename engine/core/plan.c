@@ -499,6 +499,7 @@ static int add_body(
 {
 	struct plan_node *n = node_at(pl, scope), *entry;
 	struct plan_graph *outer = pl->g;
+	const struct plan_node *outer_scope = pl->scope;
 	int r;
 
 	scope_late(pl, n);
@@ -506,9 +507,11 @@ static int add_body(
 	if (!n->body)
 		return -ENOMEM;
 	pl->g = n->body;
+	pl->scope = n;
 	entry = planner_node(pl, "entry", n->pos, n->len, 0);
 	if (!entry) {
 		pl->g = outer;
+		pl->scope = outer_scope;
 		return pl->err && pl->err->no ? -pl->err->no : -ENOMEM;
 	}
 	entry->in = entry->out = entry->outside = n->out;
@@ -522,7 +525,23 @@ static int add_body(
 		n->outside_needs = pl->g->nodes[r]->needs;
 	}
 	pl->g = outer;
+	pl->scope = outer_scope;
 	return r < 0 ? r : scope;
+}
+
+/* Behind a module that makes records of its own, those of a scope's body are annotated anew: rows
+ * keep their window. */
+static int add_stamp(struct planner *pl, int input)
+{
+	const struct plan_node *n = node_at(pl, input);
+	uint32_t f = pl->scope->out->nfields - 1;
+	const struct weir_field *added = &pl->scope->out->fields[f];
+
+	if (pl->scope->origin[f] >= 0 || weir_storage_of(added->kind) != WEIR_WORD ||
+	        weir_schema_find(n->outside, added->name, strlen(added->name)) >= 0)
+		return input;
+	return planner_module(
+	        pl, &module_stamp, added->name, NULL, 0, n->pos, n->len, (uint32_t)input);
 }
 
 static int add_module(struct planner *pl, const struct ast_stage *st, int input)
@@ -545,6 +564,8 @@ static int add_module(struct planner *pl, const struct ast_stage *st, int input)
 			if (o->type == WEIR_OPT_DURATION)
 				pl->p->set.refresh =
 				        *(int64_t *)((char *)node_at(pl, r)->config + o->offset);
+	if (r >= 0 && pl->scope && (m->flags & WEIR_BLOCKING))
+		r = add_stamp(pl, r);
 	return r;
 }
 

@@ -25,6 +25,7 @@ struct planner {
 	struct engine *e;
 	struct plan *p;
 	struct plan_graph *g; /* where nodes go now */
+	const struct plan_node *scope; /* whose body that is, or NULL */
 	struct ast_spec *spec;
 	const struct ast_definition *open[NEST_MAX]; /* being expanded */
 	uint32_t nopen, nnodes;
@@ -65,7 +66,7 @@ static inline uint64_t *planner_bits(struct planner *pl, const struct weir_schem
 }
 
 /* internal modules, engine/core/internal.c */
-extern const struct weir_module module_union, module_derive, module_hold;
+extern const struct weir_module module_union, module_derive, module_hold, module_stamp;
 
 struct union_config {
 	uint32_t nins;
