@@ -321,7 +321,7 @@ int log_record(struct result *r, uint64_t row, int field, struct text *to)
 	pthread_mutex_unlock(&r->lock);
 	ret = log_view(w, &h, at, at + 1, field);
 	if (ret == 0)
-		ret = record_text(r, &w->view.batch, field, to);
+		ret = row_text(r, &w->view.batch, field, to);
 	pthread_mutex_lock(&r->lock);
 	log_let_go(r, &h);
 	pthread_mutex_unlock(&r->lock);

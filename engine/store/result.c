@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* result.c: life of a result, its writer's side, single records. See store.h for the locks. */
+#include "engine/core/mem.h"
 #include "engine/store/store.h"
 
 #include "engine/store/render_cell.h"
@@ -29,6 +30,7 @@ static void result_free(struct result *r)
 	weir_schema_unref(r->schema);
 	free(r->shown);
 	pthread_mutex_destroy(&r->lock);
+	mem_unref(r->mem);
 	free(r);
 }
 
@@ -47,7 +49,7 @@ struct result *result_new(
 	if (log && retain / 16 < SEAL_BYTES)
 		r->seal_bytes = retain / 16 > 256 ? retain / 16 : 256;
 	r->schema = weir_schema_ref(schema);
-	r->mem = mem;
+	r->mem = mem_ref(mem);
 	for (uint32_t i = 0; i < schema->nfields; i++)
 		r->has_packets |= (schema->fields[i].flags & WEIR_FIELD_PACKET) &&
 		                  schema->fields[i].kind == WEIR_BYTES;
@@ -76,13 +78,6 @@ void result_unref(struct result *r)
 {
 	if (r && __atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL) == 0)
 		result_free(r);
-}
-
-void result_disown(struct result *r)
-{
-	pthread_mutex_lock(&r->lock);
-	r->mem = NULL;
-	pthread_mutex_unlock(&r->lock);
 }
 
 void block_put(struct result *r, struct block *b)
@@ -334,7 +329,7 @@ static int field_value(
 	return 0;
 }
 
-int record_text(struct result *r, struct weir_batch *b, int field, struct text *to)
+int row_text(struct result *r, struct weir_batch *b, int field, struct text *to)
 {
 	const struct weir_field *fields = r->schema->fields;
 	struct weir_value v;

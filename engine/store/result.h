@@ -31,9 +31,6 @@ struct result *result_new(
         const struct weir_schema *schema, bool log, uint64_t retain, struct weir_mem *mem);
 struct result *result_ref(struct result *r);
 void result_unref(struct result *r);
-/* The account that result_new() got goes away: what is still held is counted no longer. For a query
- * whose result outlives it; the writer must be done. */
-void result_disown(struct result *r);
 
 /* ---- writer ---- */
 

@@ -413,7 +413,7 @@ int snapshot_record(struct snapshot *s, uint64_t row, int field, struct text *to
 	at = (uint32_t)(row - s->blocks[lo]->first);
 	ret = view_block(&w->view, s->blocks[lo], at, at + 1, field);
 	if (ret == 0)
-		ret = record_text(s->r, &w->view.batch, field, to);
+		ret = row_text(s->r, &w->view.batch, field, to);
 	worker_put(s->r, w);
 	return ret;
 }

@@ -130,7 +130,7 @@ void block_put(struct result *r, struct block *b);
 void tail_put(struct result *r, struct tail *t);
 
 /* Appends the value (field >= 0) or lines of the batch's row 0. 0 or -ENODATA, -ENOMEM. */
-int record_text(struct result *r, struct weir_batch *b, int field, struct text *to);
+int row_text(struct result *r, struct weir_batch *b, int field, struct text *to);
 
 /* log.c; with the lock held */
 int log_push(struct result *r, struct block *b);

@@ -399,8 +399,8 @@ static void limit(void **state)
 	assert_true(log_first(r) > 0);
 	assert_true(rows - log_first(r) > 2000);
 	assert_true(mem.used <= mem.limit);
-	result_disown(r);
 	result_unref(r);
+	assert_int_equal(mem.used, 0);
 }
 
 static int setup(void **state)
