@@ -279,7 +279,7 @@ static int record_attr(struct fs *fs, const struct node *n, struct stat *st, dou
 		if (!r.snap && (r.node.row + 1) * RECORDS_PER_CHUNK > r.end)
 			*timeout = 0;
 	} else {
-		e = record_text(&r, r.node.row, &t);
+		e = record_lines(&r, r.node.row, &t);
 		set_size(st, (int64_t)t.len);
 		text_release(&t);
 	}

@@ -169,7 +169,7 @@ static void read_record(fuse_req_t req, const struct node *n, size_t size, uint6
 	int r = record_find(req_fs(req), n, &rec);
 
 	if (r == 0) {
-		r = record_text(&rec, rec.node.row, &t);
+		r = record_lines(&rec, rec.node.row, &t);
 		record_release(req_fs(req), &rec);
 	}
 	if (r < 0)

@@ -110,7 +110,7 @@ void record_release(struct fs *fs, struct record *r)
 	memset(r, 0, sizeof *r);
 }
 
-int record_text(const struct record *r, uint64_t row, struct text *to)
+int record_lines(const struct record *r, uint64_t row, struct text *to)
 {
 	int e = result_record(r->result, r->snap, row, -1, to);
 

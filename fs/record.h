@@ -23,7 +23,7 @@ void record_release(struct fs *fs, struct record *r);
 uint32_t record_generation(const struct fs *fs, const struct record *r);
 
 /* "field: value" lines. */
-int record_text(const struct record *r, uint64_t row, struct text *to);
+int record_lines(const struct record *r, uint64_t row, struct text *to);
 int64_t record_time(const struct record *r);
 
 /* The number of a chunk or record under *r's directory as a node. */
