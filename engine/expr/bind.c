@@ -278,21 +278,17 @@ static bool find_name(const struct weir_names *names, const char *s, uint64_t *r
  * an error. An address may stand for a subnet and the other way round. */
 static int parse_near(enum weir_kind *kind, const struct ast *a, union weir_datum *d)
 {
+	static const enum weir_kind numbers[] = {WEIR_I64, WEIR_U64, WEIR_F64},
+	                            addresses[] = {WEIR_SUBNET};
+	bool integer = *kind == WEIR_U64 || *kind == WEIR_I64;
+	const enum weir_kind *near = integer ? numbers : addresses;
 	int r = weir_kind_parse(*kind, a->text, a->text_len, d);
 
-	if (r == 0)
-		return 0;
-	if (*kind == WEIR_IP) {
-		*kind = WEIR_SUBNET;
-		return weir_kind_parse(*kind, a->text, a->text_len, d);
-	}
-	if (*kind != WEIR_U64 && *kind != WEIR_I64)
+	if (r == 0 || (!integer && *kind != WEIR_IP))
 		return r;
-	for (int i = 0; i < 3; i++) {
-		static const enum weir_kind order[] = {WEIR_I64, WEIR_U64, WEIR_F64};
-
-		if (weir_kind_parse(order[i], a->text, a->text_len, d) == 0) {
-			*kind = order[i];
+	for (int i = 0; i < (integer ? 3 : 1); i++) {
+		if (weir_kind_parse(near[i], a->text, a->text_len, d) == 0) {
+			*kind = near[i];
 			return 0;
 		}
 	}
