@@ -171,7 +171,7 @@ kernel *arith_kernel(enum ast_op op, enum weir_kind kind);
 extern kernel arith_neg_i64, arith_neg_f64;
 extern kernel to_i64_from_u64, to_f64_from_u64, to_f64_from_i64, to_i64_from_f64;
 
-/* ---- bind.c, compare.c ---- */
+/* ---- bind.c, bind_op.c, bind_call.c, compare.c ---- */
 
 struct binder {
 	const struct weir_schema *in;
@@ -188,6 +188,11 @@ struct weir_expr *bind_new(struct binder *b, enum expr_op op, enum weir_kind kin
         const struct ast *a, uint32_t nkids);
 struct weir_expr *bind_call(struct binder *b, kernel *fn, enum weir_kind kind, const struct ast *a,
         struct weir_expr *x, struct weir_expr *y);
+/* d NULL: absent. */
+struct weir_expr *bind_const(
+        struct binder *b, const struct ast *a, enum weir_kind kind, const union weir_datum *d);
+int bind_operator(
+        struct binder *b, const struct ast *a, struct weir_expr **ret, struct weir_err *err);
 int bind_no_memory(const struct ast *a, struct weir_err *err);
 /* Replaces a node whose kids are all constant by its value. */
 int bind_fold(struct binder *b, const struct ast *a, struct weir_expr **e, struct weir_err *err);

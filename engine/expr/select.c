@@ -19,7 +19,7 @@
 			});                                                                        \
 		else                                                                               \
 			EACH_ROW(in, r, {                                                          \
-				bool c_ = (__VA_ARGS__)&vec_has(v, r);                             \
+				unsigned c_ = (unsigned)(__VA_ARGS__)&vec_has(v, r);               \
 				(out)[n] = (uint16_t)r;                                            \
 				(n) += c_;                                                         \
 			});                                                                        \
