@@ -45,9 +45,14 @@ all: $(BUILD)/weir
 $(BUILD)/weir: $(FS_O) $(BUILD)/libweir.a
 	$(CC) $(LDFLAGS) -o $@ $(FS_O) -Wl,--whole-archive $(BUILD)/libweir.a -Wl,--no-whole-archive $(LDLIBS)
 
-$(BUILD)/libweir.a: $(LIB_O)
+# An object whose source is gone must leave the archive too.
+$(BUILD)/objects: FORCE
+	@mkdir -p $(@D)
+	@echo $(LIB_O) | cmp -s - $@ || echo $(LIB_O) >$@
+
+$(BUILD)/libweir.a: $(LIB_O) $(BUILD)/objects
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) rcs $@ $(LIB_O)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
