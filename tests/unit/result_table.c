@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* Tables: versions that never change, are found by number, and are whole whoever reads. */
+#include "tests/unit/store_test.h"
+
+#include <pthread.h>
+
+static const struct weir_field fields[] = {
+        {.name = "k", .kind = WEIR_U64, .flags = WEIR_FIELD_DEFAULT},
+        {.name = "s", .kind = WEIR_STR, .flags = WEIR_FIELD_DEFAULT},
+        {.name = "v", .kind = WEIR_U64, .flags = WEIR_FIELD_ANNOTATION},
+};
+
+static struct weir_pool *pool;
+static struct weir_schema *schema;
+
+/* Adds rows [0, n): k = row, s absent in odd rows, v = value for all from `from` on, else 0. */
+static int add_rows(struct result *r, uint32_t n, uint64_t value, uint32_t from, uint32_t step)
+{
+	int ret = 0;
+
+	for (uint32_t at = 0; at < n && ret == 0;) {
+		uint32_t m = n - at < step ? n - at : step;
+		struct weir_batch *b = pool_batch(pool, schema, m);
+
+		for (uint32_t f = 0; f < 3; f++)
+			weir_batch_own(b, f);
+		weir_batch_own_valid(b, &b->cols[1]);
+		for (uint32_t i = 0; i < m; i++, at++) {
+			((uint64_t *)b->cols[0].data)[i] = at;
+			((struct weir_str *)b->cols[1].data)[i] = str("text, quoted");
+			((uint64_t *)b->cols[2].data)[i] = at >= from ? value : 0;
+			if (at % 2 == 0)
+				weir_valid_set(b->cols[1].valid, i);
+		}
+		ret = result_add(r, b);
+		weir_batch_unref(b);
+	}
+	return ret;
+}
+
+static char *expected(uint32_t n, uint64_t value, uint32_t from)
+{
+	char *to = malloc(50 * (size_t)n + 50), *p = to;
+
+	if (!to)
+		abort();
+	p += sprintf(p, "k,s,v\n");
+	for (uint32_t i = 0; i < n; i++)
+		p += sprintf(p, "%u,%s,%llu\n", i, i % 2 ? "" : "\"text, quoted\"",
+		        (unsigned long long)(i >= from ? value : 0));
+	return to;
+}
+
+static void is_text(struct snapshot *s, uint32_t n, uint64_t value, uint32_t from)
+{
+	char *expect = expected(n, value, from);
+	const char *got, *again;
+	size_t len;
+
+	assert_int_equal(snapshot_text(s, FORMAT_CSV, &got, &len), 0);
+	assert_int_equal(len, strlen(expect));
+	assert_memory_equal(got, expect, len);
+	assert_int_equal(snapshot_text(s, FORMAT_CSV, &again, &len), 0);
+	assert_ptr_equal(got, again);
+	assert_int_equal(snapshot_rows(s), n);
+	free(expect);
+}
+
+static void sizes(void **state)
+{
+	static const uint32_t counts[] = {0, 1, 63, 64, 65, 320, 321, 1344, 1345, 5000};
+	struct weir_mem mem = {0};
+
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+		struct result *r = result_new(schema, false, 1 << 20, &mem);
+		struct snapshot *s;
+
+		assert_null(result_snapshot(r));
+		assert_int_equal(add_rows(r, counts[i], 7, 0, 1 + (uint32_t)i * 100), 0);
+		assert_null(result_snapshot(r));
+		assert_int_equal(result_publish(r, 1000), 1);
+		s = result_snapshot(r);
+		assert_non_null(s);
+		assert_int_equal(snapshot_number(s), 1);
+		assert_int_equal(snapshot_time(s), 1000);
+		is_text(s, counts[i], 7, 0);
+		/* the same rows in other batches are the same version */
+		assert_int_equal(add_rows(r, counts[i], 7, 0, 1024), 0);
+		assert_int_equal(result_publish(r, 2000), 0);
+		snapshot_unref(s);
+		s = result_snapshot(r);
+		assert_int_equal(snapshot_number(s), 1);
+		snapshot_unref(s);
+		result_unref(r);
+	}
+	assert_int_equal(mem.used, 0);
+}
+
+static void versions(void **state)
+{
+	struct weir_mem mem = {0};
+	struct result *r = result_new(schema, false, 1 << 20, &mem);
+	struct snapshot *first, *s;
+	struct text t = TEXT_INIT;
+	size_t used;
+
+	assert_int_equal(add_rows(r, 5000, 1, 0, 1000), 0);
+	assert_int_equal(result_publish(r, 1), 1);
+	first = result_snapshot(r);
+	is_text(first, 5000, 1, 0);
+	/* rows that a failed refresh left */
+	assert_int_equal(add_rows(r, 3000, 9, 0, 1000), 0);
+	result_restart(r);
+	assert_int_equal(add_rows(r, 4000, 2, 0, 1000), 0);
+	assert_int_equal(result_publish(r, 2), 1);
+	s = result_snapshot(r);
+	assert_int_equal(snapshot_number(s), 2);
+	is_text(s, 4000, 2, 0);
+	snapshot_unref(s);
+	is_text(first, 5000, 1, 0);
+	/* a version that differs at its end shares the rest */
+	used = mem.used;
+	assert_int_equal(add_rows(r, 4001, 2, 0, 1000), 0);
+	assert_int_equal(result_publish(r, 3), 1);
+	assert_true(mem.used < used + 16000);
+	/* by number, while young or held */
+	s = result_version(r, 2);
+	assert_non_null(s);
+	is_text(s, 4000, 2, 0);
+	assert_int_equal(result_record(r, s, 3999, 0, &t), 0);
+	assert_string_equal(t.p, "3999");
+	text_clear(&t);
+	assert_int_equal(result_record(r, s, 3999, 1, &t), -ENODATA);
+	assert_int_equal(result_record(r, s, 3998, -1, &t), 0);
+	assert_string_equal(t.p, "k: 3998\ns: text, quoted\nv: 2\n");
+	assert_int_equal(result_record(r, s, 4000, -1, &t), -ENOENT);
+	text_release(&t);
+	snapshot_unref(s);
+	assert_null(result_version(r, 0));
+	assert_null(result_version(r, 4));
+	/* the result's last reference is a reader's */
+	result_unref(r);
+	is_text(first, 5000, 1, 0);
+	snapshot_unref(first);
+	assert_int_equal(mem.used, 0);
+}
+
+/* Old versions go when they pass the cap, but not while they are held. */
+static void cap(void **state)
+{
+	struct weir_mem mem = {0};
+	struct result *r = result_new(schema, false, 100000, &mem);
+	struct snapshot *held = NULL, *s;
+	int there = 0;
+
+	for (int v = 1; v <= 50; v++) {
+		assert_int_equal(add_rows(r, 1000, (uint64_t)v, 0, 1000), 0);
+		assert_int_equal(result_publish(r, v), 1);
+		if (v == 10)
+			held = result_snapshot(r);
+	}
+	for (int v = 1; v < 50; v++) {
+		s = result_version(r, (uint64_t)v);
+		there += s != NULL;
+		snapshot_unref(s);
+	}
+	assert_in_range(there, 2, 20);
+	is_text(held, 1000, 10, 0);
+	s = result_version(r, 10);
+	assert_ptr_equal(s, held);
+	snapshot_unref(s);
+	snapshot_unref(held);
+	assert_null(result_version(r, 10));
+	result_unref(r);
+	assert_int_equal(mem.used, 0);
+}
+
+/* At the limit old versions go first; then the table fails and what was published stays. */
+static void limit(void **state)
+{
+	struct weir_mem mem = {.limit = 600000};
+	struct result *r = result_new(schema, false, 64 << 20, &mem);
+	struct snapshot *s;
+
+	for (int v = 1; v < 20; v++) {
+		assert_int_equal(add_rows(r, 5000, (uint64_t)v, 0, 1000), 0);
+		assert_int_equal(result_publish(r, v), 1);
+	}
+	assert_int_equal(add_rows(r, 100000, 99, 0, 1000), -ENOMEM);
+	result_restart(r);
+	s = result_snapshot(r);
+	is_text(s, 5000, 19, 0);
+	snapshot_unref(s);
+	result_unref(r);
+	assert_int_equal(mem.used, 0);
+}
+
+static void formats(void **state)
+{
+	static const char *const expect[] = {
+	        "k,s,v\n0,\"text, quoted\",5\n1,,5\n",
+	        "k\ts\tv\n0\ttext, quoted\t5\n1\t\t5\n",
+	        "k  s             v\n0  text, quoted  5\n1                5\n",
+	        "{\"k\":0,\"s\":\"text, quoted\",\"v\":5}\n{\"k\":1,\"v\":5}\n",
+	};
+	struct result *r = result_new(schema, false, 1000, NULL);
+	struct snapshot *s;
+	const char *got;
+	size_t len;
+
+	assert_int_equal(add_rows(r, 2, 5, 0, 10), 0);
+	assert_int_equal(result_publish(r, 1), 1);
+	s = result_snapshot(r);
+	for (int f = 0; f < FORMAT_PCAP; f++) {
+		assert_true(result_has_format(r, f));
+		assert_int_equal(snapshot_text(s, f, &got, &len), 0);
+		assert_string_equal(got, expect[f]);
+		assert_int_equal(result_format_by_name(result_format_name(f)), f);
+	}
+	assert_false(result_has_format(r, FORMAT_PCAP));
+	assert_int_equal(snapshot_text(s, FORMAT_PCAP, &got, &len), -EINVAL);
+	snapshot_unref(s);
+	result_unref(r);
+}
+
+/* ---- readers beside a writer ---- */
+
+#define VERSIONS 300
+#define ROWS 700
+
+struct reader {
+	struct result *r;
+	bool failed, done;
+	uint64_t seen;
+};
+
+/* Whole versions only: all values from half the table on are its number. */
+static void *look(void *arg)
+{
+	struct reader *me = arg;
+
+	for (;;) {
+		struct snapshot *s = result_snapshot(me->r), *again;
+		bool last = __atomic_load_n(&me->done, __ATOMIC_ACQUIRE);
+		const char *got;
+		char *expect;
+		size_t len;
+
+		if (!s) {
+			sched_yield();
+			continue;
+		}
+		expect = expected(ROWS, snapshot_number(s), ROWS / 2);
+		again = result_version(me->r, snapshot_number(s));
+		me->failed |= again != s || snapshot_text(s, FORMAT_CSV, &got, &len) < 0 ||
+		              len != strlen(expect) || memcmp(got, expect, len) != 0;
+		free(expect);
+		snapshot_unref(again);
+		result_bytes(me->r);
+		me->seen++;
+		snapshot_unref(s);
+		if (last || me->failed)
+			return NULL;
+	}
+}
+
+static void stress(void **state)
+{
+	struct weir_mem mem = {0};
+	struct result *r = result_new(schema, false, 200000, &mem);
+	struct reader readers[3] = {{.r = r}, {.r = r}, {.r = r}};
+	pthread_t t[3];
+
+	for (int i = 0; i < 3; i++)
+		pthread_create(&t[i], NULL, look, &readers[i]);
+	for (uint64_t v = 1; v <= VERSIONS; v++) {
+		assert_int_equal(add_rows(r, ROWS, v, ROWS / 2, 100), 0);
+		assert_int_equal(result_publish(r, (int64_t)v), 1);
+	}
+	for (int i = 0; i < 3; i++) {
+		__atomic_store_n(&readers[i].done, true, __ATOMIC_RELEASE);
+		pthread_join(t[i], NULL);
+		assert_false(readers[i].failed);
+		assert_true(readers[i].seen > 0);
+	}
+	result_unref(r);
+	assert_int_equal(mem.used, 0);
+}
+
+static int setup(void **state)
+{
+	pool = pool_new(NULL);
+	schema = weir_schema_new("t", fields, sizeof fields / sizeof *fields);
+	return !pool || !schema;
+}
+
+static int teardown(void **state)
+{
+	pool_unref(pool);
+	weir_schema_unref(schema);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(sizes),
+	        cmocka_unit_test(versions),
+	        cmocka_unit_test(cap),
+	        cmocka_unit_test(limit),
+	        cmocka_unit_test(formats),
+	        cmocka_unit_test(stress),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
