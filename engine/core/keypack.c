@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+/* keypack.c: columns into packed keys, one loop for each field and width. */
+#include "engine/core/keypack.h"
+
+#include <math.h>
+
+#define WIDE_IP 18
+
+static uint8_t word_width(const struct weir_field *f)
+{
+	unsigned bits = f->kind == WEIR_U64 && f->bits ? f->bits : 64;
+
+	if (f->kind == WEIR_BOOL)
+		return 1;
+	if (f->kind == WEIR_MAC)
+		return 6;
+	return bits > 48 ? 8 : (uint8_t)((bits + 7) / 8);
+}
+
+static void set_widths(struct key_field *k, const struct weir_field *f)
+{
+	switch (weir_storage_of(f->kind)) {
+	case WEIR_WORD:
+		k->width[KEY_NARROW] = k->width[KEY_WIDE] = word_width(f);
+		break;
+	case WEIR_ADDR:
+		k->width[KEY_NARROW] = f->kind == WEIR_IP ? 4 : 5;
+		k->width[KEY_WIDE] = WIDE_IP;
+		break;
+	case WEIR_VAR:
+		k->width[KEY_NARROW] = k->width[KEY_WIDE] = 4;
+		break;
+	}
+}
+
+/* Wider fields first: then most of them are aligned. */
+static void place(struct keypack *p, unsigned layout)
+{
+	uint32_t at = p->prefix ? 4 : 0;
+
+	for (unsigned w = WIDE_IP; w; w--)
+		for (uint32_t i = 0; i < p->n; i++)
+			if (p->f[i].width[layout] == w) {
+				p->f[i].at[layout] = at;
+				at += w;
+			}
+	p->bits_at[layout] = at;
+	at += (p->nbits + 7) / 8;
+	p->size[layout] = at ? (at + 7) & ~7u : 8;
+}
+
+int keypack_init(struct keypack *p, struct weir_mem *mem, const struct weir_schema *s,
+        const uint32_t *fields, uint32_t n, unsigned flags)
+{
+	*p = (struct keypack){.mem = mem, .n = n};
+	p->nulls = flags & KEYPACK_NULLS;
+	p->prefix = flags & KEYPACK_PREFIX;
+	p->f = weir_calloc(mem, (n + 1) * sizeof *p->f);
+	if (!p->f)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct weir_field *f = &s->fields[fields[i]];
+		struct key_field *k = &p->f[i];
+
+		k->field = fields[i];
+		k->kind = f->kind;
+		k->bit = -1;
+		if (p->nulls && !(f->flags & WEIR_FIELD_ALWAYS))
+			k->bit = (int32_t)p->nbits++;
+		set_widths(k, f);
+		p->has_ip |= weir_storage_of(f->kind) == WEIR_ADDR;
+		p->has_text |= weir_storage_of(f->kind) == WEIR_VAR;
+	}
+	place(p, KEY_NARROW);
+	place(p, KEY_WIDE);
+	return 0;
+}
+
+void keypack_release(struct keypack *p)
+{
+	if (p->f)
+		weir_free(p->mem, p->f, (p->n + 1) * sizeof *p->f);
+	*p = (struct keypack){.mem = p->mem};
+}
+
+int keypack_rows(const struct keypack *p, struct weir_batch *b, uint16_t *rows)
+{
+	uint32_t n = weir_batch_count(b);
+
+	if (b->sel)
+		memcpy(rows, b->sel, n * sizeof *rows);
+	else
+		for (uint32_t k = 0; k < n; k++)
+			rows[k] = (uint16_t)k;
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct weir_col *c = weir_batch_col(b, p->f[i].field);
+		uint32_t m = 0;
+
+		if (!c)
+			return -ENOMEM;
+		if (p->nulls || !c->valid)
+			continue;
+		for (uint32_t k = 0; k < n; k++) {
+			uint16_t row = rows[k];
+
+			rows[m] = row;
+			m += c->valid[row >> 6] >> (row & 63) & 1;
+		}
+		n = m;
+	}
+	return (int)n;
+}
+
+int keypack_wide(const struct keypack *p, struct weir_batch *b, const uint16_t *rows, uint32_t n,
+        uint8_t *wide)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct weir_col *c;
+
+		if (weir_storage_of(p->f[i].kind) != WEIR_ADDR)
+			continue;
+		c = weir_batch_col(b, p->f[i].field);
+		if (!c)
+			return -ENOMEM;
+		if (c->flags & WEIR_COL_IPV4)
+			continue;
+		for (uint32_t k = 0; k < n; k++)
+			if (weir_col_ip(c)[rows[k]].family == 6 && weir_col_has(c, rows[k])) {
+				if (!any)
+					memset(wide, 0, n);
+				any = true;
+				wide[k] = 1;
+			}
+	}
+	return any;
+}
+
+static inline uint64_t canonical(uint64_t u)
+{
+	double d;
+
+	memcpy(&d, &u, sizeof d);
+	return d == 0 ? 0 : isnan(d) ? 0x7ff8000000000000 : u;
+}
+
+#define PACK(type, value)                                                                          \
+	for (uint32_t k = 0; k < n; k++) {                                                         \
+		uint32_t row = rows[k];                                                            \
+		type x = (type)(value);                                                            \
+		memcpy(to + (size_t)k * size, &x, sizeof x);                                       \
+	}
+
+#define PRESENT (0 - (uint64_t)(valid[row >> 6] >> (row & 63) & 1))
+
+#define PACK_WORD(type, shift)                                                                     \
+	do {                                                                                       \
+		if (valid)                                                                         \
+			PACK(type, (v[row] & PRESENT) >> shift)                                    \
+		else                                                                               \
+			PACK(type, v[row] >> shift)                                                \
+	} while (0)
+
+static void pack_word(const struct weir_col *c, unsigned width, const uint16_t *rows, uint32_t n,
+        uint8_t *to, size_t size)
+{
+	const uint64_t *v = weir_col_u64(c), *valid = c->valid;
+
+	if (c->kind == WEIR_F64) {
+		PACK(uint64_t, canonical(v[row]) & (valid ? PRESENT : UINT64_MAX))
+		return;
+	}
+	switch (width) {
+	case 1:
+		PACK_WORD(uint8_t, 0);
+		break;
+	case 2:
+	case 3:
+		PACK_WORD(uint16_t, 0);
+		to += 2;
+		if (width == 3)
+			PACK_WORD(uint8_t, 16);
+		break;
+	case 4:
+	case 5:
+	case 6:
+		PACK_WORD(uint32_t, 0);
+		to += 4;
+		if (width == 5)
+			PACK_WORD(uint8_t, 32);
+		if (width == 6)
+			PACK_WORD(uint16_t, 32);
+		break;
+	default:
+		PACK_WORD(uint64_t, 0);
+	}
+}
+
+static void pack_ip4(const struct weir_col *c, unsigned width, const uint16_t *rows, uint32_t n,
+        uint8_t *to, size_t size)
+{
+	const uint8_t *p = c->data;
+	const uint64_t *valid = c->valid;
+
+	for (uint32_t k = 0; k < n; k++) {
+		const uint8_t *ip = p + rows[k] * sizeof(struct weir_ip);
+		uint32_t row = rows[k], x;
+
+		memcpy(&x, ip + 4, sizeof x);
+		if (valid)
+			x &= (uint32_t)PRESENT;
+		memcpy(to + k * size, &x, sizeof x);
+		if (width == 5)
+			to[k * size + 4] = ip[1] & (valid ? (uint8_t)PRESENT : 0xff);
+	}
+}
+
+static void pack_ip6(
+        const struct weir_col *c, const uint16_t *rows, uint32_t n, uint8_t *to, size_t size)
+{
+	const struct weir_ip *ip = weir_col_ip(c);
+
+	for (uint32_t k = 0; k < n; k++, to += size) {
+		if (!weir_col_has(c, rows[k])) {
+			memset(to, 0, WIDE_IP);
+			continue;
+		}
+		to[0] = ip[rows[k]].family;
+		to[1] = ip[rows[k]].prefix;
+		memcpy(to + 2, ip[rows[k]].b, 16);
+	}
+}
+
+static void pack_bits(const struct keypack *p, struct weir_batch *b, const uint16_t *rows,
+        uint32_t n, uint8_t *to, size_t size)
+{
+	for (uint32_t first = 0; first < p->nbits; first += 8) {
+		uint8_t bits[WEIR_BATCH_ROWS], all = 0;
+
+		memset(bits, 0, n);
+		for (uint32_t i = 0; i < p->n; i++) {
+			const struct weir_col *c = &b->cols[p->f[i].field];
+			uint32_t bit = (uint32_t)p->f[i].bit - first;
+
+			if (p->f[i].bit < 0 || bit >= 8)
+				continue;
+			if (!c->valid) {
+				all |= 1u << bit;
+				continue;
+			}
+			for (uint32_t k = 0; k < n; k++)
+				bits[k] |= (uint8_t)(weir_col_has(c, rows[k]) << bit);
+		}
+		for (uint32_t k = 0; k < n; k++)
+			to[k * size + first / 8] = bits[k] | all;
+	}
+}
+
+int keypack_pack(const struct keypack *p, unsigned layout, struct weir_batch *b,
+        const uint16_t *rows, uint32_t n, const uint32_t *prefix, uint8_t *to)
+{
+	size_t size = p->size[layout];
+
+	if (p->prefix)
+		for (uint32_t k = 0; k < n; k++)
+			memcpy(to + k * size, &prefix[k], 4);
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct key_field *f = &p->f[i];
+		const struct weir_col *c = weir_batch_col(b, f->field);
+		uint8_t *at = to + f->at[layout];
+
+		if (!c)
+			return -ENOMEM;
+		switch (weir_storage_of(f->kind)) {
+		case WEIR_WORD:
+			pack_word(c, f->width[layout], rows, n, at, size);
+			break;
+		case WEIR_ADDR:
+			if (layout == KEY_NARROW)
+				pack_ip4(c, f->width[layout], rows, n, at, size);
+			else
+				pack_ip6(c, rows, n, at, size);
+			break;
+		case WEIR_VAR:
+			for (uint32_t k = 0; k < n; k++) {
+				uint32_t len = weir_col_has(c, rows[k])
+				                       ? (uint32_t)weir_col_str(c)[rows[k]].len
+				                       : 0;
+
+				memcpy(at + k * size, &len, 4);
+			}
+			break;
+		}
+	}
+	if (p->nbits)
+		pack_bits(p, b, rows, n, to + p->bits_at[layout], size);
+	return 0;
+}
+
+static void unpack_word(const struct key_field *f, const uint8_t *const *key, const uint8_t *layout,
+        uint32_t n, uint64_t *v)
+{
+	const uint32_t *at = f->at;
+
+	switch (f->width[KEY_NARROW]) {
+	case 1:
+		for (uint32_t k = 0; k < n; k++)
+			v[k] = key[k][at[layout[k]]];
+		break;
+	case 2:
+		for (uint32_t k = 0; k < n; k++) {
+			uint16_t x;
+
+			memcpy(&x, key[k] + at[layout[k]], sizeof x);
+			v[k] = x;
+		}
+		break;
+	case 4:
+		for (uint32_t k = 0; k < n; k++) {
+			uint32_t x;
+
+			memcpy(&x, key[k] + at[layout[k]], sizeof x);
+			v[k] = x;
+		}
+		break;
+	default:
+		for (uint32_t k = 0; k < n; k++) {
+			v[k] = 0;
+			memcpy(&v[k], key[k] + at[layout[k]], f->width[KEY_NARROW]);
+		}
+	}
+}
+
+static void unpack_ip(const struct key_field *f, const uint8_t *const *key, const uint8_t *layout,
+        uint32_t n, struct weir_col *c)
+{
+	struct weir_ip *ip = c->data;
+	bool all4 = true;
+
+	for (uint32_t k = 0; k < n; k++) {
+		const uint8_t *p = key[k] + f->at[layout[k]];
+		struct weir_ip v = {0};
+
+		if (layout[k] == KEY_NARROW) {
+			v.family = 4;
+			v.prefix = f->kind == WEIR_IP ? 32 : p[4];
+			memcpy(v.b, p, 4);
+		} else {
+			v.family = p[0];
+			v.prefix = p[1];
+			memcpy(v.b, p + 2, 16);
+			all4 &= v.family != 6;
+		}
+		ip[k] = v;
+	}
+	c->flags = all4 ? WEIR_COL_IPV4 : 0;
+}
+
+/* The octets of a key's texts stand behind it in the order of the fields. */
+static const uint8_t *text_of(
+        const struct keypack *p, uint32_t i, const uint8_t *key, uint32_t *ret_len)
+{
+	const uint8_t *at = key + p->size[KEY_WIDE];
+	uint32_t len;
+
+	for (uint32_t j = 0; j < i; j++)
+		if (weir_storage_of(p->f[j].kind) == WEIR_VAR) {
+			memcpy(&len, key + p->f[j].at[KEY_WIDE], 4);
+			at += len;
+		}
+	memcpy(ret_len, key + p->f[i].at[KEY_WIDE], 4);
+	return at;
+}
+
+static int unpack_text(const struct keypack *p, uint32_t i, const uint8_t *const *key, uint32_t n,
+        struct weir_batch *b, struct weir_col *c)
+{
+	struct weir_str *s = c->data;
+	size_t total = 0;
+	uint32_t len;
+	uint8_t *to;
+
+	for (uint32_t k = 0; k < n; k++) {
+		memcpy(&len, key[k] + p->f[i].at[KEY_WIDE], 4);
+		total += len;
+	}
+	to = weir_batch_alloc(b, total + 1);
+	if (!to)
+		return -ENOMEM;
+	for (uint32_t k = 0; k < n; k++) {
+		const uint8_t *from = text_of(p, i, key[k], &len);
+
+		if (len)
+			memcpy(to, from, len);
+		s[k] = (struct weir_str){to, len};
+		to += len;
+	}
+	return 0;
+}
+
+int keypack_unpack(const struct keypack *p, uint32_t i, const uint8_t *const *key,
+        const uint8_t *layout, uint32_t n, struct weir_batch *b, uint32_t out)
+{
+	const struct key_field *f = &p->f[i];
+	struct weir_col *c = weir_batch_own(b, out);
+
+	if (!c)
+		return -ENOMEM;
+	switch (weir_storage_of(f->kind)) {
+	case WEIR_WORD:
+		unpack_word(f, key, layout, n, c->data);
+		break;
+	case WEIR_ADDR:
+		unpack_ip(f, key, layout, n, c);
+		break;
+	case WEIR_VAR:
+		if (unpack_text(p, i, key, n, b, c) < 0)
+			return -ENOMEM;
+		break;
+	}
+	if (f->bit < 0)
+		return 0;
+	if (!weir_batch_own_valid(b, c))
+		return -ENOMEM;
+	for (uint32_t k = 0; k < n; k++)
+		if (key[k][p->bits_at[layout[k]] + f->bit / 8] >> (f->bit & 7) & 1)
+			weir_valid_set(c->valid, k);
+	return 0;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* keytab.h: from the key of each record of a batch to a dense id 0, 1, 2 … in order of first
+ * appearance, with room for a state beside each key.
+ *
+ * Open addressing over slots of 8 bytes (32 bits of the hash, 32 of the key's number); the keys
+ * themselves lie densely, each followed by its state (`payload` bytes, zero at first), so that a
+ * hit touches two cache lines in all and the table stays under twice its content. A slot's place is
+ * its hash's high bits: growing is one pass through old and new slots in order and never looks at
+ * a key. A batch is hashed, prefetched and probed in blocks. Nothing depends on the seed but time:
+ * it is drawn at process start, so that nobody can send keys that collide.
+ *
+ * Keys with an IPv6 address, or with text, go to a second table of their own (see keypack.h);
+ * ids are common to both.
+ */
+#ifndef KEYTAB_H
+#define KEYTAB_H
+
+#include "engine/core/heap.h"
+#include "engine/core/keypack.h"
+
+struct keytab_part {
+	uint32_t key_size, stride; /* bytes; a record is the key and its state */
+	uint32_t n;
+	unsigned shift; /* 32 - log2(slots) */
+	uint64_t *slot; /* hash << 32 | number + 1; 0: empty */
+	size_t slot_size;
+	uint8_t *rec;
+	size_t rec_size;
+	uint32_t *id; /* once both parts are in use: number -> id + 1, 0: none yet */
+	size_t id_size;
+};
+
+struct keytab {
+	struct weir_mem *mem;
+	struct keypack pack;
+	struct keytab_part part[KEY_LAYOUTS];
+	uint32_t n; /* ids given */
+	uint32_t payload;
+	unsigned single; /* the part in use, until both are */
+	bool mixed;      /* both parts are in use */
+	uint32_t *where; /* if so: id -> number << 1 | part */
+	size_t where_size;
+	struct heap heap;             /* keys with text */
+	uint8_t *packed[KEY_LAYOUTS]; /* of the block at hand; padding is zero */
+	size_t packed_size[KEY_LAYOUTS];
+	uint8_t *text;
+	size_t text_size;
+};
+
+/* The records of a batch that have a key. */
+struct keytab_rows {
+	uint32_t n, missing; /* missing: selected rows that were dropped for want of a field */
+	uint32_t before;     /* ids given before this batch: larger or equal ones are new */
+	uint16_t row[WEIR_BATCH_ROWS];
+	uint32_t id[WEIR_BATCH_ROWS];
+	uint8_t *state[WEIR_BATCH_ROWS]; /* aligned to 8; valid until the next keytab_map() */
+};
+
+/* Keys are `n` fields of schema s, see KEYPACK_*. After a failure too, keytab_release(). */
+int keytab_init(struct keytab *t, struct weir_mem *mem, const struct weir_schema *s,
+        const uint32_t *fields, uint32_t n, unsigned flags, uint32_t payload);
+void keytab_release(struct keytab *t);
+
+/* Looks up the selected rows of b, adding keys that are new. prefix: with KEYPACK_PREFIX, a
+ * number for each selected row, by place in the selection, and `rows`, if not NULL, are looked up
+ * instead of the selected ones (n of them). -ENOMEM: some may have been added. */
+int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret);
+int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t n,
+        const uint32_t *prefix, struct keytab_rows *ret);
+
+/* The key and the state of an id. */
+const uint8_t *keytab_key(const struct keytab *t, uint32_t id, uint8_t *ret_layout);
+uint8_t *keytab_state(const struct keytab *t, uint32_t id);
+
+/* Fills rows 0..n of the built batch's column `out` with key field i of ids first … */
+int keytab_load(const struct keytab *t, uint32_t i, uint32_t first, uint32_t n,
+        struct weir_batch *b, uint32_t out);
+
+/* The states of ids first … first + n - 1. */
+void keytab_states(const struct keytab *t, uint32_t first, uint32_t n, uint8_t **ret);
+
+#endif
