@@ -137,17 +137,11 @@ static int read_value(struct args *a, struct ast_arg *arg)
 
 static const char *option_name(void *arg, size_t i)
 {
-	static __thread char buf[80];
-	const struct weir_option *o = arg;
+	const struct args *a = arg;
 
-	for (; o->type != WEIR_OPT_END; o++) {
-		if (o->flags & WEIR_OPT_POSITIONAL)
-			continue;
-		if (i-- == 0) {
-			snprintf(buf, sizeof buf, "--%s", o->name);
-			return buf;
-		}
-	}
+	for (const struct weir_option *o = a->table; o->type != WEIR_OPT_END; o++)
+		if (!(o->flags & WEIR_OPT_POSITIONAL) && i-- == 0)
+			return arena_printf(a->p->arena, "--%s", o->name);
 	return NULL;
 }
 
@@ -184,7 +178,7 @@ static int unknown_option(struct args *a, uint32_t n)
 	if (!w)
 		return -ENOMEM;
 	if (n > 2)
-		weir_did_you_mean(w, strlen(w), option_name, (void *)a->table, hint, sizeof hint);
+		weir_did_you_mean(w, strlen(w), option_name, a, hint, sizeof hint);
 	else
 		hint[0] = 0;
 	return weir_fail(p->err, WEIR_E_UNKNOWN_OPTION, p->at, n, a->s->name, w, hint);

@@ -45,7 +45,8 @@ struct ast {
 	enum ast_type type;
 	enum ast_op op;
 	uint32_t pos, len;
-	const char *text; /* AST_NAME, AST_STRING, AST_CALL; AST_LITERAL: as written */
+	const char
+	        *text; /* AST_NAME, AST_STRING, AST_CALL; AST_LITERAL, and arguments: as written */
 	uint32_t text_len;
 	struct weir_value value; /* AST_LITERAL: u64 i64 f64 duration ip subnet mac time bool */
 	const char *as;          /* "… as NAME" behind it, or NULL */

@@ -501,6 +501,12 @@ int expr_parse_as(struct parse *p, struct ast **ret)
 
 	if (rc < 0)
 		return rc;
+	if (!(*ret)->text) { /* what a column is called that has no name */
+		(*ret)->text = lex_copy(p, (*ret)->pos, (*ret)->len);
+		(*ret)->text_len = (*ret)->len;
+		if (!(*ret)->text)
+			return -ENOMEM;
+	}
 	lex_blank(p);
 	if (!lex_keyword(p, "as"))
 		return 0;

@@ -28,10 +28,10 @@ static int sample_bind(struct weir_bind *b, struct weir_err *err)
 {
 	struct config *c = b->config;
 
-	if (!c->every && c->probability < 0)
+	if (!c->every && c->probability == 0)
 		return weir_fail(err, WEIR_E_MISSING_ARGUMENT, b->pos, b->len, "sample",
 		        "a number N or a probability");
-	if (c->every && c->probability >= 0)
+	if (c->every && c->probability > 0)
 		return weir_fail(err, WEIR_E_OPTION_CONFLICT, b->pos, b->len, "-p", "N");
 	if (c->every)
 		c->below = UINT64_MAX / c->every;
@@ -164,7 +164,7 @@ static const struct weir_option options[] = {
                 .max = 1,
                 .preset = "-1",
                 .arg = "P",
-                .doc = "take each record (with --by each flow) with this probability, 0 to 1"},
+                .doc = "take each record (with --by each flow) with this probability"},
         {.type = WEIR_OPT_U64,
                 .name = "seed",
                 .letter = 's',
