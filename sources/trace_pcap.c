@@ -13,7 +13,7 @@
  *
  * What is believed follows libpcap: versions 2.0 to 2.4 and 543.0 (DG/UX), whose older ones have
  * the two lengths swapped; a packet above the snap length is cut to it; one above what its link
- * type can have is a fault, and nothing behind it can be found.
+ * type can have is a fault, and nothing behind it can be found; seconds and fraction are signed.
  *
  * The walk is the hottest loop of the source: made once for each byte order and resolution, two
  * loads and two stores of 16 bytes for a packet. All odd cases leave it.
@@ -42,8 +42,8 @@ static inline __attribute__((always_inline)) unsigned run(const uint8_t **at, co
 		if (caplen > believed || (size_t)(end - p) - HEADER < caplen)
 			break;
 		to[n] = (struct weir_packet){
-		        .ts = load_swap_u32(p, swap) * 1000000000ll +
-		              load_swap_u32(p + 4, swap) * scale,
+		        .ts = (int32_t)load_swap_u32(p, swap) * 1000000000ll +
+		              (int32_t)load_swap_u32(p + 4, swap) * scale,
 		        .data = p + HEADER,
 		        .caplen = caplen,
 		        .len = load_swap_u32(p + 12, swap),
@@ -66,8 +66,8 @@ static int careful(struct trace *t, struct weir_packet *to)
 	if (r <= 0)
 		return r < 0 ? r : trace_cut(t, "a packet header", t->header);
 	w = wire_of(t->in.at, t->header);
-	to->ts = wire_u32(&w, t->swap) * 1000000000ll;
-	to->ts += wire_u32(&w, t->swap) * (int64_t)t->scale;
+	to->ts = (int32_t)wire_u32(&w, t->swap) * 1000000000ll;
+	to->ts += (int32_t)wire_u32(&w, t->swap) * (int64_t)t->scale;
 	caplen = wire_u32(&w, t->swap);
 	len = wire_u32(&w, t->swap);
 	to->ifindex = t->kuznetzov ? wire_u32(&w, t->swap) : 0;
