@@ -118,6 +118,7 @@ wait_for() {
 		[ $SECONDS -lt $end ] || return 1
 		read -rt 0.02 <> <(:)
 	done
+	return 0 # not what the last read gave
 }
 
 # mount_weir DIR SOURCE… [-o …]: mounts in the foreground as a child, waits until it is there
