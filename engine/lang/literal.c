@@ -87,7 +87,7 @@ static int finish(
 	if (!to->text)
 		return -ENOMEM;
 	rc = weir_kind_parse(kind, to->text, n, &to->value.d);
-	if (rc == -ERANGE)
+	if (rc == -ERANGE && weir_storage_of(kind) == WEIR_WORD && kind != WEIR_TIME)
 		return weir_fail(p->err, WEIR_E_OUT_OF_RANGE, p->at, n, to->text,
 		        kind == WEIR_DURATION ? "at most 292 years" : "0 to 18446744073709551615");
 	if (rc < 0)

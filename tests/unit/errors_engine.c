@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* errors_engine.c: the rows of the error catalogue that checking a spec cannot bring about. */
+#include "engine/core/query.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char path[] = "/tmp/weir-errors-XXXXXX";
+
+/* A trace of 20,000 packets of 64 bytes, a millisecond apart. */
+static int setup(void **state)
+{
+	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
+	int fd = mkstemp(path);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+
+	assert_non_null(f);
+	fwrite(head, sizeof head, 1, f);
+	for (uint32_t i = 0; i < 20000; i++) {
+		uint32_t rec[4] = {1600000000 + i / 1000, i % 1000 * 1000, 64, 64};
+		uint8_t p[64] = {0};
+
+		memcpy(p, &i, sizeof i);
+		fwrite(rec, sizeof rec, 1, f);
+		fwrite(p, sizeof p, 1, f);
+	}
+	return fclose(f);
+}
+
+static int teardown(void **state)
+{
+	return unlink(path);
+}
+
+static struct cred me(void)
+{
+	return (struct cred){getuid(), getgid(), getpid()};
+}
+
+static int submit(struct engine *e, const char *spec, struct query **ret, struct weir_err *err)
+{
+	struct cred who = me();
+
+	*err = (struct weir_err)WEIR_ERR_INIT;
+	return query_submit(e, spec, strlen(spec), NULL, &who, ret, err);
+}
+
+static struct engine *engine(uint32_t max_queries)
+{
+	struct engine *e = engine_new(&(struct engine_options){.max_queries = max_queries});
+
+	assert_non_null(e);
+	assert_int_equal(engine_add_source(e, "t", path, NULL), 0);
+	return e;
+}
+
+static void names(void **state)
+{
+	struct engine *e = engine(2);
+	struct query *q, *p, *none;
+	struct weir_err err;
+
+	assert_int_equal(submit(e, "a: t", &q, &err), 0);
+	assert_true(submit(e, "a: t | head 1", &none, &err) == -EEXIST);
+	assert_int_equal(err.id, WEIR_E_NAME_TAKEN);
+	assert_string_equal(err.text, "the name 'a' is taken");
+	assert_int_equal(err.pos, 0);
+	assert_int_equal(submit(e, "b: t", &p, &err), 0);
+	assert_true(submit(e, "c: t", &none, &err) == -EDQUOT);
+	assert_int_equal(err.id, WEIR_E_TOO_MANY_QUERIES);
+	assert_string_equal(err.text, "more than 2 queries");
+	err = (struct weir_err)WEIR_ERR_INIT;
+	assert_true(query_control(q, "refesh", 6, &err) == -EINVAL);
+	assert_int_equal(err.id, WEIR_E_UNKNOWN_COMMAND);
+	assert_string_equal(err.text, "unknown command 'refesh' (did you mean 'refresh'?)");
+	query_unref(q);
+	query_unref(p);
+	engine_free(e);
+}
+
+/* The text of a query's failure names the limit, the module and the way out; MEMORY_LIMIT. */
+static void memory(void **state)
+{
+	struct engine *e = engine(0);
+	struct query *q;
+	struct weir_err err;
+	struct text why = TEXT_INIT;
+
+	assert_int_equal(submit(e, "set memory 4MB t | print ts packet | tail 1000000", &q, &err), 0);
+	assert_int_equal(query_wait(q), QUERY_FAILED);
+	query_error(q, &why);
+	assert_non_null(why.p);
+	assert_non_null(strstr(why.p, "memory limit of 4 MiB reached in '"));
+	assert_non_null(strstr(why.p, "(raise it with 'set memory')"));
+	text_release(&why);
+	query_unref(q);
+	engine_free(e);
+}
+
+/* Standard input can be read once; who comes later gets NOT_PERMITTED. */
+static void once(void **state)
+{
+	struct engine *e = engine_new(&(struct engine_options){0});
+	struct query *q, *late = NULL;
+	struct weir_err err;
+	struct text why = TEXT_INIT;
+
+	assert_non_null(freopen(path, "r", stdin));
+	err = (struct weir_err)WEIR_ERR_INIT;
+	assert_int_equal(engine_add_source(e, "input", "-", &err), 0);
+	assert_int_equal(submit(e, "input", &q, &err), 0);
+	assert_int_equal(query_wait(q), QUERY_DONE);
+	if (submit(e, "input", &late, &err) == 0) {
+		assert_int_equal(query_wait(late), QUERY_FAILED);
+		query_error(late, &why);
+		assert_non_null(strstr(why.p, "not permitted: standard input"));
+	} else {
+		assert_int_equal(err.id, WEIR_E_NOT_PERMITTED);
+		assert_int_equal(err.no, EPERM);
+	}
+	text_release(&why);
+	query_unref(q);
+	query_unref(late);
+	engine_free(e);
+}
+
+static void texts(void **state)
+{
+	struct weir_err err = WEIR_ERR_INIT;
+
+	assert_int_equal(
+	        weir_fail(&err, WEIR_E_NO_MEMORY, WEIR_NOPOS, 0, " for the trace"), -ENOMEM);
+	assert_string_equal(err.text, "out of memory for the trace");
+	err = (struct weir_err)WEIR_ERR_INIT;
+	assert_int_equal(weir_fail_no(&err, EDOM, WEIR_E_SYSTEM, WEIR_NOPOS, 0, "a", "b"), -EDOM);
+	assert_string_equal(err.text, "a: b");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(names),
+	        cmocka_unit_test(memory),
+	        cmocka_unit_test(once),
+	        cmocka_unit_test(texts),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
