@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* last.c: the last record of each tuple. The fields that somebody reads lie packed beside the key;
+ * those of the tuple itself are read back from the key. */
+#include "engine/core/keytab.h"
+#include "engine/core/row.h"
+
+struct config {
+	struct weir_fields fields;
+};
+
+struct from {
+	uint32_t out; /* output field */
+	bool key;
+	uint32_t i; /* in the key, or in the row */
+};
+
+struct state {
+	struct keytab tab;
+	struct row_layout row;
+	struct heap heap;
+	struct from *from;
+	uint32_t nfrom, cap;
+};
+
+/* Whether field f is read back from the key; a number that is made canonical there is not. */
+static int in_key(const struct config *c, const struct weir_schema *in, uint32_t f)
+{
+	for (uint32_t i = 0; i < c->fields.n; i++)
+		if (c->fields.index[i] == f && in->fields[f].kind != WEIR_F64)
+			return (int)i;
+	return -1;
+}
+
+static int last_open(struct weir_node *n, struct weir_err *err)
+{
+	const struct config *c = n->config;
+	struct state *s = n->state;
+	uint32_t nkept = 0, *kept;
+	int r;
+
+	heap_init(&s->heap, n->mem);
+	s->tab.mem = n->mem;
+	s->cap = n->out->nfields;
+	s->from = weir_calloc(n->mem, (s->cap + 1) * sizeof *s->from);
+	kept = weir_alloc(n->mem, (s->cap + 1) * sizeof *kept);
+	r = s->from && kept ? 0 : -ENOMEM;
+	for (uint32_t f = 0; f < s->cap && r == 0; f++) {
+		struct from *from = &s->from[s->nfrom];
+		int in = weir_node_origin(n, f), key;
+
+		if (in < 0 || !weir_node_needs(n, f))
+			continue;
+		key = in_key(c, n->in, (uint32_t)in);
+		*from = (struct from){f, key >= 0, key >= 0 ? (uint32_t)key : nkept};
+		if (key < 0)
+			kept[nkept++] = (uint32_t)in;
+		s->nfrom++;
+	}
+	if (r == 0)
+		r = row_layout_init(&s->row, n->mem, n->in, kept, nkept, 0, 8);
+	if (r == 0)
+		r = keytab_init(
+		        &s->tab, n->mem, n->in, c->fields.index, c->fields.n, 0, s->row.size);
+	weir_free(n->mem, kept, (s->cap + 1) * sizeof *kept);
+	return r;
+}
+
+static int last_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
+{
+	const struct config *c = n->config;
+	struct state *s = n->state;
+	uint32_t count = weir_batch_count(b);
+	struct keytab_rows r;
+	int rc;
+
+	if (!count)
+		return 0;
+	if (c->fields.n) {
+		rc = keytab_map(&s->tab, b, &r);
+		n->counters[0] += rc == 0 ? r.missing : 0;
+	} else {
+		uint16_t row = (uint16_t)weir_batch_row(b, count - 1);
+
+		rc = keytab_map_rows(&s->tab, b, &row, 1, NULL, &r);
+	}
+	return rc < 0 ? rc : row_store(&s->row, &s->heap, b, r.row, r.n, r.state);
+}
+
+static int last_flush(struct weir_node *n, enum weir_mark mark)
+{
+	struct state *s = n->state;
+
+	for (uint32_t first = 0; first < s->tab.n; first += WEIR_BATCH_ROWS) {
+		uint32_t left = s->tab.n - first;
+		uint32_t m = left < WEIR_BATCH_ROWS ? left : WEIR_BATCH_ROWS;
+		struct weir_batch *b = weir_build(n, m);
+		uint8_t *state[WEIR_BATCH_ROWS];
+		int r = b ? 0 : -ENOMEM;
+
+		keytab_states(&s->tab, first, m, state);
+		for (uint32_t i = 0; i < s->nfrom && r == 0; i++) {
+			const struct from *from = &s->from[i];
+
+			r = from->key ? keytab_load(&s->tab, from->i, first, m, b, from->out)
+			              : row_load(&s->row, from->i, state, m, b, from->out);
+		}
+		if (r < 0) {
+			weir_batch_unref(b);
+			return r;
+		}
+		r = weir_emit(n, 0, b);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void last_close(struct weir_node *n)
+{
+	struct state *s = n->state;
+
+	if (s->from)
+		weir_free(n->mem, s->from, (s->cap + 1) * sizeof *s->from);
+	keytab_release(&s->tab);
+	row_layout_release(&s->row);
+	heap_release(&s->heap);
+}
+
+static const char *const counters[] = {"missing", NULL};
+
+static const struct weir_option options[] = {
+        {.type = WEIR_OPT_FIELDS,
+                .name = "fields",
+                .flags = WEIR_OPT_POSITIONAL,
+                .offset = offsetof(struct config, fields),
+                .arg = "FIELD…",
+                .doc = "the fields of the tuple; without any, the last of all records"},
+        WEIR_OPTIONS_END,
+};
+
+WEIR_MODULE(last) = {
+        .abi = WEIR_ABI,
+        .flags = WEIR_KEYED | WEIR_BLOCKING,
+        .name = "last",
+        .summary = "the last record of each tuple of fields",
+        .doc = "A table with, for each tuple of values of the fields, the last record that has it, "
+               "in "
+               "the order in which the tuples first appeared. Behind 'count' or another module "
+               "with a "
+               "running figure it leaves the totals.\n\n"
+               "A record that lacks one of the fields is dropped and counted as 'missing'.",
+        .example = "packets | count srcip | last srcip | print srcip count",
+        .options = options,
+        .config_size = sizeof(struct config),
+        .state_size = sizeof(struct state),
+        .keys_offset = offsetof(struct config, fields),
+        .counters = counters,
+        .open = last_open,
+        .process = last_process,
+        .flush = last_flush,
+        .close = last_close,
+};
