@@ -21,6 +21,7 @@ struct control {
 	uint64_t owner;       /* lock owner of the first write */
 	struct cred who;
 	struct query *query; /* spec, ctl: the query; new: the one made by the last commit */
+	uint64_t shift;      /* file offset less place in the text: what reads moved it on by */
 	uint64_t read_base;  /* file offset that the reply's first byte stands at */
 	bool read_started;
 };
@@ -259,6 +260,7 @@ static void start(struct control *c)
 	c->done = 0;
 	c->dirty = false;
 	c->failed = 0;
+	c->shift = 0;
 	c->read_started = false;
 	if (c->kind == NODE_NEW && c->query) {
 		query_unref(c->query);
@@ -282,7 +284,11 @@ static int64_t place(struct control *c, uint64_t off)
 		return (int64_t)c->text.len;
 	if (off == 0 && (!c->dirty || c->failed))
 		start(c);
-	return off > c->text.len ? -EINVAL : (int64_t)off;
+	if (c->read_started && !c->dirty && off >= c->read_base)
+		c->shift = off - c->text.len;
+	if (off < c->shift || off - c->shift > c->text.len)
+		return -EINVAL;
+	return (int64_t)(off - c->shift);
 }
 
 int control_write(struct control *c, const char *p, size_t len, uint64_t off, uint64_t lock_owner,

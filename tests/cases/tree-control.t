@@ -1,0 +1,197 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The files that are written to: queries/new, spec and ctl, as shells, editors and tools write.
+. "$(dirname "$0")/../lib.sh"
+need_fuse
+need vim python3 # nano where it is
+trace=$(sample)
+m=$T/m
+mount_weir "$m" "s=$trace" || exit 1
+q=$m/queries
+rows() { ended "$1" && tail -n +2 "$q/$1/out.csv" | wc -l; }
+ended() { query_ended "$m" "$1"; }
+says() { "$@" 2>&1 | sed 's/.*: //'; } # the error's text
+
+# ---- writing
+echo 'a: packets | head 3' >"$q/new"
+is "$(rows a)" 3 'echo >'
+is "$(echo 'fast: packets | head 7' >"$q/new"; tail -n +2 "$q/fast/out.csv" | wc -l)" 7 'cat straight behind echo shows the final answer'
+echo 'packets | head 2' >>"$q/new"
+is "$(rows q1)" 2 'echo >>, without a name'
+printf 'b: packets | head 4' | tee "$q/new" >/dev/null
+is "$(rows b)" 4 'tee'
+printf 'c: packets | head 5' | dd of="$q/new" bs=3 status=none
+is "$(rows c)" 5 'dd in pieces of 3 bytes'
+printf 'd: packets | head 5' | dd of="$q/new" conv=notrunc,fsync status=none
+is "$(rows d)" 5 'dd conv=notrunc,fsync'
+cat >"$q/new" <<'END'
+e: packets
+  | head 6
+END
+is "$(rows e)" 6 'a here-document of two lines'
+echo 'f: packets | head 3' >"$T/spec"
+ok 'cp' cp "$T/spec" "$q/new"
+is "$(rows f)" 3 'what cp wrote'
+echo 'g: packets | head 3' >"$T/spec"
+ok 'cp -a (times, owner, mode)' cp -a "$T/spec" "$q/new"
+is "$(rows g)" 3 'what cp -a wrote'
+{ echo 'h: packets'; /bin/echo ' | head 8'; } >"$q/new"
+is "$(rows h)" 8 'a shell and its child write one spec'
+python3 - "$q/new" <<'END'
+import os, sys
+f = os.open(sys.argv[1], os.O_WRONLY)
+os.write(f, b'i: packets |')
+os.write(f, b' head 9')
+os.fsync(f)
+os.close(f)
+END
+is "$(rows i)" 9 'write, write, fsync'
+{ printf '# '; head -c 300000 /dev/zero | tr '\0' x; printf '\nbig: packets | head 1\n'; } >"$T/spec"
+ok 'a spec of 300 KiB' cp "$T/spec" "$q/new"
+is "$(rows big)" 1 'what the 300 KiB say'
+is "$(wc -c <"$q/big/spec")" "$(wc -c <"$T/spec")" 'spec keeps the 300 KiB'
+{ printf '# '; head -c 1048576 /dev/zero | tr '\0' x; } >"$T/spec"
+like "$(says cp "$T/spec" "$q/new")" 'File too large' 'more than 1 MiB: EFBIG'
+vim -u NONE -es -c 'normal iv: packets | head 3' -c 'w!' -c 'q!' "$q/new" </dev/null >/dev/null 2>&1
+is "$(rows v)" 3 'vim writes queries/new'
+
+# ---- one descriptor
+exec 3<>"$q/new"
+echo 'srcips: packets | head 2' >&3
+read -r name <&3
+is "$name" srcips 'the name is read back on the same descriptor'
+is "$(cat <&3)" '' 'and nothing more'
+exec 3>&-
+exec 3<>"$q/new"
+echo 'packets | head 2' >&3
+read -r name <&3
+exec 3>&-
+[ -d "$q/$name" ]
+result $? "a name that was made is read back ($name)"
+exec 3<>"$q/new"
+echo 'bad: packets | hed 2' >&3 2>"$T/err"
+result $((! $?)) 'an unknown module fails the write'
+like "$(cat "$T/err")" 'Invalid argument' 'with EINVAL'
+reply=$(cat <&3)
+like "$reply" "^bad: unknown module 'hed' \(did you mean 'head'" 'the error is read back on the same descriptor'
+is "$(sed -n 3p <<<"$reply")" '            ^' 'with a caret under the word'
+like "$(tail -n 3 "$q/errors" | head -n 1)" "unknown module 'hed'" 'queries/errors has it too'
+exec 3>&-
+python3 - "$q/new" >"$T/out" <<'END'
+import os, sys
+f = os.open(sys.argv[1], os.O_RDWR)
+os.write(f, b'one: packets | head 1\n')
+print(os.read(f, 99).decode().strip())
+os.lseek(f, 0, 0)
+os.write(f, b'two: packets | head 2\n')
+print(os.read(f, 99).decode().strip())
+os.write(f, b'| head 1\n')
+print(os.read(f, 99).decode().strip())
+os.pwrite(f, b'three: packets | head 3', 0)
+print(os.pread(f, 99, 0).decode().strip())
+END
+is "$(tr '\n' ' ' <"$T/out")" 'one two two three ' 'at offset 0 a new spec starts, behind it the old one goes on'
+is "$(rows one) $(rows two) $(rows three)" '1 1 3' 'what the four commits made'
+
+# ---- errors
+refused() { # refused ERROR SPEC DESCRIPTION
+	(echo "$2" >"$q/new") 2>"$T/err"
+	like "$(cat "$T/err")" "$1" "$3"
+}
+refused 'File exists' 'a: packets | head 1' 'a name that is taken: EEXIST'
+refused 'No such file' 'nosuchsource | head 1' 'an unknown source: ENOENT'
+refused 'Invalid argument' 'packets | head "x' 'a string that is not closed: EINVAL'
+refused 'Invalid argument' 'packets | where srcp = 1' 'an unknown field: EINVAL'
+refused 'Invalid argument' 'packets | where srcport = 10.0.0.1' 'kinds that do not fit: EINVAL'
+refused 'Invalid argument' 'x/y: packets' 'a name with a slash: EINVAL'
+refused 'Invalid argument' "$(printf 'packets | head \xff\xfe')" 'not UTF-8: EINVAL'
+refused 'Invalid argument' "$(printf 'packets | where %100000s' | tr ' ' '(')" '100,000 parentheses: EINVAL'
+like "$(says cp /dev/stdin "$q/new" <<<'pcapfile /nonexistent | head 1')" 'No such file' 'a file that is not there fails the close'
+like "$(cat "$q/errors")" '/nonexistent' 'and stands in queries/errors'
+before=$(ls "$q" | wc -l)
+: >"$q/new"
+is "$(ls "$q" | wc -l)" "$before" 'a mere > makes nothing'
+(sleep 0) 5>"$q/new"
+is "$(ls "$q" | wc -l)" "$before" 'nor does an open without a write'
+truncate -s 0 "$q/new" && truncate -s 5000 "$q/new" && chmod 644 "$q/new" && touch "$q/new"
+result $? 'size, mode and times can be set'
+is "$(stat -c '%s %a' "$q/new")" '0 666' 'and mean nothing'
+
+# ---- spec
+echo 'packets | head 11' >"$q/a/spec"
+is "$(rows a)" 11 'a new spec replaces the query'
+is "$(cat "$q/a/spec")" 'packets | head 11' 'spec reads as it was written'
+echo ' | head 2' >>"$q/a/spec"
+is "$(rows a)" 2 'spec can be appended to'
+(echo 'packets | hed 11' >"$q/a/spec") 2>"$T/err"
+like "$(cat "$T/err")" 'Invalid argument' 'a wrong spec is refused'
+is "$(rows a)" 2 'and the old one stays'
+vim -u NONE -es -c '%s/head 2/head 4/' -c 'w!' -c 'q!' "$q/a/spec" </dev/null >/dev/null 2>&1
+is "$(rows a)" 4 'vim edits spec'
+sed 's/head 4/head 3/' "$q/a/spec" >"$T/spec" && cat "$T/spec" >"$q/a/spec"
+is "$(rows a)" 3 'sed, and back'
+if ! command -v nano >/dev/null; then
+	skip 'nano edits spec' 'nano is not installed'
+else
+ok 'nano edits spec' env TERM=xterm python3 - "$q/a/spec" <<'END'
+import os, pty, sys, time, select
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp('nano', ['nano', '-I', '-L', sys.argv[1]])
+def drain(t):
+    end = time.time() + t
+    while time.time() < end:
+        if select.select([fd], [], [], 0.05)[0]:
+            try: os.read(fd, 65536)
+            except OSError: return
+drain(1)
+os.write(fd, b'# edited\r'); drain(0.3)
+os.write(fd, b'\x0f'); drain(0.3)
+os.write(fd, b'\r'); drain(0.5)
+os.write(fd, b'\x18'); drain(0.5)
+os.close(fd)
+os.waitpid(pid, 0)
+sys.exit(0 if open(sys.argv[1]).read().startswith('# edited\n') else 1)
+END
+fi
+ok 'mkdir makes a query' mkdir "$q/made"
+is "$(ls "$q/made" | tr '\n' ' ')" 'ctl graph.dot log plan spec status ' 'without a result yet'
+echo 'packets | head 5' >"$q/made/spec"
+is "$(rows made)" 5 'then its spec is written'
+like "$(says mkdir "$q/made")" 'File exists' 'mkdir of a taken name'
+like "$(says mkdir "$q/bad name")" 'Invalid' 'mkdir of a bad name'
+
+# ---- ctl
+echo restart >"$q/a/ctl"
+is "$(rows a)" 3 'restart'
+is "$(grep -c started "$q/a/log")" "$(grep -c started "$q/a/log")" 'log is there'
+(echo frobnicate >"$q/a/ctl") 2>"$T/err"
+like "$(cat "$T/err")" 'Invalid argument' 'an unknown command: EINVAL'
+exec 3<>"$q/a/ctl"
+echo stop >&3
+read -r state <&3
+exec 3>&-
+like "$state" 'done|stopped' 'ctl reads back the state'
+
+# ---- directories
+like "$(says rmdir "$m/sources")" 'not permitted' 'rmdir of a fixed folder: EPERM'
+like "$(says rm "$q/a/spec")" 'not permitted' 'unlink: EPERM'
+like "$(says mv "$q/a" "$q/aa")" 'not permitted' 'rename: EPERM'
+like "$(says touch "$q/a/x")" 'not permitted' 'create: EPERM'
+like "$(says mkdir "$m/x")" 'not permitted' 'mkdir elsewhere: EPERM'
+like "$(says ln -s x "$q/x")" 'not permitted' 'symlink: EPERM'
+like "$(says ln "$q/new" "$q/y")" 'not permitted' 'link: EPERM'
+(echo x >"$q/a/out.csv") 2>"$T/err"
+[ $? != 0 ]
+result $? 'a result cannot be written'
+exec 4<"$q/i/out.csv" 5<"$q/i/status" 6<"$q/i/records/0/1"
+ok 'rmdir removes a query, files and all' rmdir "$q/i"
+[ ! -e "$q/i" ]
+result $? 'it is gone'
+is "$(tail -n +2 <&4 | wc -l)" 9 'an open result stays readable'
+like "$(cat <&5)" 'state: done' 'an open status too'
+like "$(cat <&6)" '^ts: ' 'an open record too'
+exec 4<&- 5<&- 6<&-
+echo 'i: packets | head 4' >"$q/new"
+is "$(rows i)" 4 'the name can be used again'
+finish
