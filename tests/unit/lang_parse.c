@@ -196,6 +196,50 @@ static void shape(void **state)
 	        "nosuch <> </tmp/f> <> <v> <a> <b> <c d> where x");
 }
 
+/* Arguments as the option tables of head, sample, print, expr, window, pcapwrite say. */
+static void arguments(void **state)
+{
+	check("packets | head 5", "packets | M:head <5>");
+	check("packets | head(5) where a", "packets | M:head <5> where a");
+	check("packets|head 5|print(srcip,dstip)", "packets | M:head <5> | M:print srcip dstip");
+	check("packets | print srcip dstip, len*8 as bits ts.sql",
+	        "packets | M:print srcip dstip (* len u64:8) as bits ts.sql");
+	check("packets | sample 5 -s 3 --by srcip,dstip",
+	        "packets | M:sample <5> --seed=<3> --by=srcip --by=dstip");
+	check("packets | sample --seed=3 -p .5",
+	        "packets | M:sample --seed=<3> --probability=<.5>");
+	check("packets | expr a - b -f x", "packets | M:expr (- a b) --name=<x>");
+	check("packets | expr a-b -f x", "packets | M:expr (- a b) --name=<x>");
+	check("packets | expr (a -b) as y", "packets | M:expr (- a b) as y");
+	check("packets | expr -5 -a",
+	        "'expr' has no option '-a'\n  packets | expr -5 -a\n                    ^\n");
+	check("packets | expr(-a)",
+	        "'expr' has no option '-a'\n  packets | expr(-a)\n                 ^\n");
+	check("packets | expr (-a)", "packets | M:expr (neg a)");
+	check("packets | window 60s slide 10s --late 5s",
+	        "packets | M:window duration:60 slide duration:10 --late=<5s>");
+	check("packets | window session 30s by srcip",
+	        "packets | M:window session duration:30 by srcip");
+	check("packets | pcapwrite /tmp/a#b.pcap # note", "packets | M:pcapwrite </tmp/a#b.pcap>");
+	check("packets | pcapwrite \"a b|c\"", "packets | M:pcapwrite <a b|c>");
+	check("pcapfile - | head", "S:pcapfile <-> | M:head");
+	check("pcapfile a.pcap b*.pcap where len > 5",
+	        "S:pcapfile <a.pcap> <b*.pcap> where (> len u64:5)");
+	check("(pcapfile a + pcapfile b) | print srcip",
+	        "(S:pcapfile <a> + S:pcapfile <b>) | M:print srcip");
+	check("packets | (print srcip + print dstip + expr a + b + head 1)",
+	        "packets | (M:print srcip + M:print dstip + M:expr (+ a b) + M:head <1>)");
+	check("packets | (head 1 | print len + where a + 1 + where b)",
+	        "packets | (M:head <1> | M:print len +  where (+ a u64:1) +  where b)");
+	check("D :- head 5\npackets | (print srcip + D)",
+	        "D :- M:head <5>; packets | (M:print srcip + D)");
+	check("packets | head | print a where b | head",
+	        "packets | M:head | M:print a where b | M:head");
+	check("pcapfile - | filter srcmac=00:01:02:03:04:05 | print srcip probability",
+	        "S:pcapfile <-> | M:filter (= srcmac mac:00:01:02:03:04:05) | "
+	        "M:print srcip probability");
+}
+
 static void certain(void **state)
 {
 	static const struct {
@@ -310,6 +354,7 @@ int main(void)
 	        cmocka_unit_test(literals),
 	        cmocka_unit_test(operators),
 	        cmocka_unit_test(shape),
+	        cmocka_unit_test(arguments),
 	        cmocka_unit_test(certain),
 	        cmocka_unit_test(names),
 	        cmocka_unit_test(limits),
