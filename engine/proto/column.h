@@ -9,9 +9,10 @@ struct column {
 	struct weir_batch *b;
 	struct weir_col *col;         /* data has room; valid is NULL */
 	const struct weir_packet *pk; /* n packets */
-	const struct layer *d;        /* n walks, outer or inner; NULL where the field needs none */
 	uint32_t n;
-	uint32_t all, any; /* of d[].have */
+	struct layers *l;      /* outer or inner; NULL where the field needs none */
+	const struct layer *d; /* l->d */
+	uint32_t all, any;     /* of l */
 };
 
 /* 0 or -ENOMEM. */
@@ -20,6 +21,8 @@ typedef int column_fill(const struct column *c);
 /* decode.c: the walk over all packets of the batch, kept at weir_packets.decoded; NULL: out of
  * memory. */
 struct decoded *decode(struct weir_batch *b);
+/* The rows with `bit`, made on first use; NULL: out of memory. */
+struct rows *decode_rows(struct weir_batch *b, struct layers *l, uint32_t bit);
 /* Walks the tunnels, once. 0 or -ENOMEM. */
 int decode_inner(struct weir_batch *b, struct decoded *d);
 
@@ -29,20 +32,17 @@ int decode_inner(struct weir_batch *b, struct decoded *d);
 	X(len)                                                                                     \
 	X(caplen)                                                                                  \
 	X(linktype)                                                                                \
-	X(ifindex) X(packet) X(srcmac) X(dstmac) X(ethertype) X(vlan) X(srcip) X(dstip)            \
-	        X(ipprotocol) X(ipversion) X(ttl) X(tos) X(ipid) X(fragment) X(fragoffset)         \
-	                X(flowid) X(srcport) X(dstport) X(seq) X(ack) X(flags) X(window) X(tcplen) \
-	                        X(udplen) X(fin) X(syn) X(rst) X(psh) X(fack) X(urg) X(ece) X(cwr) \
-	                                X(icmptype) X(icmpcode) X(payload)
+	X(ifindex)                                                                                 \
+	X(packet)                                                                                  \
+	X(srcmac)                                                                                  \
+	X(dstmac) X(ethertype) X(vlan) X(srcip) X(dstip) X(ipprotocol) X(ipversion) X(ttl) X(tos)  \
+	        X(ipid) X(fragment) X(fragoffset) X(flowid) X(srcport) X(dstport) X(seq) X(ack)    \
+	                X(flags) X(window) X(tcplen) X(udplen) X(fin) X(syn) X(rst) X(psh) X(fack) \
+	                        X(urg) X(ece) X(cwr) X(icmptype) X(icmpcode) X(payload)
 #define X(id) column_fill fill_##id;
 FILLS(X)
 #undef X
 #undef FILLS
-
-/* A validity bitmap under construction. */
-struct rows {
-	uint64_t bits[WEIR_BATCH_ROWS / 64];
-};
 
 /* Gives the column the bitmap, or none where every row has its value. */
 static inline int column_valid(const struct column *c, const struct rows *r)
@@ -61,11 +61,45 @@ static inline int column_valid(const struct column *c, const struct rows *r)
 	return 0;
 }
 
+/* The same for a field that is there where `bit` is set in `have`; columns share the bitmap. */
+static inline int column_have(const struct column *c, uint32_t bit)
+{
+	struct rows *r;
+
+	if (c->all & bit)
+		return 0;
+	if (!(c->any & L_CUT)) {
+		if (bit == L_DST || bit == L_PROTO)
+			bit = L_SRC;
+		if (bit == L_DPORT)
+			bit = L_SPORT;
+	}
+	r = decode_rows(c->b, c->l, bit);
+	if (!r)
+		return -ENOMEM;
+	c->col->valid = r->bits;
+	return 0;
+}
+
 /* No row has a value. */
 static inline int column_none(const struct column *c)
 {
 	return weir_batch_own_valid(c->b, c->col) ? 0 : -ENOMEM;
 }
+
+/* Fills a column of words that stand in struct layer, there where `bit` is set. */
+#define FILL_LAYER(id, bit, value)                                                                 \
+	int fill_##id(const struct column *c)                                                      \
+	{                                                                                          \
+		uint64_t *out = c->col->data;                                                      \
+		const struct layer *d = c->d;                                                      \
+                                                                                                   \
+		if (!(c->any & (bit)))                                                             \
+			return column_none(c);                                                     \
+		for (const struct layer *end = d + c->n; d < end; d++)                             \
+			*out++ = (value);                                                          \
+		return column_have(c, bit);                                                        \
+	}
 
 /* Fills a column of words: for each row k with layer d and packet pk, `has` (an expression) says
  * whether the value is there, `value` is it, computed also where `has` is false. `full` are the

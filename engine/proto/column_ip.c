@@ -2,18 +2,19 @@
 /* column_ip.c: columns of the IP header, and the flow hash. */
 #include "engine/proto/column.h"
 
-/* Writes one IPv4 address: 20 bytes in two stores. */
-static inline void put4(struct weir_ip *to, uint32_t addr)
+/* 20 bytes in two stores. */
+static inline void put4(struct weir_ip *to, const void *addr)
 {
 	static const struct weir_ip head = {.family = 4, .prefix = 32};
-	uint32_t w[4] = {0, addr, 0, 0};
+	uint32_t w[4] = {0, 0, 0, 0};
 
-	memcpy(w, &head, 4);
+	memcpy(&w[0], &head, 4);
+	memcpy(&w[1], addr, 4);
 	memcpy(to, w, 16);
 	memset((uint8_t *)to + 16, 0, 4);
 }
 
-static inline void put6(struct weir_ip *to, const uint8_t *addr)
+static inline void put6(struct weir_ip *to, const void *addr)
 {
 	static const struct weir_ip head = {.family = 6, .prefix = 128};
 
@@ -21,43 +22,33 @@ static inline void put6(struct weir_ip *to, const uint8_t *addr)
 	memcpy(to->b, addr, 16);
 }
 
-/* `at6`: the address within an IPv6 header. */
+/* First every row as IPv4, then those that are not over it: no branch for each row. `at4`: the
+ * address within struct layer; `at6`: within an IPv6 header. */
 static inline __attribute__((always_inline)) int fill_ip(
         const struct column *c, uint32_t bit, size_t at4, uint32_t at6)
 {
 	struct weir_ip *out = c->col->data;
-	const uint8_t *d4 = (const uint8_t *)c->d + at4;
-	struct rows r;
+	const struct rows *six;
 
 	if (!(c->any & L_IP6))
 		c->col->flags |= WEIR_COL_IPV4;
 	if (!(c->any & bit))
 		return column_none(c);
-	if ((c->all & (L_IP4 | bit)) == (L_IP4 | bit)) {
-		for (uint32_t k = 0; k < c->n; k++) {
-			uint32_t a;
+	for (uint32_t k = 0; k < c->n; k++)
+		put4(&out[k], (const uint8_t *)&c->d[k] + at4);
+	if (c->any & L_IP6) {
+		six = decode_rows(c->b, c->l, L_IP6);
+		if (!six)
+			return -ENOMEM;
+		for (uint32_t i = 0; i < (c->n + 63) / 64; i++)
+			for (uint64_t bits = six->bits[i]; bits; bits &= bits - 1) {
+				uint32_t k = i * 64 + (uint32_t)__builtin_ctzll(bits);
 
-			memcpy(&a, d4 + k * sizeof(struct layer), 4);
-			put4(&out[k], a);
-		}
-		return 0;
+				if (c->d[k].have & bit)
+					put6(&out[k], c->pk[k].data + c->d[k].l3 + at6);
+			}
 	}
-	memset(&r, 0, sizeof r);
-	for (uint32_t k = 0; k < c->n; k++) {
-		const struct layer *d = &c->d[k];
-		bool ok = d->have & bit;
-
-		if (d->have & L_IP6) {
-			put6(&out[k], ok ? c->pk[k].data + d->l3 + at6 : column_zeros);
-		} else {
-			uint32_t a;
-
-			memcpy(&a, d4 + k * sizeof(struct layer), 4);
-			put4(&out[k], a);
-		}
-		r.bits[k / 64] |= (uint64_t)ok << k % 64;
-	}
-	return column_valid(c, &r);
+	return column_have(c, bit);
 }
 
 int fill_srcip(const struct column *c)

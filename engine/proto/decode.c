@@ -1,47 +1,134 @@
 // SPDX-License-Identifier: MIT
 /* decode.c: the first pass over a batch: where each packet's headers are.
  *
- * The hot path of every packet query. What most packets are (Ethernet, IPv4 with or without
- * options, TCP or UDP, no fragment, headers captured whole) is recognised and recorded here in a
- * few loads; the rest walks (link.c, ip.c). Headers of the packets to come are prefetched.
+ * The hot path of every packet query. What most packets are (Ethernet with at most two tags, IPv4
+ * with or without options or IPv6 without extension headers, TCP, UDP or ICMP, no fragment, headers
+ * captured whole) is recognised and recorded here in a few loads; the rest walks (link.c, ip.c) and
+ * gets the same answers. Headers of the packets to come are prefetched:
+ * the source has touched the record head before the packet, so it is the line behind that misses.
  */
 #include "engine/proto/column.h"
 
 #define AHEAD 8
 
-#define FAST                                                                                       \
-	(L_TYPE | L_IP4 | L_SRC | L_DST | L_PROTO | L_L4 | L_SPORT | L_DPORT | L_FULL3 | L_FULL4)
+#define IP_BITS (L_TYPE | L_SRC | L_DST | L_PROTO | L_FULL3)
+#define PORT_BITS (L_L4 | L_SPORT | L_DPORT | L_FULL4)
+#define NEVER (1u << 20) /* longer than an IP packet */
 
-static inline bool fast(const struct weir_packet *pk, struct layer *d)
+/* By protocol: the bytes of its fixed header, and what `have` gains where they are all there. */
+static const struct upper {
+	uint32_t need, have;
+} uppers[256] = {
+        [0] = {NEVER, 0},
+        [1] = {4, L_L4 | L_ICMP | L_FULL4},
+        [2 ... 5] = {NEVER, 0},
+        [6] = {20, PORT_BITS | L_TCP},
+        [7 ... 16] = {NEVER, 0},
+        [17] = {8, PORT_BITS | L_UDP},
+        [18 ... 57] = {NEVER, 0},
+        [58] = {4, L_L4 | L_ICMP | L_FULL4},
+        [59 ... 255] = {NEVER, 0},
+};
+
+/* Ethernet, IPv4 without options. Conditions are gathered before the one branch; all offsets are
+ * constants. */
+static inline bool plain(const struct weir_packet *pk, struct layer *d)
 {
+	static const uint8_t start[4] = {0x08, 0x00, 0x45, 0}, mask[4] = {0xff, 0xff, 0xff, 0};
 	const uint8_t *p = pk->data;
-	uint32_t ihl, total, l4, need;
-	uint16_t type, frag;
+	uint32_t caplen = pk->caplen, end, want, is, care, ports;
+	const struct upper *u;
+	uint64_t addresses;
+	uint16_t frag;
 	uint8_t proto;
 
-	if (pk->linktype != 1 || pk->caplen < 14 + 20 + 8)
+	if (pk->linktype != 1 || caplen < 34 + 4)
 		return false;
-	memcpy(&type, p + 12, 2);
+	memcpy(&want, start, 4);
+	memcpy(&care, mask, 4);
+	memcpy(&is, p + 12, 4);
 	memcpy(&frag, p + 20, 2);
+	memcpy(&addresses, p + 26, 8);
+	memcpy(&ports, p + 34, 4);
 	proto = p[23];
-	if (type != __builtin_bswap16(0x0800) || frag & __builtin_bswap16(0x3fff))
+	u = &uppers[proto];
+	end = 14u + get16(p + 16);
+	end = end < caplen ? end : caplen;
+	if (((is & care) ^ want) | (frag & __builtin_bswap16(0x3fff)) | (end < 34 + u->need))
 		return false;
-	if (p[14] >> 4 != 4 || (proto != 6 && proto != 17))
-		return false;
-	ihl = (p[14] & 15u) * 4;
-	total = get16(p + 16);
-	l4 = 14 + ihl;
-	need = ihl + (proto == 6 ? 20 : 8);
-	if (ihl < 20 || total < need || pk->caplen < 14 + need)
-		return false;
-	memcpy(&d->src, p + 26, 8);
-	memcpy(&d->sport, p + l4, 4);
+	memcpy(&d->src, &addresses, 8);
+	memcpy(&d->sport, &ports, 4);
 	d->l3 = 14;
-	d->l4 = (uint16_t)l4;
-	d->end = pk->caplen < 14 + total ? pk->caplen : 14 + total;
+	d->l4 = 34;
+	d->end = end;
 	d->ethertype = 0x0800;
 	d->vlan = 0;
-	d->have = proto == 6 ? FAST | L_TCP : FAST | L_UDP;
+	d->have = IP_BITS | L_IP4 | u->have;
+	d->proto = proto;
+	return true;
+}
+
+static inline bool is_tag(uint16_t type)
+{
+	return type == 0x8100 || type == 0x88a8;
+}
+
+/* The same with up to two tags, IPv4 options, IPv6. */
+static inline bool fast(const struct weir_packet *pk, struct layer *d)
+{
+	const uint8_t *p = pk->data, *h;
+	uint32_t caplen = pk->caplen, off = 14, l4, end, have = IP_BITS, bad;
+	const struct upper *u;
+	uint16_t type, vlan = 0;
+	uint64_t addresses = 0;
+	uint8_t proto;
+
+	if (pk->linktype != 1 || caplen < 22 + 20)
+		return false;
+	type = get16(p + 12);
+	if (is_tag(type)) {
+		vlan = get16(p + 14) & 0xfff;
+		have |= L_VLAN;
+		type = get16(p + 16);
+		off = 18;
+		if (is_tag(type)) {
+			type = get16(p + 20);
+			off = 22;
+		}
+	}
+	h = p + off;
+	if (type == 0x0800) {
+		uint32_t ihl = (h[0] & 15u) * 4;
+		uint16_t frag;
+
+		proto = h[9];
+		memcpy(&frag, h + 6, 2);
+		memcpy(&addresses, h + 12, 8);
+		have |= L_IP4;
+		l4 = off + ihl;
+		end = off + get16(h + 2);
+		bad = (h[0] >> 4 != 4) | (ihl < 20) | (frag & __builtin_bswap16(0x3fff));
+	} else if (type == 0x86dd) {
+		proto = h[6];
+		have |= L_IP6;
+		l4 = off + 40;
+		end = l4 + get16(h + 4);
+		bad = h[0] >> 4 != 6;
+	} else {
+		return false;
+	}
+	u = &uppers[proto];
+	end = end < caplen ? end : caplen;
+	if (bad | (end < l4 + u->need))
+		return false;
+	memcpy(&d->src, &addresses, 8);
+	memcpy(&d->sport, p + l4, 4);
+	d->l3 = (uint16_t)off;
+	d->l4 = (uint16_t)l4;
+	d->end = end;
+	d->ethertype = type;
+	d->vlan = vlan;
+	d->have = have | u->have;
 	d->proto = proto;
 	return true;
 }
@@ -52,6 +139,14 @@ static __attribute__((noinline)) void slow(const struct weir_packet *pk, struct 
 
 	memset(d, 0, sizeof *d);
 	walk_link(&w, pk);
+	layer_cut(d);
+}
+
+static struct layer *room(struct weir_batch *b, struct layers *l)
+{
+	l->n = b->n;
+	l->all = UINT32_MAX;
+	return weir_batch_alloc(b, (b->n + 1u) * sizeof *l->d);
 }
 
 struct decoded *decode(struct weir_batch *b)
@@ -59,30 +154,32 @@ struct decoded *decode(struct weir_batch *b)
 	struct weir_packets *ps = b->priv;
 	struct decoded *s = ps->decoded;
 	uint32_t n = b->n, all = UINT32_MAX, any = 0;
+	struct layer *d;
 
 	if (s)
 		return s;
-	s = weir_batch_alloc(b, sizeof *s + n * sizeof s->outer[0]);
+	s = weir_batch_alloc(b, sizeof *s);
 	if (!s)
 		return NULL;
+	memset(s, 0, sizeof *s);
+	d = room(b, &s->outer);
+	if (!d)
+		return NULL;
 	for (uint32_t k = 0; k < AHEAD && k < n; k++)
-		__builtin_prefetch(ps->pk[k].data + 12);
+		__builtin_prefetch(ps->pk[k].data + 48);
 	for (uint32_t k = 0; k < n; k++) {
-		struct layer *d = &s->outer[k];
+		const struct weir_packet *pk = &ps->pk[k];
 
-		if (k + AHEAD < n) {
-			__builtin_prefetch(ps->pk[k + AHEAD].data + 12);
-			__builtin_prefetch(ps->pk[k + AHEAD].data + 54);
-		}
-		if (__builtin_expect(!fast(&ps->pk[k], d), 0))
-			slow(&ps->pk[k], d);
-		all &= d->have;
-		any |= d->have;
+		if (k + AHEAD < n)
+			__builtin_prefetch(pk[AHEAD].data + 48);
+		if (!plain(pk, &d[k]) && !fast(pk, &d[k]))
+			slow(pk, &d[k]);
+		all &= d[k].have;
+		any |= d[k].have;
 	}
-	s->all = all;
-	s->any = any;
-	s->inner = NULL;
-	s->n = n;
+	s->outer.d = d;
+	s->outer.all = all;
+	s->outer.any = any;
 	ps->decoded = s;
 	return s;
 }
@@ -90,21 +187,41 @@ struct decoded *decode(struct weir_batch *b)
 int decode_inner(struct weir_batch *b, struct decoded *s)
 {
 	const struct weir_packets *ps = b->priv;
-	uint32_t all = UINT32_MAX, any = 0;
-	struct layer *in;
+	struct layers *l = &s->inner;
+	struct layer *d;
 
-	if (s->inner)
+	if (l->d)
 		return 0;
-	in = weir_batch_alloc(b, s->n * sizeof *in + 1);
-	if (!in)
+	d = room(b, l);
+	if (!d)
 		return -ENOMEM;
-	for (uint32_t k = 0; k < s->n; k++) {
-		walk_inner(&ps->pk[k], &s->outer[k], &in[k]);
-		all &= in[k].have;
-		any |= in[k].have;
+	for (uint32_t k = 0; k < l->n; k++) {
+		walk_inner(&ps->pk[k], &s->outer.d[k], &d[k]);
+		layer_cut(&d[k]);
+		l->all &= d[k].have;
+		l->any |= d[k].have;
 	}
-	s->inner_all = all;
-	s->inner_any = any;
-	s->inner = in;
+	l->d = d;
 	return 0;
+}
+
+struct rows *decode_rows(struct weir_batch *b, struct layers *l, uint32_t bit)
+{
+	unsigned at = (unsigned)__builtin_ctz(bit);
+	struct rows *r = l->rows[at];
+
+	if (r)
+		return r;
+	r = weir_batch_alloc(b, sizeof *r);
+	if (!r)
+		return NULL;
+	for (uint32_t i = 0, k = 0; k < l->n; i++) {
+		uint64_t bits = 0;
+
+		for (unsigned j = 0; j < 64 && k < l->n; j++, k++)
+			bits |= (uint64_t)(l->d[k].have >> at & 1) << j;
+		r->bits[i] = bits;
+	}
+	l->rows[at] = r;
+	return r;
 }

@@ -31,6 +31,8 @@ enum {
 	L_FULL4 = 16384, /* the fixed TCP, UDP or ICMP header was captured whole */
 	L_FRAG = 32768,  /* a fragment, the first or a later one */
 	L_FRAG6 = 65536, /* IPv6 with a fragment header */
+	L_CUT = 131072,  /* L_SRC, L_DST and L_PROTO differ, or L_SPORT and L_DPORT do */
+	L_BITS = 18,
 };
 
 struct layer {
@@ -45,13 +47,21 @@ struct layer {
 	uint8_t zero[3];
 };
 
-/* The decoded state of a batch. `all` and `any`: and, or of `have` over its packets. */
+/* Which rows of a batch have something: the validity bitmap of a column. */
+struct rows {
+	uint64_t bits[WEIR_BATCH_ROWS / 64];
+};
+
+/* The walks of all packets of a batch. */
+struct layers {
+	struct layer *d;           /* NULL: not walked yet */
+	uint32_t n, all, any;      /* packets; and, or of their `have` */
+	struct rows *rows[L_BITS]; /* by bit of `have`: the rows that have it; NULL: not made yet */
+};
+
+/* The decoded state of a batch, at weir_packets.decoded. */
 struct decoded {
-	uint32_t all, any;
-	uint32_t inner_all, inner_any;
-	struct layer *inner; /* NULL: not walked yet */
-	uint32_t n;
-	struct layer outer[];
+	struct layers outer, inner;
 };
 
 /* A walk down the headers of one packet. */
@@ -65,6 +75,15 @@ struct walk {
 
 #define WALK_DEPTH 16
 #define WALK_OFFSET_MAX 0xff00u
+
+/* Sets L_CUT at the end of a walk. */
+static inline void layer_cut(struct layer *d)
+{
+	uint32_t ip = d->have & (L_SRC | L_DST | L_PROTO), ports = d->have & (L_SPORT | L_DPORT);
+
+	if ((ip && ip != (L_SRC | L_DST | L_PROTO)) || (ports && ports != (L_SPORT | L_DPORT)))
+		d->have |= L_CUT;
+}
 
 static inline uint16_t get16(const uint8_t *p)
 {

@@ -98,9 +98,10 @@ int weir_packet_fill(struct weir_batch *b, uint32_t field)
 		d = decode(b);
 		if (!d || (walks[field] == 2 && decode_inner(b, d) < 0))
 			return -ENOMEM;
-		c.d = walks[field] == 2 ? d->inner : d->outer;
-		c.all = walks[field] == 2 ? d->inner_all : d->all;
-		c.any = walks[field] == 2 ? d->inner_any : d->any;
+		c.l = walks[field] == 2 ? &d->inner : &d->outer;
+		c.d = c.l->d;
+		c.all = c.l->all;
+		c.any = c.l->any;
 	}
 	c.col = weir_batch_own(b, field);
 	if (!c.col)
