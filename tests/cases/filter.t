@@ -7,7 +7,8 @@ need tcpdump
 trace=$(realpath "$(sample)")
 
 mine() { timeout 20 "$WEIR" run "packets | filter $1 | print ts len" "$2" 2>"$T/err" | sed 1d | wc -l; }
-dump() { tcpdump -nr "$2" "$1" --count 2>/dev/null | cut -d" " -f1; }
+# tcpdump refuses to start where nothing can match
+dump() { tcpdump -nr "$2" "$1" --count 2>/dev/null | awk '{ n = $1 } END { print n + 0 }'; }
 
 while read -r bpf; do
 	is "$(mine "-b '$bpf'" "$trace")" "$(dump "$bpf" "$trace")" "-b '$bpf'"
