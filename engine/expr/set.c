@@ -6,6 +6,7 @@
  * ones. Anything else is a sorted array.
  */
 #include "engine/expr/expr.h"
+#include <endian.h>
 #include <stdlib.h>
 
 #define BITMAP_SPAN 65536
@@ -13,6 +14,12 @@
 struct range {
 	unsigned __int128 lo, hi;
 };
+
+struct range4 {
+	uint32_t lo, span;
+};
+
+#define FEW 8 /* ranges that are tried one after the other */
 
 struct expr_set {
 	enum weir_kind kind;
@@ -24,6 +31,7 @@ struct expr_set {
 	unsigned shift;
 	const struct range *ranges[2]; /* IPv4, IPv6; IPv4 in the top 32 bits */
 	uint32_t nranges[2];
+	const struct range4 *four; /* the IPv4 ranges again */
 	const struct weir_value *sorted;
 	uint32_t n;
 };
@@ -115,6 +123,20 @@ static int compare_range(const void *a, const void *b)
 	return (x->lo > y->lo) - (x->lo < y->lo);
 }
 
+static bool make_four(struct expr_set *s, struct arena *a)
+{
+	struct range4 *four = arena_alloc(a, (s->nranges[0] + 1) * sizeof *four);
+
+	if (!four)
+		return false;
+	for (uint32_t i = 0; i < s->nranges[0]; i++) {
+		four[i].lo = (uint32_t)(s->ranges[0][i].lo >> 96);
+		four[i].span = (uint32_t)(s->ranges[0][i].hi >> 96) - four[i].lo;
+	}
+	s->four = four;
+	return true;
+}
+
 static bool make_ranges(struct expr_set *s, struct arena *a, const struct weir_value *v, uint32_t n)
 {
 	s->how = SET_RANGES;
@@ -148,7 +170,7 @@ static bool make_ranges(struct expr_set *s, struct arena *a, const struct weir_v
 		s->ranges[six] = range;
 		s->nranges[six] = out;
 	}
-	return true;
+	return make_four(s, a);
 }
 
 static int compare_value(const void *a, const void *b)
@@ -226,14 +248,21 @@ static inline bool hash_has(const struct expr_set *s, uint64_t v)
 	}
 }
 
-static inline bool ranges_have(const struct expr_set *s, const struct weir_ip *ip)
+/* Without branches over the few, by halves over the many. */
+static inline bool four_have(const struct expr_set *s, const struct weir_ip *ip)
 {
-	int six = ip->family == 6;
-	const struct range *range = s->ranges[six];
-	uint32_t n = s->nranges[six], at = 0;
-	unsigned __int128 v = addr_number(ip);
+	const struct range4 *range = s->four;
+	uint32_t n = s->nranges[0], v, at = 0;
+	unsigned found = 0;
 
-	if (!n)
+	memcpy(&v, ip->b, 4);
+	v = be32toh(v);
+	if (n <= FEW) {
+		for (uint32_t i = 0; i < n; i++)
+			found |= v - range[i].lo <= range[i].span;
+		return found & (ip->family == 4);
+	}
+	if (ip->family != 4)
 		return false;
 	while (n > 1) { /* the last range that begins at or before v */
 		uint32_t half = n / 2;
@@ -241,7 +270,29 @@ static inline bool ranges_have(const struct expr_set *s, const struct weir_ip *i
 		at = range[at + half].lo <= v ? at + half : at;
 		n -= half;
 	}
-	return range[at].lo <= v && v <= range[at].hi;
+	return v - range[at].lo <= range[at].span;
+}
+
+static bool six_have(const struct expr_set *s, const struct weir_ip *ip)
+{
+	const struct range *range = s->ranges[1];
+	uint32_t n = s->nranges[1], at = 0;
+	unsigned __int128 v = addr_number(ip);
+
+	while (n > 1) {
+		uint32_t half = n / 2;
+
+		at = range[at + half].lo <= v ? at + half : at;
+		n -= half;
+	}
+	return n && range[at].lo <= v && v <= range[at].hi;
+}
+
+static inline bool ranges_have(const struct expr_set *s, const struct weir_ip *ip)
+{
+	if (s->nranges[1] && ip->family == 6)
+		return six_have(s, ip);
+	return four_have(s, ip);
 }
 
 static bool sorted_has(const struct expr_set *s, const union weir_datum *d)
@@ -269,8 +320,6 @@ static inline bool set_has(const struct expr_set *s, const struct vec *v, uint32
 	row &= v->mask;
 	if (s->how == SET_HASH)
 		return hash_has(s, ((const uint64_t *)v->data)[row]);
-	if (s->how == SET_RANGES)
-		return ranges_have(s, &((const struct weir_ip *)v->data)[row]);
 	switch (weir_storage_of(s->kind)) {
 	case WEIR_WORD:
 		d.u = ((const uint64_t *)v->data)[row];
@@ -291,6 +340,18 @@ int set_select(const struct expr_set *s, const struct vec *v, const struct rows 
 
 	if (s->how == SET_BITMAP)
 		return select_bitmap(s, v, in, out);
+	if (s->how == SET_RANGES) {
+		const struct weir_ip *ip = v->data;
+
+		EACH_ROW(in, r, {
+			unsigned c = vec_has(v, r);
+
+			c &= ranges_have(s, &ip[r & v->mask]);
+			out[n] = (uint16_t)r;
+			n += c;
+		});
+		return (int)n;
+	}
 	EACH_ROW(in, r, {
 		bool c = vec_has(v, r) && set_has(s, v, r);
 
