@@ -220,6 +220,21 @@ static bool is_certain(enum weir_error_id id)
 	}
 }
 
+/* Whether the mount has as many queries as it may. */
+static bool is_full(struct fs *fs)
+{
+	uint64_t serial = 0;
+	struct query *q;
+	uint32_t n = 0;
+
+	while (n < fs->max_queries && (q = query_next(fs->engine, serial)) != NULL) {
+		serial = query_serial(q);
+		query_unref(q);
+		n++;
+	}
+	return n >= fs->max_queries;
+}
+
 #define CHECK_MAX (64u << 10)
 
 static int check_spec(struct control *c)
@@ -236,6 +251,11 @@ static int check_spec(struct control *c)
 		return reject(c, p, len, &err);
 	if (p[len - 1] != '\n')
 		return 0;
+	if (c->kind == NODE_NEW && !c->query && is_full(c->fs)) {
+		snprintf(name, sizeof name, "%u", c->fs->max_queries);
+		weir_fail(&err, WEIR_E_TOO_MANY_QUERIES, WEIR_NOPOS, 0, name);
+		return reject(c, p, len, &err);
+	}
 	n = spec_name(p, len, &at);
 	if (n && c->kind == NODE_NEW && !c->query) {
 		snprintf(name, sizeof name, "%.*s", (int)n, at);

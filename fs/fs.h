@@ -26,7 +26,8 @@ struct fs {
 	uid_t uid;
 	gid_t gid;
 	int64_t started; /* ns since the epoch */
-	uint32_t nonce;  /* generation of what only this run knows */
+	uint32_t max_queries;
+	uint32_t nonce; /* generation of what only this run knows */
 	struct jobs *jobs;
 	struct versions *versions;
 	struct states *states;

@@ -91,6 +91,8 @@ bool node_parse(uint64_t ino, struct node *ret)
 
 void node_split(struct node *n)
 {
+	if (!n->log)
+		return; /* parted already */
 	n->version = n->row >> 26 & NODE_RECORD_VERSION_MASK;
 	n->row &= RECORD_TABLE_ROWS - 1;
 	n->log = false;
