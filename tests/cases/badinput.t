@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# badinput.t: traces that are cut, corrupt, empty or lie, and queries that want too much: the packets
+# before the fault count, `info` and `status` say what was wrong and where, the mount goes on.
+. "$(dirname "$0")/../lib.sh"
+need_fuse
+"$GENTRACE" -n 1000 -s 96 -w "$T/good.pcap"
+size=$(stat -c %s "$T/good.pcap")
+
+head -c $((size - 10)) "$T/good.pcap" >"$T/cut.pcap"
+head -c 24 "$T/good.pcap" >"$T/none.pcap"
+# a record header whose captured length is 4 GiB - 1, behind the 1000 packets
+{ cat "$T/good.pcap"; printf '\0\0\0\0\0\0\0\0\377\377\377\377\0\0\0\0'; } >"$T/lie.pcap"
+gzip -c "$T/good.pcap" | head -c 20000 >"$T/half.gz"
+
+mount_weir "$T/m" good="$T/good.pcap" cut="$T/cut.pcap" none="$T/none.pcap" lie="$T/lie.pcap" half="$T/half.gz" || { result 1 mount; finish; }
+m=$T/m
+count() { # count SOURCE: asks and reads
+	echo "n_$1: $1 | group count()" >"$m/queries/new" && query_ended "$m" "n_$1" && tail -n +2 "$m/queries/n_$1/out.csv"
+}
+is "$(count good)" 1000 'a good trace has its 1000 packets'
+is "$(count cut)" 999 'a trace that is cut short has all packets before'
+like "$(cat "$m/queries/n_cut/status")" '^fault: .*cut\.pcap at byte [0-9]+: ' 'the query says where'
+like "$(cat "$m/sources/cut/info")" '^fault: .*cut\.pcap at byte [0-9]+: ' 'the source says where'
+is "$(count lie)" 1000 'a record of 4 GiB ends the trace before it'
+like "$(cat "$m/queries/n_lie/status")" "^fault: .*at byte $size: " 'with the place of its header'
+is "$(count none)" 0 'a trace without packets has none'
+half=$(count half)
+ok 'a gzip file that is cut has packets before the cut' [ "$half" -gt 0 ]
+like "$(cat "$m/queries/n_half/status")" '^fault: ' 'and says so'
+
+# memory: a limit that the answer does not fit in
+"$GENTRACE" -n 200000 -s 96 -w "$T/large.pcap"
+mount_weir "$T/n" large="$T/large.pcap" || { result 1 mount; finish; }
+n=$T/n
+echo 'ok: packets | group count()' >"$n/queries/new"
+echo 'big: set memory 2MB packets | group srcip dstip srcport dstport seq count()' >"$n/queries/new"
+wait_for 30 grep -q '^state: failed' "$n/queries/big/status"
+like "$(cat "$n/queries/big/status")" "^error: memory limit of 2 MiB reached in '.*' \(raise it with 'set memory'\)" 'a query at its memory limit says so and what to do'
+ok 'its answer so far is readable' [ "$(wc -l <"$n/queries/big/out.csv")" -gt 100 ]
+query_ended "$n" ok
+is "$(tail -n +2 "$n/queries/ok/out.csv")" 200000 'another query goes on'
+
+# specs at their limits
+deep=$(head -c 100000 /dev/zero | tr '\0' '(')
+like "$( (printf 'packets | where %s\n' "$deep" >"$n/queries/new") 2>&1)" 'Invalid argument' '100,000 parentheses are refused'
+head -c 1048577 /dev/zero | tr '\0' ' ' >"$T/long"
+like "$(cp "$T/long" "$n/queries/new" 2>&1)" 'File too large' 'a spec of 1 MiB and one byte is too large'
+{ echo -n 'full: packets | group count() '; head -c 1048576 /dev/zero | tr '\0' ' '; } | head -c 1048576 >"$T/full"
+ok 'a spec of 1 MiB is not' cp "$T/full" "$n/queries/new"
+query_ended "$n" full
+is "$(tail -n +2 "$n/queries/full/out.csv")" 200000 'and is answered'
+like "$( (printf 'a/b: packets | head 1\n' >"$n/queries/new") 2>&1)" 'Invalid argument' 'a name with a slash is refused'
+like "$( (printf 'full: packets | head 1\n' >"$n/queries/new") 2>&1)" 'File exists' 'a name that is taken is refused'
+like "$( (printf 'packets | where "\377\376"\n' >"$n/queries/new") 2>&1)" 'Invalid argument' 'text that is not UTF-8 is refused'
+like "$(cat "$n/queries/errors")" 'not UTF-8' 'queries/errors says why'
+ok 'the mount goes on' test -e "$n/status"
+finish
