@@ -130,7 +130,8 @@ MAN := $(wildcard man/*.[1-9])
 
 $(BUILD)/weir.pc: weir.pc.in Makefile FORCE
 	@mkdir -p $(@D)
-	@sed -e 's|@prefix@|$(prefix)|' -e 's|@includedir@|$(includedir)|' -e 's|@libdir@|$(libdir)|' \
+	@sed -e 's|@prefix@|$(prefix)|' -e 's|@includedir@|$(includedir:$(prefix)/%=$${prefix}/%)|' \
+		-e 's|@libdir@|$(libdir:$(prefix)/%=$${prefix}/%)|' \
 		-e 's|@version@|$(VERSION)|' $< >$@
 
 install: all $(BUILD)/weir.pc

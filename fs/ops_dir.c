@@ -78,7 +78,7 @@ static bool next_fixed(struct listing *l, uint64_t after, struct dent *ret)
 		ret->node.kind = (enum node_kind)k;
 		ret->node.serial = l->dir.serial;
 		ret->cookie = FIXED + k;
-		strcpy(ret->name, node_rows[k].name);
+		snprintf(ret->name, sizeof ret->name, "%s", node_rows[k].name);
 		return true;
 	}
 	return false;
@@ -143,7 +143,7 @@ static bool next(struct listing *l, uint64_t after, struct dent *ret)
 	memset(ret, 0, sizeof *ret);
 	if (after < 2) {
 		ret->cookie = after + 1;
-		strcpy(ret->name, after ? ".." : ".");
+		snprintf(ret->name, sizeof ret->name, "%s", after ? ".." : ".");
 		ret->node = l->dir;
 		if (after && entry_parent(l->fs, &l->dir, &ret->node) < 0)
 			ret->node = l->dir;

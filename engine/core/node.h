@@ -84,7 +84,7 @@ struct graph {
 	const struct plan_graph *plan;
 	struct run_context *run;
 	struct weir_pool *pool;
-	struct node *scope; /* a body's: the scope it stands behind; NULL: the root */
+	struct node *scope;      /* a body's: the scope it stands behind; NULL: the root */
 	struct weir_value stamp; /* a body's: what its scope annotates every record of it with */
 	uint32_t n;
 	struct node node[];

@@ -24,7 +24,7 @@ struct plan_schema {
 struct planner {
 	struct engine *e;
 	struct plan *p;
-	struct plan_graph *g; /* where nodes go now */
+	struct plan_graph *g;          /* where nodes go now */
 	const struct plan_node *scope; /* whose body that is, or NULL */
 	struct ast_spec *spec;
 	const struct ast_definition *open[NEST_MAX]; /* being expanded */

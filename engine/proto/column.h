@@ -35,10 +35,11 @@ int decode_inner(struct weir_batch *b, struct decoded *d);
 	X(ifindex)                                                                                 \
 	X(packet)                                                                                  \
 	X(srcmac)                                                                                  \
-	X(dstmac) X(ethertype) X(vlan) X(srcip) X(dstip) X(ipprotocol) X(ipversion) X(ttl) X(tos)  \
-	        X(ipid) X(fragment) X(fragoffset) X(flowid) X(srcport) X(dstport) X(seq) X(ack)    \
-	                X(flags) X(window) X(tcplen) X(udplen) X(fin) X(syn) X(rst) X(psh) X(fack) \
-	                        X(urg) X(ece) X(cwr) X(icmptype) X(icmpcode) X(payload)
+	X(dstmac)                                                                                  \
+	X(ethertype) X(vlan) X(srcip) X(dstip) X(ipprotocol) X(ipversion) X(ttl) X(tos) X(ipid)    \
+	        X(fragment) X(fragoffset) X(flowid) X(srcport) X(dstport) X(seq) X(ack) X(flags)   \
+	                X(window) X(tcplen) X(udplen) X(fin) X(syn) X(rst) X(psh) X(fack) X(urg)   \
+	                        X(ece) X(cwr) X(icmptype) X(icmpcode) X(payload)
 #define X(id) column_fill fill_##id;
 FILLS(X)
 #undef X

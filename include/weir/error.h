@@ -36,7 +36,7 @@ extern "C" {
 	X(BAD_UNIT, EINVAL, "unknown unit in '%s'")                                                \
 	X(BAD_NAME, EINVAL, "bad name '%s' (letters, digits, '_', '-' and '.', at most 64)")       \
 	X(BAD_ADDRESS, EINVAL, "bad address '%s'")                                                 \
-	X(BAD_TIME, EINVAL, "bad time '%s'")                                                    \
+	X(BAD_TIME, EINVAL, "bad time '%s'")                                                       \
 	X(UNKNOWN_FRONT_END, EINVAL, "unknown language '%s'")                                      \
 	/* names */                                                                                \
 	X(UNKNOWN_MODULE, EINVAL, "unknown module '%s'%s")                                         \

@@ -39,7 +39,7 @@ enum {
 	WEIR_OPT_POSITIONAL = 1, /* by place, not by -x */
 	WEIR_OPT_REQUIRED = 2,   /* a list needs at least one */
 	WEIR_OPT_CONDITION = 4,  /* EXPR, ARGS: each is true or false; a field that is not bool is
-				  * true where it is there. In ARGS only `expr` is set then */
+	                          * true where it is there. In ARGS only `expr` is set then */
 };
 
 struct weir_option {

@@ -91,7 +91,8 @@ static void memory(void **state)
 	struct weir_err err;
 	struct text why = TEXT_INIT;
 
-	assert_int_equal(submit(e, "set memory 4MB t | print ts packet | tail 1000000", &q, &err), 0);
+	assert_int_equal(
+	        submit(e, "set memory 4MB t | print ts packet | tail 1000000", &q, &err), 0);
 	assert_int_equal(query_wait(q), QUERY_FAILED);
 	query_error(q, &why);
 	assert_non_null(why.p);
