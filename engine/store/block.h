@@ -96,6 +96,10 @@ int tail_append(struct tail *t, const struct keep *keep, struct weir_batch *b, u
 /* The filled rows as a block; NULL: out of memory. */
 struct block *tail_pack(struct tail *t, const struct keep *k, struct weir_mem *mem);
 
+/* A whole batch as a block, without the way over a tail; NULL where that cannot be done. */
+struct block *batch_pack(
+        const struct keep *k, struct weir_batch *b, uint64_t limit, struct weir_mem *mem);
+
 /* Rows of a block or a tail as a batch with the kept fields of the schema (others must not be
  * asked for). It borrows from what it shows. */
 struct view {

@@ -61,13 +61,10 @@ static void piece_keep(struct result *r, struct piece *p)
 	r->text_bytes += sizeof *p + p->len;
 }
 
-/* Renders rows [from, h->rows) into w->text; without the lock. */
-static int render_rows(struct result *r, struct worker *w, enum result_format f,
-        const struct held *h, uint32_t from)
+static int worker_ready(struct result *r, struct worker *w, enum result_format f)
 {
 	int ret;
 
-	text_clear(&w->text);
 	if (!w->ready[f]) {
 		ret = render_init(&w->render[f], f, r->schema, r->shown, r->nshown);
 		if (ret < 0)
@@ -78,8 +75,21 @@ static int render_rows(struct result *r, struct worker *w, enum result_format f,
 			w->render[f].started = true;
 		}
 	}
+	return 0;
+}
+
+/* Renders rows [from, h->rows) into w->text; without the lock. */
+static int render_rows(struct result *r, struct worker *w, enum result_format f,
+        const struct held *h, uint32_t from)
+{
+	int ret;
+
+	text_clear(&w->text);
 	if (from == h->rows)
 		return 0;
+	ret = worker_ready(r, w, f);
+	if (ret < 0)
+		return ret;
 	ret = log_view(w, h, from, h->rows, -1);
 	if (ret == 0)
 		ret = render_batch(&w->render[f], &w->view.batch, &w->text);
@@ -173,15 +183,20 @@ static int64_t measure(struct result *r, struct worker *w, enum result_format f,
         uint32_t from, uint32_t *ret_rows)
 {
 	struct held h;
+	int64_t n = 0;
 	int e;
 
 	log_hold(r, seq, &h);
 	pthread_mutex_unlock(&r->lock);
-	e = render_rows(r, w, f, &h, from);
+	e = from < h.rows ? worker_ready(r, w, f) : 0;
+	if (e == 0 && from < h.rows)
+		e = log_view(w, &h, from, h.rows, -1);
+	if (e == 0 && from < h.rows)
+		n = render_measure(&w->render[f], &w->view.batch);
 	*ret_rows = h.rows;
 	pthread_mutex_lock(&r->lock);
 	log_let_go(r, &h);
-	return e < 0 ? e : (int64_t)w->text.len;
+	return e < 0 ? e : n;
 }
 
 /* One step towards positions known from block `from` to row `rows` of block `to`: 1 if a step was

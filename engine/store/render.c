@@ -126,8 +126,7 @@ void render_release(struct render *r)
 	r->nfields = 0;
 }
 
-/* Points the cells at the batch's columns. */
-static int cells_prepare(struct render *r, struct weir_batch *b)
+int render_prepare(struct render *r, struct weir_batch *b)
 {
 	for (uint32_t i = 0; i < r->nfields; i++) {
 		const struct weir_col *c = weir_batch_col(b, r->cells[i].field);
@@ -147,7 +146,7 @@ int render_fit(struct render *r, struct weir_batch *b)
 	if (r->format != FORMAT_TXT)
 		return 0;
 	if (b) {
-		ret = cells_prepare(r, b);
+		ret = render_prepare(r, b);
 		if (ret < 0)
 			return ret;
 	}
@@ -176,7 +175,7 @@ void render_header(struct render *r, struct text *to)
 
 int render_batch(struct render *r, struct weir_batch *b, struct text *to)
 {
-	int ret = cells_prepare(r, b);
+	int ret = render_prepare(r, b);
 
 	if (ret < 0 || to->failed)
 		return -ENOMEM;

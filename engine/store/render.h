@@ -54,6 +54,8 @@ int render_fit(struct render *r, struct weir_batch *b);
 void render_header(struct render *r, struct text *to);
 /* The selected rows of b. 0 or -ENOMEM. */
 int render_batch(struct render *r, struct weir_batch *b, struct text *to);
+/* How many bytes render_batch() would append, at a fraction of its cost; -ENOMEM. */
+int64_t render_measure(struct render *r, struct weir_batch *b);
 /* At the end: the pcap header where no packet came. */
 void render_end(struct render *r, struct text *to);
 

@@ -66,9 +66,13 @@ static inline char *cell_put_time(struct render_cell *c, int64_t ns, char *p)
 static inline __attribute__((always_inline)) char *cell_put(
         struct render_cell *c, uint32_t row, char *p)
 {
+	uint64_t v;
+
 	switch (c->kind) {
 	case WEIR_U64:
-		return put_u64(p, ((const uint64_t *)c->data)[row]);
+		v = ((const uint64_t *)c->data)[row];
+		return __builtin_expect(v < 100000000, 1) ? put_below8(p, (uint32_t)v)
+		                                          : put_u64(p, v);
 	case WEIR_IP:
 		return put_ip(p, (const struct weir_ip *)c->data + row);
 	case WEIR_TIME:
@@ -88,6 +92,9 @@ static inline __attribute__((always_inline)) char *cell_put(
 	}
 	return p;
 }
+
+/* Points the cells at the batch's columns. 0 or -ENOMEM. */
+int render_prepare(struct render *r, struct weir_batch *b);
 
 /* Row renderers, one for each format: append the selected rows of b, whose columns stand in the
  * cells. 0 or -ENOMEM. */

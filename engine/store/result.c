@@ -147,6 +147,30 @@ void worker_put(struct result *r, struct worker *w)
 
 /* ---- the writer ---- */
 
+/* A large batch becomes a block as it is. False: it goes by the tail. */
+static bool log_add_block(struct result *r, struct weir_batch *b)
+{
+	struct block *p;
+	int ret;
+
+	if (r->tail->filled || weir_batch_count(b) < WEIR_BATCH_ROWS / 2)
+		return false;
+	p = batch_pack(&r->keep, b, r->seal_bytes, r->mem);
+	if (!p)
+		return false;
+	pthread_mutex_lock(&r->lock);
+	ret = log_push(r, p);
+	if (ret == 0) {
+		r->typed += p->size;
+		r->tail->first = r->rows;
+		log_retain(r);
+	} else {
+		block_free(p, r->mem);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return ret == 0;
+}
+
 static int log_seal(struct result *r)
 {
 	struct tail *fresh = NULL;
@@ -238,6 +262,8 @@ int result_add(struct result *r, struct weir_batch *b)
 
 	if (count && r->log && r->has_packets && !r->link_known && first_link(r, b) < 0)
 		return -ENOMEM;
+	if (r->log && log_add_block(r, b))
+		k = count;
 	while (k < count) {
 		uint64_t i = r->log ? r->head + r->nblocks : r->nnext;
 

@@ -138,16 +138,16 @@ static int append_col(struct tail *t, struct tail_col *to, const struct weir_col
 }
 
 /* How many of the n rows from k on fit, by their texts; *bytes is what those take. */
-static uint32_t fitting(const struct tail *t, const struct keep *keep, struct weir_batch *b,
-        uint32_t k, uint32_t n, uint64_t limit, uint64_t *bytes)
+static uint32_t fitting(uint64_t before, uint32_t filled, const struct keep *keep,
+        struct weir_batch *b, uint32_t k, uint32_t n, uint64_t limit, uint64_t *bytes)
 {
-	uint64_t sum = t->bytes;
+	uint64_t sum = before;
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
 		uint32_t row = weir_batch_row(b, k + i);
 
-		if (sum > limit || (keep->nvars && t->filled + i && sum + keep->row_size > limit))
+		if (sum > limit || (keep->nvars && filled + i && sum + keep->row_size > limit))
 			break;
 		sum += keep->row_size;
 		for (uint32_t j = 0; keep->nvars && j < keep->n; j++) {
@@ -157,7 +157,7 @@ static uint32_t fitting(const struct tail *t, const struct keep *keep, struct we
 				sum += weir_col_str(c)[row].len;
 		}
 	}
-	*bytes = sum - t->bytes;
+	*bytes = sum - before;
 	return i;
 }
 
@@ -176,7 +176,7 @@ int tail_append(struct tail *t, const struct keep *keep, struct weir_batch *b, u
 	for (uint32_t i = 0; i < keep->n; i++)
 		if (!weir_batch_col(b, keep->field[i]))
 			return -ENOMEM;
-	n = fitting(t, keep, b, k, n, limit, &bytes);
+	n = fitting(t->bytes, t->filled, keep, b, k, n, limit, &bytes);
 	for (uint32_t i = 0; i < keep->n; i++) {
 		int ret = append_col(
 		        t, &t->col[i], &b->cols[keep->field[i]], kind_of(keep, i), b, k, n, mem);
@@ -187,6 +187,26 @@ int tail_append(struct tail *t, const struct keep *keep, struct weir_batch *b, u
 	t->filled += n;
 	t->bytes += bytes;
 	return (int)n;
+}
+
+struct block *batch_pack(
+        const struct keep *k, struct weir_batch *b, uint64_t limit, struct weir_mem *mem)
+{
+	struct weir_col few[64];
+	uint64_t bytes;
+
+	if (b->sel || k->n > 64)
+		return NULL;
+	for (uint32_t i = 0; i < k->n; i++) {
+		const struct weir_col *c = weir_batch_col(b, k->field[i]);
+
+		if (!c)
+			return NULL;
+		few[i] = *c;
+	}
+	if (fitting(0, 0, k, b, 0, b->n, limit, &bytes) < b->n)
+		return NULL;
+	return block_pack(k, few, b->n, mem);
 }
 
 /* Bitmap of has[0..n); whether any is missing. */

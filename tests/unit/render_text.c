@@ -62,6 +62,7 @@ static void renders(enum result_format f, bool fit, const char *expect)
 	struct weir_batch *b = rows(s);
 	struct text t = TEXT_INIT;
 	struct render r;
+	size_t head;
 
 	assert_int_equal(render_init(&r, f, s, NULL, 0), 0);
 	if (fit) {
@@ -69,7 +70,9 @@ static void renders(enum result_format f, bool fit, const char *expect)
 		render_fit(&r, b);
 	}
 	render_header(&r, &t);
+	head = t.len;
 	assert_int_equal(render_batch(&r, b, &t), 0);
+	assert_int_equal(render_measure(&r, b), t.len - head);
 	render_end(&r, &t);
 	assert_string_equal(t.p, expect);
 	assert_int_equal(t.len, strlen(expect));
@@ -265,6 +268,65 @@ static void json_utf8(void **state)
 		assert_string_equal(t.p, expect);
 		render_release(&r);
 		text_release(&t);
+		weir_batch_unref(b);
+	}
+	weir_schema_unref(s);
+}
+
+/* Random values of every kind, some missing, some rows left out: measured as they are written. */
+static void measured(void **state)
+{
+	struct weir_schema *s = weir_schema_new("t", fields, N);
+	uint64_t x = 88172645463325252ull;
+
+	for (int round = 0; round < 60; round++) {
+		struct weir_batch *b = pool_batch(pool, s, 200);
+		uint16_t *sel = weir_batch_sel(b, 200), n = 0;
+		static char bytes[40];
+		struct render r;
+
+		for (uint32_t f = 0; f < N; f++) {
+			struct weir_col *c = weir_batch_own(b, f);
+
+			if ((round + f) % 3)
+				weir_batch_own_valid(b, c);
+			for (uint32_t i = 0; i < 200; i++) {
+				x ^= x << 13;
+				x ^= x >> 7;
+				x ^= x << 17;
+				bytes[x % 40] = (char)(x >> 20);
+				if (c->valid && x % 4)
+					weir_valid_set(c->valid, i);
+				if (weir_storage_of(c->kind) == WEIR_WORD)
+					((uint64_t *)c->data)[i] = x >> (x & 63);
+				else if (weir_storage_of(c->kind) == WEIR_VAR)
+					((struct weir_str *)c->data)[i] = (struct weir_str){
+					        .p = (uint8_t *)bytes + x % 20, .len = x / 64 % 20};
+				else if (x & 64)
+					((struct weir_ip *)c->data)[i] =
+					        ip4((uint8_t)(x >> 8), (uint8_t)(x >> 16),
+					                (uint8_t)(x >> 24), (uint8_t)(x >> 32));
+				else
+					((struct weir_ip *)c->data)[i] = (struct weir_ip){
+					        .family = 6,
+					        .prefix = 128,
+					        .b = {(uint8_t)x, [9] = (uint8_t)(x >> 50)}};
+			}
+		}
+		for (uint32_t i = 0; i < 200; i++)
+			if (round % 2 || i % 7)
+				sel[n++] = (uint16_t)i;
+		if (round % 2 == 0)
+			weir_batch_select(b, sel, n);
+		for (int f = 0; f < FORMAT_PCAP; f++) {
+			struct text t = TEXT_INIT;
+
+			assert_int_equal(render_init(&r, (enum result_format)f, s, NULL, 0), 0);
+			assert_int_equal(render_batch(&r, b, &t), 0);
+			assert_int_equal(render_measure(&r, b), t.len);
+			render_release(&r);
+			text_release(&t);
+		}
 		weir_batch_unref(b);
 	}
 	weir_schema_unref(s);
