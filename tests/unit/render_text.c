@@ -355,6 +355,7 @@ int main(void)
 	        cmocka_unit_test(selection),
 	        cmocka_unit_test(pcap),
 	        cmocka_unit_test(json_utf8),
+	        cmocka_unit_test(measured),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
