@@ -341,6 +341,20 @@ struct weir_batch *weir_view(struct weir_node *n, struct weir_batch *parent)
 	return pool_view(node_of(n)->graph->pool, parent, n->out, node_of(n)->plan->origin);
 }
 
+/* The map of a view that has its parent's fields: 0, 1, 2 … */
+static int32_t identity[WEIR_FIELDS_MAX];
+
+__attribute__((constructor)) static void make_identity(void)
+{
+	for (int32_t i = 0; i < WEIR_FIELDS_MAX; i++)
+		identity[i] = i;
+}
+
+struct weir_batch *weir_narrow(struct weir_node *n, struct weir_batch *b)
+{
+	return pool_view(node_of(n)->graph->pool, b, n->out, identity);
+}
+
 struct weir_batch *weir_build(struct weir_node *n, uint32_t rows)
 {
 	return pool_batch(node_of(n)->graph->pool, n->out, rows);

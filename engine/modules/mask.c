@@ -13,6 +13,18 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+/* Pseudonyms made before, by a hash of the address: each costs up to 128 rounds of SipHash, and
+ * traffic repeats its addresses. */
+#define CACHE 8192
+
+struct cached {
+	struct weir_ip from, to;
+};
+
+struct state {
+	struct cached *cache;
+};
+
 struct config {
 	struct weir_fields fields;
 	uint64_t v4, v6;
@@ -115,6 +127,37 @@ static struct weir_ip pseudonym(const struct config *c, const struct weir_ip *ip
 	return out;
 }
 
+static struct weir_ip cached(struct weir_node *n, const struct weir_ip *ip)
+{
+	struct state *s = n->state;
+	struct cached *at = &s->cache[XXH3_64bits(ip, sizeof *ip) % CACHE];
+
+	if (!weir_ip_equal(&at->from, ip)) {
+		at->to = pseudonym(n->config, ip);
+		at->from = *ip;
+	}
+	return at->to;
+}
+
+static int mask_open(struct weir_node *n, struct weir_err *err)
+{
+	const struct config *c = n->config;
+	struct state *s = n->state;
+
+	if (!c->key)
+		return 0;
+	s->cache = weir_calloc(n->mem, CACHE * sizeof *s->cache);
+	return s->cache ? 0 : -ENOMEM;
+}
+
+static void mask_close(struct weir_node *n)
+{
+	struct state *s = n->state;
+
+	if (s->cache)
+		weir_free(n->mem, s->cache, CACHE * sizeof *s->cache);
+}
+
 static struct weir_ip network(const struct config *c, const struct weir_ip *ip)
 {
 	unsigned bits = (unsigned)(ip->family == 4 ? c->v4 : c->v6);
@@ -175,7 +218,7 @@ static int mask_column(struct weir_node *n, struct weir_batch *b, struct weir_ba
 			        weir_ip_equal(&weir_col_ip(from)[last], &weir_col_ip(from)[row]))
 				ip[row] = ip[last];
 			else
-				ip[row] = c->key ? pseudonym(c, &weir_col_ip(from)[row])
+				ip[row] = c->key ? cached(n, &weir_col_ip(from)[row])
 				                 : network(c, &weir_col_ip(from)[row]);
 		} else if (from->kind == WEIR_STR) {
 			r = mask_text(c, v, &weir_col_str(from)[row],
@@ -253,6 +296,9 @@ WEIR_MODULE(mask) = {
         .example = "packets | mask srcip dstip --v4 16 | group srcip count()",
         .options = options,
         .config_size = sizeof(struct config),
+        .state_size = sizeof(struct state),
         .bind = mask_bind,
+        .open = mask_open,
+        .close = mask_close,
         .process = mask_process,
 };

@@ -424,22 +424,40 @@ static int process_count(struct weir_node *n, struct weir_batch *b, const struct
 
 /* The batch at hand: chains of rows of each session in it. */
 struct chains {
-	struct weir_batch *b;
+	struct weir_batch *view; /* with the starts of windows */
 	uint16_t row[WEIR_BATCH_ROWS], next[WEIR_BATCH_ROWS];
 	struct session *touched, **last_touched, *dead;
 };
 
+/* The windows of the batch at hand share its columns, that of their starts too: a row is in one
+ * session only. */
 static int push_session(struct weir_node *n, struct chains *ch, struct session *x)
 {
-	uint16_t rows[WEIR_BATCH_ROWS];
-	uint32_t i = x->head;
-
-	for (uint32_t k = 0; k < x->count; k++, i = ch->next[i])
-		rows[k] = ch->row[i];
-	int r = push(n, ch->b, &x->w, rows, x->count);
+	const struct config *c = n->config;
+	struct weir_batch *v;
+	uint16_t *rows;
+	uint32_t i = x->head, count = x->count;
+	int64_t *start;
+	int r;
 
 	x->count = 0;
-	return r;
+	if (x->w.done || !count)
+		return 0;
+	v = weir_narrow(n, ch->view);
+	rows = v ? weir_batch_sel(v, count) : NULL;
+	if (!rows) {
+		weir_batch_unref(v);
+		return -ENOMEM;
+	}
+	start = ch->view->cols[c->out].data;
+	for (uint32_t k = 0; k < count; k++, i = ch->next[i]) {
+		rows[k] = ch->row[i];
+		start[rows[k]] = x->w.start;
+	}
+	weir_batch_select(v, rows, count);
+	r = weir_body_push(x->w.body, v);
+	x->w.done = r == WEIR_DONE;
+	return r < 0 ? r : 0;
 }
 
 static void unlink_session(struct state *s, struct session *x)
@@ -572,13 +590,18 @@ static int end_batch(struct weir_node *n, struct chains *ch, int r)
 
 static int process_session(struct weir_node *n, struct weir_batch *b, const struct weir_col *ts)
 {
+	const struct config *c = n->config;
 	struct state *s = n->state;
 	struct keymap_entry *entry[WEIR_BATCH_ROWS];
 	struct chains ch;
 	uint32_t k = 0;
 	int r;
 
-	ch.b = b;
+	ch.view = weir_view(n, b);
+	if (!ch.view || !weir_batch_own(ch.view, c->out)) {
+		weir_batch_unref(ch.view);
+		return -ENOMEM;
+	}
 	ch.touched = ch.dead = NULL;
 	ch.last_touched = &ch.touched;
 	for (uint32_t i = 0; i < weir_batch_count(b); i++) {
@@ -589,8 +612,10 @@ static int process_session(struct weir_node *n, struct weir_batch *b, const stru
 		n->counters[MISSING] += !weir_col_has(ts, row);
 	}
 	r = keymap_rows(&s->map, b, ch.row, k, entry, &n->counters[MISSING]);
-	if (r < 0)
+	if (r < 0) {
+		weir_batch_unref(ch.view);
 		return r;
+	}
 	for (uint32_t i = 0; i < k && r == 0; i++) {
 		struct session *x = entry[i] ? keymap_value(entry[i]) : NULL;
 
@@ -607,7 +632,9 @@ static int process_session(struct weir_node *n, struct weir_batch *b, const stru
 			bury(&ch, x);
 		}
 	}
-	return end_batch(n, &ch, r);
+	r = end_batch(n, &ch, r);
+	weir_batch_unref(ch.view);
+	return r;
 }
 
 /* ---- the node ---- */

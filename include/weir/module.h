@@ -125,6 +125,10 @@ void *weir_bind_alloc(struct weir_bind *b, size_t size);
  * that weir_bind_add() made are to be filled with weir_batch_own(). NULL: out of memory. */
 struct weir_batch *weir_view(struct weir_node *n, struct weir_batch *parent);
 
+/* A view of `b`, which has the node's output schema already: all columns shared, the same
+ * selection, to be narrowed. NULL: out of memory. */
+struct weir_batch *weir_narrow(struct weir_node *n, struct weir_batch *b);
+
 /* A new batch of `rows` rows (at most WEIR_BATCH_ROWS) with the node's output schema, no column
  * filled; columns that are left so have no values. NULL: out of memory. */
 struct weir_batch *weir_build(struct weir_node *n, uint32_t rows);
