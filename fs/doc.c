@@ -6,6 +6,7 @@
  */
 #include "fs/doc.h"
 #include "engine/core/registry.h"
+#include "engine/expr/bind.h"
 #include <string.h>
 
 enum { WIDTH = 78 };
@@ -383,6 +384,27 @@ static void man_entry(const char *name, const char *summary, const char *doc, co
 	text_release(&t);
 }
 
+/* Functions and conversions of expressions, one line each. */
+static void man_expressions(struct text *to)
+{
+	struct expr_doc d;
+
+	text_puts(to, ".Sh FUNCTIONS\nIn expressions:\n.Bl -tag -width Ds -compact\n");
+	for (size_t i = 0; expr_function_doc(i, &d); i++) {
+		text_puts(to, ".It Li \"");
+		roff(to, d.name, strlen(d.name));
+		text_puts(to, "\"\n");
+		roff_text(to, d.doc, strlen(d.doc));
+	}
+	text_puts(to, ".El\n.Sh CONVERSIONS\n"
+	              "Behind a field's name, by its kind:\n.Bl -tag -width Ds -compact\n");
+	for (size_t i = 0; expr_conversion_doc(i, &d); i++) {
+		text_printf(to, ".It Li .%s No of %s\n", d.name, d.of);
+		roff_text(to, d.doc, strlen(d.doc));
+	}
+	text_puts(to, ".El\n");
+}
+
 void doc_man(struct text *to)
 {
 	const struct weir_source *s;
@@ -406,6 +428,7 @@ void doc_man(struct text *to)
 		man_entry(m->name, m->summary, m->doc, m->example, m->options, rest.p, to);
 		text_release(&rest);
 	}
+	man_expressions(to);
 	text_puts(to, ".Sh SEE ALSO\n.Xr weir 1 ,\n.Xr weir-module 3 ,\n.Xr weir 5 ,\n"
 	              ".Xr weir-query 7\n");
 }

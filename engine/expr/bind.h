@@ -31,4 +31,13 @@ bool expr_is_function(const char *name, size_t len);
 int expr_conversion(const struct weir_schema *in, const char *name, size_t len, uint32_t pos,
         enum weir_kind *ret_kind, struct weir_err *err);
 
+/* The i-th function ("hour(t)") or conversion (".iso", of: "time"), for the manual; false after
+ * the last. */
+struct expr_doc {
+	const char *name, *doc;
+	char of[96]; /* kinds, separated by ", " */
+};
+bool expr_function_doc(size_t i, struct expr_doc *ret);
+bool expr_conversion_doc(size_t i, struct expr_doc *ret);
+
 #endif

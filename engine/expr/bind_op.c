@@ -265,6 +265,53 @@ static bool is_true(const struct weir_expr *e)
 	return e->op == X_CONST && e->value.kind == WEIR_BOOL && e->value.d.u;
 }
 
+static bool is_one_value(const struct weir_expr *e, const struct weir_expr *like)
+{
+	return e->op == X_RANGE && !e->span && !e->inverted && e->kids[0]->op == X_FIELD &&
+	       (!like || e->kids[0]->field == like->kids[0]->field);
+}
+
+/* f = 6 or f = 17 or … becomes f in (6, 17, …), in the place of the first. */
+static int merge_equal(struct binder *b, const struct ast *a, struct weir_expr **kid, uint32_t *n,
+        struct weir_err *err)
+{
+	uint32_t fields = 0;
+
+	for (uint32_t i = 0; i < *n && fields < 16; i++) { /* bounded: the scan is quadratic */
+		struct weir_expr *e;
+		struct weir_value *v;
+		uint32_t same = 1, out = i + 1;
+
+		if (!is_one_value(kid[i], NULL))
+			continue;
+		fields++;
+		for (uint32_t k = i + 1; k < *n; k++)
+			same += is_one_value(kid[k], kid[i]);
+		if (same == 1)
+			continue;
+		v = arena_alloc(b->arena, same * sizeof *v);
+		e = bind_new(b, X_SET, WEIR_BOOL, a, 1);
+		if (!v || !e)
+			return bind_no_memory(a, err);
+		same = 0;
+		v[same++].d.u = kid[i]->lo;
+		for (uint32_t k = i + 1; k < *n; k++) {
+			if (is_one_value(kid[k], kid[i]))
+				v[same++].d.u = kid[k]->lo;
+			else
+				kid[out++] = kid[k];
+		}
+		e->kids[0] = kid[i]->kids[0];
+		e->cost = (uint8_t)(kid[i]->cost + 1);
+		e->set = set_new(b->arena, e->kids[0]->kind, v, same);
+		if (!e->set)
+			return bind_no_memory(a, err);
+		kid[i] = e;
+		*n = out;
+	}
+	return 0;
+}
+
 static int join(struct binder *b, const struct ast *a, enum expr_op op, struct weir_expr **kids,
         uint32_t nkids, struct weir_expr **ret, struct weir_err *err)
 {
@@ -280,6 +327,12 @@ static int join(struct binder *b, const struct ast *a, enum expr_op op, struct w
 		}
 		if (kids[i]->op != X_CONST)
 			kids[n++] = kids[i];
+	}
+	if (op == X_OR) {
+		int r = merge_equal(b, a, kids, &n, err);
+
+		if (r < 0)
+			return r;
 	}
 	if (!n) {
 		*ret = bind_const(b, a, WEIR_BOOL, &d);

@@ -8,6 +8,8 @@
 #include "engine/core/put.h"
 #include "engine/expr/expr.h"
 
+#include <stdio.h>
+
 #define ARG(type) const type *x = c->arg[0].data
 #define MASK uint32_t m = c->arg[0].mask
 
@@ -460,4 +462,19 @@ kernel *conversion_kernel(const struct conversion *c, enum weir_kind from)
 	if (c->fn)
 		return c->fn;
 	return from == WEIR_STR ? text_parse : same_word;
+}
+
+bool expr_conversion_doc(size_t i, struct expr_doc *ret)
+{
+	const struct conversion *c = &conversions[i];
+	size_t n = 0;
+
+	if (i >= sizeof conversions / sizeof *conversions)
+		return false;
+	*ret = (struct expr_doc){.name = c->name, .doc = c->doc};
+	for (enum weir_kind k = WEIR_BOOL; k < WEIR_KINDS; k++)
+		if (c->from >> k & 1)
+			n += (size_t)snprintf(ret->of + n, sizeof ret->of - n, "%s%s",
+			        n ? ", " : "", weir_kind_name(k));
+	return true;
 }

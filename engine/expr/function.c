@@ -404,3 +404,13 @@ const struct function *function_at(size_t i)
 {
 	return i < sizeof functions / sizeof *functions ? &functions[i] : NULL;
 }
+
+bool expr_function_doc(size_t i, struct expr_doc *ret)
+{
+	const struct function *f = function_at(i);
+
+	if (!f)
+		return false;
+	*ret = (struct expr_doc){.name = f->usage, .doc = f->doc};
+	return true;
+}

@@ -454,6 +454,9 @@ static const struct value conditions[] = {
         {"u = 80 and false", "000000"},
         {"u = 80 or u = 1 or full = 60", "011001"},
         {"(u = 80 or u = 1) and full > 20", "001000"},
+        {"i = -5 or i = 7 or i = -9223372036854775808 or u = 1 or u = 443", "111100"},
+        {"u = 80 or u != 80 or u = 1", "111110"},
+        {"full = 10 or full = 60 or full = 1000000 or full = 20", "110001"},
         {"not (u = 80 or u = 1)", "100111"},
         {"not (u = 80 and full = 30) and not u = 1", "100111"},
         {"u < 100 and i > -6 and full < 30 and proto = tcp", "100000"},
@@ -509,6 +512,100 @@ static void test_conditions(void **state)
 {
 	for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++)
 		check_condition(&conditions[i]);
+}
+
+static uint64_t seed = 88172645463325252ull;
+
+static uint64_t rnd(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+/* Numbers near each other, far apart, few and many; and addresses and subnets of both families:
+ * in (…) must say what a look through the list says. */
+static void check_set(enum weir_kind kind, uint32_t n, unsigned shift)
+{
+	struct weir_field f = {.name = "x", .kind = kind, .flags = WEIR_FIELD_ALWAYS};
+	struct weir_schema *one = weir_schema_new("one", &f, 1);
+	struct weir_batch *b = pool_batch(pool, one, WEIR_BATCH_ROWS);
+	struct weir_col *c = weir_batch_own(b, 0);
+	struct ast *node = calloc(n + 2, sizeof *node), **kids = calloc(n + 1, sizeof *kids);
+	struct ast in = {.type = AST_IN, .nkids = n + 1, .kids = kids};
+	uint16_t rows[WEIR_BATCH_ROWS];
+	char text[WEIR_PRINT_MAX];
+	struct weir_err err = WEIR_ERR_INIT;
+	struct weir_expr *e;
+	struct arena a;
+	int got, at = 0;
+
+	arena_init(&a, NULL);
+	node[0] = (struct ast){.type = AST_NAME, .text = "x", .text_len = 1};
+	kids[0] = &node[0];
+	for (uint32_t i = 1; i <= n; i++) {
+		struct weir_value v = {.kind = kind};
+
+		if (kind == WEIR_IP) {
+			bool six = rnd() & 1;
+
+			v.d.ip = (struct weir_ip){six ? 6 : 4, six ? 128 : 32, 0,
+			        {(uint8_t)(rnd() % 4), (uint8_t)rnd()}};
+			if (rnd() & 1) {
+				*weir_kind_print(kind, &v.d, 0, text) = 0;
+				sprintf(text + strlen(text), "/%d", (int)(rnd() % (six ? 20 : 17)));
+				v.kind = WEIR_SUBNET;
+				assert_int_equal(
+				        weir_kind_parse(WEIR_SUBNET, text, strlen(text), &v.d), 0);
+			}
+		} else {
+			v.d.u = rnd() >> shift;
+		}
+		node[i] = (struct ast){.type = AST_LITERAL, .text = "", .value = v};
+		kids[i] = &node[i];
+	}
+	for (uint32_t r = 0; r < WEIR_BATCH_ROWS; r++) {
+		const struct weir_value *v = &node[1 + rnd() % n].value;
+		bool six = rnd() & 1;
+
+		if (kind != WEIR_IP)
+			((uint64_t *)c->data)[r] = rnd() & 1 ? v->d.u : rnd() >> shift;
+		else
+			((struct weir_ip *)c->data)[r] = (struct weir_ip){six ? 6 : 4,
+			        six ? 128 : 32, 0, {(uint8_t)(rnd() % 5), (uint8_t)rnd()}};
+	}
+	assert_int_equal(expr_bind(&in, one, WEIR_BOOL, &a, NULL, NULL, &e, &err), 0);
+	got = weir_expr_select(e, b, rows);
+	for (uint32_t r = 0; r < WEIR_BATCH_ROWS; r++) {
+		bool want = false;
+
+		for (uint32_t i = 1; i <= n; i++)
+			want |= kind == WEIR_IP ? weir_ip_in(&((struct weir_ip *)c->data)[r],
+			                                  &node[i].value.d.ip)
+			                        : ((uint64_t *)c->data)[r] == node[i].value.d.u;
+		if (want != (at < got && rows[at] == r))
+			fail_msg("%s, %u values, row %u", weir_kind_name(kind), n, r);
+		at += want;
+	}
+	assert_int_equal(at, got);
+	arena_release(&a);
+	weir_batch_unref(b);
+	weir_schema_unref(one);
+	free(node);
+	free(kids);
+}
+
+static void test_sets(void **state)
+{
+	static const uint32_t sizes[] = {1, 2, 3, 8, 9, 17, 64, 300};
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		for (unsigned shift = 0; shift < 64; shift++)
+			check_set(shift & 1 ? WEIR_U64 : WEIR_I64, sizes[i], shift);
+		for (int k = 0; k < 20; k++)
+			check_set(WEIR_IP, sizes[i], 0);
+	}
 }
 
 static const struct wrong {
@@ -685,6 +782,7 @@ int main(void)
 	        cmocka_unit_test(test_values),
 	        cmocka_unit_test(test_conditions),
 	        cmocka_unit_test(test_errors),
+	        cmocka_unit_test(test_sets),
 	        cmocka_unit_test(test_hostile_pattern),
 	        cmocka_unit_test(test_api),
 	        cmocka_unit_test(test_depth),
