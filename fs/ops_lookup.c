@@ -95,7 +95,8 @@ static void look(fuse_req_t req, struct fs *fs, const struct node *n)
 	w->node = *n;
 	atomic_init(&w->state, WAITING);
 	small = !l.log && l.result && table_is_small(&l);
-	query_look(l.query, LOOK_WAIT, done, w);
+	/* what stands still is not waited for */
+	query_look(l.query, query_state(l.query) == QUERY_PAUSED ? 0 : LOOK_WAIT, done, w);
 	look_release(&l);
 	if (atomic_exchange(&w->state, FIRST) != FIRST)
 		return;
