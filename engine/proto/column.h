@@ -3,6 +3,7 @@
 #ifndef PROTO_COLUMN_H
 #define PROTO_COLUMN_H
 
+#include "engine/proto/fields.h"
 #include "engine/proto/layer.h"
 
 struct column {
@@ -27,18 +28,9 @@ struct rows *decode_rows(struct weir_batch *b, struct layers *l, uint32_t bit);
 int decode_inner(struct weir_batch *b, struct decoded *d);
 
 /* column_link.c, column_ip.c, column_upper.c */
-/* clang-format off */
-#define FILLS(X) \
-	X(ts) X(len) X(caplen) X(linktype) X(ifindex) X(packet) \
-	X(srcmac) X(dstmac) X(ethertype) X(vlan) \
-	X(srcip) X(dstip) X(ipprotocol) X(ipversion) X(ttl) X(tos) X(ipid) X(fragment) X(fragoffset) \
-	X(flowid) X(srcport) X(dstport) X(seq) X(ack) X(flags) X(window) X(tcplen) X(udplen) \
-	X(fin) X(syn) X(rst) X(psh) X(fack) X(urg) X(ece) X(cwr) X(icmptype) X(icmpcode) X(payload)
-/* clang-format on */
-#define X(id) column_fill fill_##id;
-FILLS(X)
+#define X(twin, id, ...) column_fill fill_##id;
+PACKET_FIELDS(X)
 #undef X
-#undef FILLS
 
 /* Gives the column the bitmap, or none where every row has its value. */
 static inline int column_valid(const struct column *c, const struct rows *r)

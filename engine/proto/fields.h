@@ -4,7 +4,7 @@
  * X(twin, id, name, kind, flags, bits, names, unit, aliases, doc)
  *   twin   BOTH: the packet inside of a tunnel has the same field as inner.NAME; ONE: it has not
  *   id     column.c fills it in fill_ID()
- *   flags  of struct weir_field
+ *   flags  of struct weir_field; D and A are short for WEIR_FIELD_DEFAULT and _ALWAYS, see packet.c
  *   bits   WEIR_U64: the width on the wire; grouping keys are packed by it
  *
  * The order is that of the schema; the fields shown by default come first, in the order in which
@@ -12,9 +12,6 @@
  */
 #ifndef PROTO_FIELDS_H
 #define PROTO_FIELDS_H
-
-#define D WEIR_FIELD_DEFAULT
-#define A WEIR_FIELD_ALWAYS
 
 #define PACKET_FIELDS(X)                                                                           \
 	X(ONE, ts, "ts", TIME, D | A, 0, NULL, NULL, "observationTimeNanoseconds",                 \

@@ -258,8 +258,13 @@ void walk_link(struct walk *w, const struct weir_packet *pk)
 		break;
 	case LT_PPP:
 	case LT_PPP_HDLC:
-	case LT_PPP_PPPD:
 		walk_ppp_frame(w, 0);
+		break;
+	case LT_PPP_PPPD: /* the direction stands in the place of the address */
+		if (walk_has(w, 0, 2) && w->p[0] <= 1 && w->p[1] == 0x03)
+			walk_ppp(w, 2);
+		else
+			walk_ppp_frame(w, 0);
 		break;
 	case LT_PPP_WITH_DIR:
 		walk_ppp_frame(w, 1);

@@ -5,8 +5,10 @@
  * no reference to it.
  */
 #include "engine/proto/column.h"
-#include "engine/proto/fields.h"
 #include <stdatomic.h>
+
+#define D WEIR_FIELD_DEFAULT
+#define A WEIR_FIELD_ALWAYS
 
 enum {
 #define X(twin, id, ...) FIELD_##id,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* decode_tshark.c: the decoder against tshark, packet by packet, on every capture that libpcap
- * opens under $DATA (default ../shared/data).
+ * opens under $DATA (default ../shared/data), and on the frames of decode_frames.h.
  *
  * libpcap reads the captures, we write the packets to one pcapng file with an interface for each
  * capture, and run tshark once over that: its start costs more than most captures do. tshark runs
@@ -17,6 +17,7 @@
  * payloads count as fields of the frame.
  */
 #include "engine/core/pool.h"
+#include "tests/unit/decode_frames.h"
 #include <arpa/inet.h>
 #include <ftw.h>
 #include <pcap/pcap.h>
@@ -127,6 +128,7 @@ struct capture {
 	char *path, *name;
 	int linktype;
 	uint32_t packets;
+	const struct frame *frame; /* or this one frame instead of a file */
 };
 
 static struct capture *captures;
@@ -159,6 +161,7 @@ static int add_file(const char *path, const struct stat *st, int type, struct FT
 	captures[ncaptures].path = strdup(path);
 	captures[ncaptures].name = captures[ncaptures].path + root_len + 1;
 	captures[ncaptures].linktype = pcap_datalink(p);
+	captures[ncaptures].frame = NULL;
 	captures[ncaptures++].packets = 0;
 	pcap_close(p);
 	return 0;
@@ -167,6 +170,56 @@ static int add_file(const char *path, const struct stat *st, int type, struct FT
 static int by_path(const void *a, const void *b)
 {
 	return strcmp(((const struct capture *)a)->path, ((const struct capture *)b)->path);
+}
+
+static void add_frames(void)
+{
+	size_t n = sizeof frames / sizeof *frames;
+
+	captures = realloc(captures, (ncaptures + n) * sizeof *captures);
+	for (size_t i = 0; i < n; i++) {
+		char *name = NULL;
+
+		assert_true(asprintf(&name, "frame/%s", frames[i].name) > 0);
+		captures[ncaptures++] = (struct capture){.path = name,
+		        .name = name,
+		        .linktype = frames[i].linktype,
+		        .frame = &frames[i]};
+	}
+}
+
+static pcap_t *open_capture(const struct capture *c)
+{
+	char err[PCAP_ERRBUF_SIZE];
+
+	return c->frame ? NULL : pcap_open_offline(c->path, err);
+}
+
+/* The capture's next packet; false at its end. */
+static bool next_packet(const struct capture *c, pcap_t *p, uint32_t done, struct pcap_pkthdr **h,
+        const u_char **data)
+{
+	static struct pcap_pkthdr head;
+	static u_char bytes[512];
+	const char *s;
+
+	if (p)
+		return pcap_next_ex(p, h, data) == 1;
+	if (done)
+		return false;
+	head.caplen = 0;
+	for (s = c->frame->hex; *s; s += 2)
+		bytes[head.caplen++] = (u_char)strtoul((char[]){s[0], s[1], 0}, NULL, 16);
+	head.len = head.caplen;
+	*h = &head;
+	*data = bytes;
+	return true;
+}
+
+static void close_capture(pcap_t *p)
+{
+	if (p)
+		pcap_close(p);
 }
 
 /* libpcap's number to the file format's; only the ones that differ on Linux. */
@@ -215,19 +268,19 @@ static void write_all(const char *path)
 		put_block(f, 1, interface, sizeof interface, "", 0);
 	}
 	for (size_t i = 0; i < ncaptures; i++) {
-		char err[PCAP_ERRBUF_SIZE];
-		pcap_t *p = pcap_open_offline(captures[i].path, err);
+		pcap_t *p = open_capture(&captures[i]);
 		struct pcap_pkthdr *h;
 		const u_char *data;
 
-		assert_non_null(p);
-		while (captures[i].packets < limit() && pcap_next_ex(p, &h, &data) == 1) {
+		assert_true(p || captures[i].frame);
+		while (captures[i].packets < limit() &&
+		        next_packet(&captures[i], p, captures[i].packets, &h, &data)) {
 			const uint32_t head[] = {(uint32_t)i, 0, 0, h->caplen, h->len};
 
 			put_block(f, 6, head, sizeof head, data, h->caplen);
 			captures[i].packets++;
 		}
-		pcap_close(p);
+		close_capture(p);
 	}
 	assert_int_equal(fclose(f), 0);
 }
@@ -403,9 +456,13 @@ static void parse(char **f, struct value *v)
 	memset(v, 0, NAMES * sizeof *v);
 	v[SRCMAC] = mac(f[C_ETH_SRC], 0);
 	v[DSTMAC] = mac(f[C_ETH_DST], 0);
-	v[VLAN] = f[C_AD_ID][0] ? number(f[C_AD_ID], 0) : number(f[C_VLAN], 0);
-	while (i < n && !is_ip(t[i]))
-		i++;
+	for (; i < n && !is_ip(t[i]); i++) /* the first tag that is not in a tunnel */
+		if (v[VLAN].there)
+			continue;
+		else if (!strcmp(t[i], "ieee8021ad"))
+			v[VLAN] = number(f[C_AD_ID], 0);
+		else if (!strcmp(t[i], "vlan"))
+			v[VLAN] = number(f[C_VLAN], 0);
 	if (i == n)
 		return;
 	i = layer(t, i, n, f, &s, v);
@@ -491,11 +548,10 @@ static void compare_capture(const struct capture *c, FILE *ts, struct weir_pool 
 	static struct weir_packets ps;
 	static char *line, *f[COLUMNS];
 	static size_t size;
-	char err[PCAP_ERRBUF_SIZE];
-	pcap_t *p = pcap_open_offline(c->path, err);
+	pcap_t *p = open_capture(c);
 	uint32_t done = 0;
 
-	assert_non_null(p);
+	assert_true(p || c->frame);
 	while (done < c->packets) {
 		uint32_t n =
 		        c->packets - done < WEIR_BATCH_ROWS ? c->packets - done : WEIR_BATCH_ROWS;
@@ -510,7 +566,7 @@ static void compare_capture(const struct capture *c, FILE *ts, struct weir_pool 
 			const u_char *data;
 			uint8_t *copy;
 
-			assert_int_equal(pcap_next_ex(p, &h, &data), 1);
+			assert_true(next_packet(c, p, done, &h, &data));
 			copy = malloc(h->caplen + !h->caplen);
 			memcpy(copy, data, h->caplen);
 			ps.pk[k] = (struct weir_packet){.data = copy,
@@ -530,7 +586,7 @@ static void compare_capture(const struct capture *c, FILE *ts, struct weir_pool 
 			free((void *)ps.pk[k].data);
 		done += n;
 	}
-	pcap_close(p);
+	close_capture(p);
 }
 
 /* A tshark configuration that knows no other protocols than ours. */
@@ -588,6 +644,7 @@ static void decoder_equals_tshark(void **state)
 	root_len = strlen(data);
 	nftw(data, add_file, 16, 0);
 	qsort(captures, ncaptures, sizeof *captures, by_path);
+	add_frames();
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof path, "%s/all.pcapng", dir);
 	if (!getenv("DECODE_ALL_PROTOCOLS"))
