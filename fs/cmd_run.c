@@ -165,6 +165,8 @@ static int finish(struct run *r)
 	pthread_mutex_lock(&r->lock);
 	r->done = true;
 	pthread_cond_signal(&r->ended);
+	if (r->schema && state == QUERY_DONE)
+		render_end(&r->render, &r->out);
 	write_out(r);
 	pthread_mutex_unlock(&r->lock);
 	query_error(r->query, &why);

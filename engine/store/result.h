@@ -24,9 +24,10 @@ struct result;
 struct snapshot;
 
 /* `log`: else a table. `retain`: bytes of typed rows kept (a log keeps three times that; a table
- * larger than its memory fails with -ENOMEM). mem: accounted, NULL for none. The shown fields are
- * those with DEFAULT or ANNOTATION and not HIDDEN or shadowed, in schema order; where none has
- * DEFAULT or ANNOTATION, all that are not HIDDEN. A WEIR_FIELD_PACKET field is kept beside them. */
+ * larger than its memory fails with -ENOMEM). mem: accounted (a reference is held), NULL for none.
+ * The shown fields are those with DEFAULT or ANNOTATION and not HIDDEN or shadowed, in schema
+ * order; where none has DEFAULT or ANNOTATION, all that are not HIDDEN. A WEIR_FIELD_PACKET field
+ * is kept beside them. */
 struct result *result_new(
         const struct weir_schema *schema, bool log, uint64_t retain, struct weir_mem *mem);
 struct result *result_ref(struct result *r);
