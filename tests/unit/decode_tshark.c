@@ -623,19 +623,32 @@ static FILE *run_tshark(const char *dir)
 	return f;
 }
 
+static char dir[] = "/tmp/weir-decode-XXXXXX";
+static bool made;
+
+static int clean(void **state)
+{
+	char cmd[64];
+
+	snprintf(cmd, sizeof cmd, "rm -r %s", dir);
+	return made ? system(cmd) : 0;
+}
+
 static void decoder_equals_tshark(void **state)
 {
 	const char *data = getenv("DATA") ? getenv("DATA") : "../shared/data";
-	char dir[] = "/tmp/weir-decode-XXXXXX", path[64], cmd[64];
+	char path[64];
 	struct weir_schema *schema = weir_packet_schema(6);
 	struct weir_pool *pool = pool_new(NULL);
 	int field[NAMES];
 	FILE *ts;
 
-	if (access(data, R_OK) || system("command -v tshark >/dev/null")) {
-		fprintf(stderr, "skipped: no %s, or no tshark\n", data);
+	if (system("command -v tshark >/dev/null")) {
+		fprintf(stderr, "skipped: no tshark\n");
 		skip();
 	}
+	if (access(data, R_OK))
+		fprintf(stderr, "no captures at %s: only the frames\n", data);
 	read_list("tests/golden/tshark-differences");
 	if (getenv("DECODE_DIFFS"))
 		diffs = fopen(getenv("DECODE_DIFFS"), "w");
@@ -646,6 +659,7 @@ static void decoder_equals_tshark(void **state)
 	qsort(captures, ncaptures, sizeof *captures, by_path);
 	add_frames();
 	assert_non_null(mkdtemp(dir));
+	made = true;
 	snprintf(path, sizeof path, "%s/all.pcapng", dir);
 	if (!getenv("DECODE_ALL_PROTOCOLS"))
 		disable(dir);
@@ -655,14 +669,12 @@ static void decoder_equals_tshark(void **state)
 		compare_capture(&captures[i], ts, pool, schema, field);
 	assert_int_equal(getc(ts), EOF);
 	pclose(ts);
-	snprintf(cmd, sizeof cmd, "rm -r %s", dir);
-	assert_int_equal(system(cmd), 0);
 	weir_schema_unref(schema);
 	pool_unref(pool);
 	if (diffs)
 		fclose(diffs);
 	for (size_t i = 0; i < nlist; i++)
-		if (!list[i].seen && list[i].first <= limit()) {
+		if (!list[i].seen && list[i].first <= limit() && !access(data, R_OK)) {
 			fprintf(stderr, "listed, but does not occur: %s %u-%u %s\n",
 			        list[i].capture, list[i].first, list[i].last, list[i].field);
 			unlisted++;
@@ -676,7 +688,7 @@ static void decoder_equals_tshark(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(decoder_equals_tshark)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(decoder_equals_tshark, clean)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
