@@ -2,6 +2,7 @@
 /* columns.c: columns made of expressions. A plain field is shared, never copied; a computed one is
  * the column that the expression leaves. Nothing is computed that nobody reads. */
 #include "engine/core/columns.h"
+#include "engine/expr/bind.h"
 
 static const char *next_field(void *arg, size_t i)
 {
@@ -15,7 +16,7 @@ static int unknown(struct weir_bind *b, const struct weir_arg *a, struct weir_er
 	char hint[128];
 
 	if (a->call)
-		return weir_fail(err, WEIR_E_UNKNOWN_FUNCTION, a->pos, a->len, a->call, "");
+		return expr_unknown_function(a->call, a->pos, err);
 	weir_did_you_mean(a->word, strlen(a->word), next_field, (void *)b->in, hint, sizeof hint);
 	return weir_fail(err, WEIR_E_UNKNOWN_FIELD, a->pos, a->len, a->word, hint);
 }
@@ -27,8 +28,8 @@ static int add(struct weir_bind *b, struct columns *c, const struct weir_arg *a,
 	struct columns_made *m = &c->made[c->n];
 	int field;
 
-	if (f.kind == WEIR_TIME || f.kind == WEIR_DURATION)
-		f.digits = 9;
+	if (a->expr)
+		weir_expr_describe(a->expr, &f);
 	if (a->field >= 0) {
 		f = b->in->fields[a->field];
 		f.name = name;

@@ -122,6 +122,15 @@ static const char *function_name(void *arg, size_t i)
 	return f ? f->name : NULL;
 }
 
+int expr_unknown_function(const char *name, uint32_t pos, struct weir_err *err)
+{
+	size_t n = strlen(name);
+	char buf[128];
+
+	return weir_fail(err, WEIR_E_UNKNOWN_FUNCTION, pos, (uint32_t)n, name,
+	        weir_did_you_mean(name, n, function_name, NULL, buf, sizeof buf));
+}
+
 static int check_count(const struct ast *a, const struct function *f, struct weir_err *err)
 {
 	static const char *const count[] = {
@@ -142,14 +151,10 @@ int bind_call_of(
 	const struct function *f = function_find(a->text, strlen(a->text));
 	struct weir_expr *e, *last, *kid[KIDS_MAX];
 	uint8_t digits = 0;
-	char buf[128];
 	int r;
 
 	if (!f)
-		return weir_fail(err, WEIR_E_UNKNOWN_FUNCTION, a->pos, (uint32_t)strlen(a->text),
-		        a->text,
-		        weir_did_you_mean(
-		                a->text, strlen(a->text), function_name, NULL, buf, sizeof buf));
+		return expr_unknown_function(a->text, a->pos, err);
 	r = check_count(a, f, err);
 	for (uint32_t i = 0; r == 0 && i < a->nkids; i++)
 		r = bind_argument(b, a, f, i, &kid[i], err);

@@ -154,6 +154,8 @@ static int bind_arith(
 	}
 	*ret = bind_call(
 	        b, arith_kernel(a->op, kind), kind == WEIR_F64 ? WEIR_F64 : result, a, e[0], e[1]);
+	if (*ret && a->op == AST_OP_DIV)
+		(*ret)->digits = 9;
 	if (*ret && kind == WEIR_F64 && result == WEIR_DURATION) {
 		*ret = bind_call(b, to_i64_from_f64, WEIR_DURATION, a, *ret, NULL);
 		if (*ret)
