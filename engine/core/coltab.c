@@ -133,6 +133,31 @@ int coltab_put(struct coltab *t, struct weir_batch *b, const uint16_t *rows, con
 	return row_store(&t->layout, &t->heap, b, rows, n, to);
 }
 
+int coltab_keep(struct coltab *t, const uint32_t *ids, uint32_t n)
+{
+	size_t size = t->layout.size, kept = (n + 1) * size, marks = t->n + 1;
+	uint8_t *copy = weir_alloc(t->mem, kept), *mark = weir_calloc(t->mem, marks);
+	int r = copy && mark ? 0 : -ENOMEM;
+
+	if (r == 0) {
+		for (uint32_t k = 0; k < n; k++) {
+			mark[ids[k]] = 1;
+			memcpy(copy + k * size, coltab_record(t, ids[k]), size);
+		}
+		for (uint32_t i = 0; i < t->n; i++)
+			if (!mark[i])
+				row_clear(&t->layout, &t->heap, coltab_record(t, i));
+		if (t->n)
+			memset(t->rec, 0, t->n * size);
+		if (n)
+			memcpy(t->rec, copy, n * size);
+		t->n = n;
+	}
+	weir_free(t->mem, copy, kept);
+	weir_free(t->mem, mark, marks);
+	return r;
+}
+
 int coltab_gather(const struct coltab *t, uint32_t i, const uint32_t *ids, uint32_t n,
         struct weir_batch *b, uint32_t out)
 {

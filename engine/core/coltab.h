@@ -43,6 +43,9 @@ int coltab_add(struct coltab *t, struct weir_batch *b);
 int coltab_put(struct coltab *t, struct weir_batch *b, const uint16_t *rows, const uint32_t *ids,
         uint32_t n);
 
+/* Keeps only rows ids[0..n), all different, as rows 0..n in this order. -ENOMEM: as before. */
+int coltab_keep(struct coltab *t, const uint32_t *ids, uint32_t n);
+
 /* Fills rows 0..n of column `out` of the built batch with field i of rows ids[0..n); at most
  * WEIR_BATCH_ROWS. */
 int coltab_gather(const struct coltab *t, uint32_t i, const uint32_t *ids, uint32_t n,

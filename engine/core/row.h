@@ -48,6 +48,45 @@ int row_store(const struct row_layout *l, struct heap *h, struct weir_batch *b,
 int row_load(const struct row_layout *l, uint32_t i, uint8_t *const *from, uint32_t n,
         struct weir_batch *b, uint32_t out);
 
+static inline bool row_has(const struct row_field *f, const uint8_t *rec)
+{
+	return f->state < 0 || rec[f->state] != ROW_ABSENT;
+}
+
+/* The value of a number field. */
+static inline uint64_t row_word(const struct row_field *f, const uint8_t *rec)
+{
+	static const uint8_t bytes[] = {1, 2, 4, 8, 8, 8};
+	uint64_t v = 0;
+
+	memcpy(&v, rec + f->at, bytes[f->form]);
+	return v;
+}
+
+/* The value of an address field that is there. */
+static inline struct weir_ip row_ip(const struct row_field *f, const uint8_t *rec)
+{
+	struct weir_ip ip = {.family = 4, .prefix = 32};
+	struct heap_cell *c;
+
+	if (rec[f->state] == ROW_V6) {
+		memcpy(&c, rec + f->at, sizeof c);
+		memcpy(&ip, c->bytes, sizeof ip);
+	} else {
+		memcpy(ip.b, rec + f->at, 4);
+	}
+	return ip;
+}
+
+/* The cell of a text field that is there. */
+static inline struct heap_cell *row_text(const struct row_field *f, const uint8_t *rec)
+{
+	struct heap_cell *c;
+
+	memcpy(&c, rec + f->at, sizeof c);
+	return c;
+}
+
 /* Gives what a record points to back to the heap and clears it. */
 void row_clear(const struct row_layout *l, struct heap *h, uint8_t *rec);
 
