@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* aggregate.h: figures over the records of a group: count, sum, min, max, mean, stddev, distinct,
+ * percentile, first, last.
+ *
+ * Each aggregate has a few bytes in the state of its group, zero at first, and is updated for a
+ * whole batch at a time. What does not fit there (the values that a percentile needs, the tuples
+ * that distinct has seen) lies in its struct aggregate_run. A record that lacks the value does
+ * not count; a group without any has no figure (count and distinct: 0).
+ *
+ * Sums of whole numbers are exact; one that leaves 64 bits stays at the end of the range and is
+ * counted. Means and sums of f64 are plain double arithmetic; stddev is that of a sample (n - 1),
+ * by Welford's recurrence (Technometrics 4, 1962). Percentiles are exact: the smallest value that
+ * at least p percent of the values do not exceed (nearest rank); they keep all values.
+ */
+#ifndef AGGREGATE_H
+#define AGGREGATE_H
+
+#include "engine/core/keytab.h"
+
+enum aggregate_op {
+	AGG_COUNT,
+	AGG_SUM,
+	AGG_MIN,
+	AGG_MAX,
+	AGG_MEAN,
+	AGG_STDDEV,
+	AGG_DISTINCT,
+	AGG_PERCENTILE,
+	AGG_FIRST,
+	AGG_LAST,
+	AGG_OPS
+};
+
+struct aggregate {
+	enum aggregate_op op;
+	enum weir_kind kind;          /* of the value; WEIR_NONE: count() of records */
+	enum weir_kind result;        /* of the figure */
+	int32_t field;                /* input field, -1: expr */
+	const struct weir_expr *expr; /* the value, where it is more than a field */
+	struct weir_fields fields;    /* distinct */
+	double percent;
+	uint32_t at, seen; /* bytes in the group's state */
+	uint32_t out;      /* output field */
+};
+
+struct aggregate_run {
+	struct weir_mem *mem;
+	bool needed; /* somebody reads the figure */
+	struct keytab tuples;
+	struct heap heap;
+	uint32_t *group; /* percentile: group and value of each record */
+	uint64_t *value;
+	size_t group_size, value_size;
+	uint64_t n;
+	/* of the flush at hand */
+	uint64_t *start, *sorted;
+	size_t start_size, sorted_size;
+};
+
+/* The op of that name, -1: none. */
+int aggregate_by_name(const char *name);
+const char *aggregate_name(enum aggregate_op op);
+
+/* Sets a->result; false: `op` cannot take values of a->kind. */
+bool aggregate_check(struct aggregate *a);
+
+/* Gives the aggregates their places; the bytes of a group's state. */
+uint32_t aggregate_layout(struct aggregate *a, uint32_t n);
+
+int aggregate_open(const struct aggregate *a, struct aggregate_run *run, struct weir_mem *mem,
+        const struct weir_schema *in);
+void aggregate_close(struct aggregate_run *run);
+
+/* Adds the rows r of b to their groups. 0 or -ENOMEM. */
+int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struct weir_batch *b,
+        const struct keytab_rows *r, uint64_t *overflows);
+
+/* Before and after the figures of all n groups are loaded. */
+int aggregate_begin(const struct aggregate *a, struct aggregate_run *run, uint32_t n);
+void aggregate_end(struct aggregate_run *run);
+
+/* Fills column a->out of the built batch with the figures of groups first … first + n - 1. */
+int aggregate_load(const struct aggregate *a, struct aggregate_run *run, uint32_t first,
+        uint8_t *const *state, uint32_t n, struct weir_batch *b);
+
+#endif
