@@ -52,6 +52,8 @@ static const struct frame {
                 "0001113f" TCP4},
         {"ppp-hdlc", 50, "ff030021" TCP4},
         {"ppp-hdlc-cisco", 50, "0f000800" TCP4},
+        {"ppp-pppd", 166, "00030021" TCP4},
+        {"ppp-pppd-out", 166, "01030057" UDP6},
         {"ppp-dir", 204, "00ff030021" TCP4},
         {"ppp-dir-out", 204, "01ff030057" UDP6},
         {"chdlc", 104, "0f000800" TCP4},
@@ -236,6 +238,7 @@ static const struct frame {
                 "00000000"
                 "20" WLAN("8801") "0000"
                                   "0000" LLC "0800" TCP4},
+        {"prism", 119, PRISM WLAN("0801") LLC "0800" TCP4},
         {"avs", 163,
                 "8021100100000040"
                 "0000000000000000"
