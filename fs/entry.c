@@ -209,7 +209,7 @@ void entry_stat(
 	memset(st, 0, sizeof *st);
 	st->st_ino = node_stat_ino(n);
 	st->st_mode = row->mode | (row->nature == NATURE_DIR ? S_IFDIR : S_IFREG);
-	st->st_nlink = row->nature == NATURE_DIR ? 2 : 1;
+	st->st_nlink = 1; /* of a directory: find(1) must not count its folders by it */
 	st->st_uid = fs->uid;
 	st->st_gid = fs->gid;
 	if (q)

@@ -94,9 +94,11 @@ static int begin(struct fs *fs, const struct mount_options *o)
 	fs->mountpoint = realpath(o->mountpoint, NULL);
 	fs->engine = engine_new(&o->engine);
 	fs->jobs = jobs_new();
+	fs->writes = jobs_new();
 	fs->versions = versions_new();
 	fs->states = states_new();
-	if (!fs->mountpoint || !fs->engine || !fs->jobs || !fs->versions || !fs->states)
+	if (!fs->mountpoint || !fs->engine || !fs->jobs || !fs->writes || !fs->versions ||
+	        !fs->states)
 		return complain("cannot start", o->mountpoint, ENOMEM);
 	for (int i = 0; i < o->nsources; i++)
 		if (add_source(fs->engine, o->sources[i], &err) < 0) {
@@ -159,6 +161,8 @@ static void release(struct fs *fs)
 {
 	atomic_store(&fs->stopping, true);
 	notify_free(fs->notify);
+	if (fs->writes)
+		jobs_end(fs->writes);
 	if (fs->jobs)
 		jobs_end(fs->jobs);
 	versions_free(fs->versions);
@@ -168,6 +172,7 @@ static void release(struct fs *fs)
 	if (fs->session)
 		fuse_session_destroy(fs->session);
 	jobs_free(fs->jobs);
+	jobs_free(fs->writes);
 	states_free(fs->states);
 	free(fs->mountpoint);
 }

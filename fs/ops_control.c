@@ -55,7 +55,7 @@ void control_op_write(
 	r->size = size;
 	r->off = (uint64_t)off;
 	r->owner = lock_owner;
-	jobs_run(req_fs(req)->jobs, do_write, r);
+	jobs_run(req_fs(req)->writes, do_write, r);
 }
 
 static void do_read(void *arg)
@@ -78,7 +78,7 @@ void control_op_read(fuse_req_t req, uint64_t fh, size_t size, off_t off)
 		return;
 	r->size = size;
 	r->off = (uint64_t)off;
-	jobs_run(req_fs(req)->jobs, do_read, r);
+	jobs_run(req_fs(req)->writes, do_read, r);
 }
 
 static void do_flush(void *arg)
@@ -96,7 +96,7 @@ void control_op_flush(fuse_req_t req, uint64_t fh, uint64_t lock_owner)
 	if (!r)
 		return;
 	r->owner = lock_owner;
-	jobs_run(req_fs(req)->jobs, do_flush, r);
+	jobs_run(req_fs(req)->writes, do_flush, r);
 }
 
 static void do_sync(void *arg)
@@ -112,7 +112,7 @@ void control_op_sync(fuse_req_t req, uint64_t fh)
 	struct request *r = request_new(req, fh, 0);
 
 	if (r)
-		jobs_run(req_fs(req)->jobs, do_sync, r);
+		jobs_run(req_fs(req)->writes, do_sync, r);
 }
 
 static void do_release(void *arg)
@@ -129,7 +129,7 @@ void control_op_release(fuse_req_t req, uint64_t fh)
 	struct request *r = request_new(req, fh, 0);
 
 	if (r)
-		jobs_run(req_fs(req)->jobs, do_release, r);
+		jobs_run(req_fs(req)->writes, do_release, r);
 	else
 		control_release((struct control *)(uintptr_t)fh);
 }

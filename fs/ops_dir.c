@@ -320,5 +320,5 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 		return;
 	}
 	*m = (struct removal){req, fs, q};
-	jobs_run(fs->jobs, do_remove, m);
+	jobs_run(fs->writes, do_remove, m);
 }

@@ -8,7 +8,7 @@
 struct state {
 	struct state *next;
 	uint64_t id;
-	uint64_t key, version;
+	uint64_t key, version, hash;
 	int64_t made; /* monotonic; 0: never */
 	int64_t time; /* ns since the epoch */
 };
@@ -97,6 +97,15 @@ bool state_first(struct states *ss, uint64_t id, uint64_t run)
 	return first;
 }
 
+static void text_of(const struct state *s, struct state_text *ret)
+{
+	ret->key = s->key;
+	ret->version = s->version;
+	ret->hash = s->hash;
+	ret->made = s->made;
+	ret->time = s->time;
+}
+
 void state_text_get(struct states *ss, uint64_t id, struct state_text *ret)
 {
 	struct state *s;
@@ -104,11 +113,8 @@ void state_text_get(struct states *ss, uint64_t id, struct state_text *ret)
 	*ret = (struct state_text){0};
 	pthread_mutex_lock(&ss->lock);
 	s = get(ss, id);
-	if (s) {
-		ret->key = s->key;
-		ret->version = s->version;
-		ret->made = s->made;
-	}
+	if (s)
+		text_of(s, ret);
 	pthread_mutex_unlock(&ss->lock);
 }
 
@@ -125,20 +131,23 @@ void state_text_same(struct states *ss, uint64_t id, uint64_t key)
 	pthread_mutex_unlock(&ss->lock);
 }
 
-uint64_t state_text_new(struct states *ss, uint64_t id, uint64_t key)
+void state_text_new(
+        struct states *ss, uint64_t id, uint64_t key, uint64_t hash, struct state_text *ret)
 {
 	struct state *s;
-	uint64_t version = 1;
 
+	*ret = (struct state_text){.version = 1, .time = fs_now()};
 	pthread_mutex_lock(&ss->lock);
 	s = get(ss, id);
 	if (s) {
 		s->key = key;
+		s->hash = hash;
 		s->made = fs_monotonic();
-		version = ++s->version;
+		s->time = ret->time;
+		s->version++;
+		text_of(s, ret);
 	}
 	pthread_mutex_unlock(&ss->lock);
-	return version;
 }
 
 void states_drop(struct states *ss, uint32_t serial)

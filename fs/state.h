@@ -21,13 +21,16 @@ bool state_first(struct states *ss, uint64_t id, uint64_t run);
 /* Of a text: its current version and when that was made. */
 struct state_text {
 	uint64_t key, version; /* version 0: none yet */
+	uint64_t hash;         /* of the text */
 	int64_t made;          /* monotonic */
+	int64_t time;          /* of the version, ns since the epoch */
 };
 void state_text_get(struct states *ss, uint64_t id, struct state_text *ret);
 /* The same text at another time: not made again for a second. */
 void state_text_same(struct states *ss, uint64_t id, uint64_t key);
-/* Another text: its version's number. */
-uint64_t state_text_new(struct states *ss, uint64_t id, uint64_t key);
+/* Another text: its version's number, made now. */
+void state_text_new(
+        struct states *ss, uint64_t id, uint64_t key, uint64_t hash, struct state_text *ret);
 
 /* Forgets what belongs to query `serial`. */
 void states_drop(struct states *ss, uint32_t serial);

@@ -7,6 +7,7 @@
 #include "fs/state.h"
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #define SMALL_ROWS 20000
 
@@ -60,13 +61,14 @@ static int make(struct fs *fs, const struct node *n, struct text *t, uint64_t *k
 	return r < 0 ? r : t && t->failed ? -ENOMEM : 0;
 }
 
-static int text_version(
-        struct fs *fs, const struct node *n, struct text *t, uint64_t version, struct version **ret)
+/* Takes the text. `st` NULL: of a file that never changes. */
+static int text_version(struct fs *fs, const struct node *n, struct text *t,
+        const struct state_text *st, struct version **ret)
 {
 	struct node vn = *n;
 	struct version *v;
 
-	vn.version = version & NODE_VERSION_MASK;
+	vn.version = st ? st->version & NODE_VERSION_MASK : 0;
 	v = version_new(&vn);
 	if (!v) {
 		text_release(t);
@@ -75,12 +77,8 @@ static int text_version(
 	v->text = t->p ? t->p : calloc(1, 1);
 	v->p = v->text;
 	v->len = t->len;
-	v->mtime = fs_now();
-	v->generation = table_generation(fs, 0, version);
-	if (node_nature(n->kind) == NATURE_FIXED) {
-		v->mtime = fs->started;
-		v->generation = fs_hash(v->p, v->len, 0);
-	}
+	v->mtime = st ? st->time : fs->started;
+	v->generation = st ? table_generation(fs, 0, st->version) : fs_hash(v->p, v->len, 0);
 	*ret = version_insert(fs->versions, v);
 	return 0;
 }
@@ -99,12 +97,12 @@ static int fixed(struct fs *fs, const struct node *n, struct version **ret)
 		text_release(&t);
 		return r;
 	}
-	return text_version(fs, n, &t, 0, ret);
+	return text_version(fs, n, &t, NULL, ret);
 }
 
 int table_text(struct fs *fs, const struct node *n, struct version **ret)
 {
-	uint64_t id = node_stat_ino(n), key;
+	uint64_t id = node_stat_ino(n), key, hash;
 	struct text t = TEXT_INIT;
 	struct version *old = NULL;
 	struct node vn = *n;
@@ -134,14 +132,30 @@ int table_text(struct fs *fs, const struct node *n, struct version **ret)
 		text_release(&t);
 		return r;
 	}
-	if (old && old->len == t.len && memcmp(old->p, t.p ? t.p : "", t.len) == 0) {
-		state_text_same(fs->states, id, key);
+	hash = XXH3_64bits(t.p ? t.p : "", t.len);
+	if (st.version && st.hash == hash)
+		state_text_same(fs->states, id, key); /* also where it was dropped meanwhile */
+	else
+		state_text_new(fs->states, id, key, hash, &st);
+	if (old && old->node.version == (st.version & NODE_VERSION_MASK)) {
 		text_release(&t);
 		*ret = old;
 		return 0;
 	}
 	version_put(fs->versions, old);
-	return text_version(fs, n, &t, state_text_new(fs->states, id, key), ret);
+	return text_version(fs, n, &t, &st, ret);
+}
+
+/* The version that a number names, where it is the current one. */
+static int text_again(struct fs *fs, const struct node *n, struct version **ret)
+{
+	int r = table_text(fs, n, ret);
+
+	if (r == 0 && (*ret)->ino != node_ino(n)) {
+		version_put(fs->versions, *ret);
+		r = -ESTALE;
+	}
+	return r;
 }
 
 /* Consumes the snapshot (NULL: before the first version). */
@@ -204,6 +218,8 @@ int table_revive(struct fs *fs, const struct node *n, struct version **ret)
 
 	if (node_nature(n->kind) == NATURE_FIXED)
 		return fixed(fs, n, ret);
+	if (node_nature(n->kind) == NATURE_TEXT)
+		return text_again(fs, n, ret);
 	if (n->kind < NODE_OUT_CSV)
 		return -ESTALE;
 	r = look_at(fs, n->serial, &l);

@@ -73,10 +73,14 @@ is "$(wc -l <"$q/out.json")" "$rows" 'out.json has a line for each row'
 is "$(wc -l <"$q/out.txt")" "$((rows + 1))" 'out.txt has a line for each row and a heading'
 ok 'out.json is JSON' python3 -c 'import json,sys
 for l in open(sys.argv[1]): json.loads(l)' "$q/out.json"
-if [ -e "$q/out.pcap" ]; then
-	is "$(tcpdump -nr "$q/out.pcap" 2>/dev/null | cksum)" "$(tcpdump -nr "$trace" 2>/dev/null | cksum)" \
-		'tcpdump reads the same from out.pcap'
-fi
+# a query may read the tree that it stands in
+echo 'raw: packets' >"$m/queries/new"
+query_ended "$m" raw
+is "$(tcpdump -nr "$m/queries/raw/out.pcap" 2>/dev/null | cksum)" "$(tcpdump -nr "$trace" 2>/dev/null | cksum)" \
+	'tcpdump reads the same from out.pcap'
+echo "self: pcapfile $m/queries/raw/out.pcap | print ts srcip dstip srcport dstport len" >"$m/queries/new"
+query_ended "$m" self
+same "$m/queries/self/out.csv" "$T/want.log" "a query over another query's out.pcap"
 
 # a copy of the whole query is a copy
 ok 'cp -r of a query' cp -r "$q" "$T/copy"
