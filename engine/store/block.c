@@ -100,19 +100,50 @@ static void plan_words(struct block_col *p, const struct weir_col *c, uint32_t r
 		p->base = 0;
 }
 
+/* Addresses that are not IPv4 hosts among such: a bitmap says which, their four bytes are the place
+ * in the list of them behind. */
+struct mixed {
+	uint64_t *other;
+	uint32_t *v4;
+	struct weir_ip *list;
+};
+
+static uint64_t mixed_size(uint32_t rows, uint64_t others)
+{
+	return (rows + 63) / 64 * 8 + rows * 4ull + others * sizeof(struct weir_ip);
+}
+
+static struct mixed mixed_at(char *data, uint32_t rows)
+{
+	struct mixed m = {.other = (uint64_t *)data};
+
+	m.v4 = (uint32_t *)(m.other + (rows + 63) / 64);
+	m.list = (struct weir_ip *)(m.v4 + rows);
+	return m;
+}
+
 static void plan_ips(struct block_col *p, const struct weir_col *c, uint32_t rows)
 {
 	const struct weir_ip *v = c->data;
-	bool v4 = true, v6 = true;
+	uint32_t n = 0, v4 = 0, v6 = 0;
 
 	for (uint32_t i = 0; i < rows; i++) {
 		if (!weir_col_has(c, i))
 			continue;
-		v4 &= v[i].family == 4 && v[i].prefix == 32;
-		v6 &= v[i].family == 6 && v[i].prefix == 128;
+		n++;
+		v4 += v[i].family == 4 && v[i].prefix == 32;
+		v6 += v[i].family == 6 && v[i].prefix == 128;
 	}
-	p->packing = v4 ? PACK_IP4 : v6 ? PACK_IP6 : PACK_IP;
-	p->width = v4 ? 4 : v6 ? 16 : sizeof(struct weir_ip);
+	if (v4 == n) {
+		p->packing = PACK_IP4;
+		p->width = 4;
+	} else if (mixed_size(rows, n - v4) < rows * (v6 == n ? 16ull : sizeof *v)) {
+		p->packing = PACK_MIXED;
+		p->base = n - v4;
+	} else {
+		p->packing = v6 == n ? PACK_IP6 : PACK_IP;
+		p->width = v6 == n ? 16 : sizeof *v;
+	}
 }
 
 /* How the column is packed, and the bytes that takes. */
@@ -137,7 +168,8 @@ static uint64_t plan(
 		return (uint64_t)p->width * rows;
 	case WEIR_ADDR:
 		plan_ips(p, c, rows);
-		return (uint64_t)p->width * rows;
+		return p->packing == PACK_MIXED ? mixed_size(rows, p->base)
+		                                : (uint64_t)p->width * rows;
 	case WEIR_VAR:
 		break;
 	}
@@ -200,6 +232,42 @@ static void pack_var(char *to, const struct weir_col *c, uint32_t rows)
 	offset[rows] = at;
 }
 
+static void pack_mixed(char *to, const struct weir_col *c, uint32_t rows)
+{
+	const struct weir_ip *ip = c->data;
+	struct mixed m = mixed_at(to, rows);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < rows; i++) {
+		if (!weir_col_has(c, i))
+			continue;
+		if (ip[i].family == 4 && ip[i].prefix == 32) {
+			memcpy(&m.v4[i], ip[i].b, 4);
+			continue;
+		}
+		m.other[i >> 6] |= 1ull << (i & 63);
+		m.v4[i] = n;
+		m.list[n++] = ip[i];
+	}
+}
+
+void block_mixed(struct weir_ip *to, const char *data, uint32_t rows, uint32_t from, uint32_t n)
+{
+	const struct mixed m = mixed_at((char *)data, rows);
+
+	for (uint32_t i = 0; i < n; i++) {
+		to[i] = (struct weir_ip){.family = 4, .prefix = 32};
+		memcpy(to[i].b, &m.v4[from + i], 4);
+	}
+	for (uint32_t w = from >> 6; w <= (from + n - 1) >> 6; w++)
+		for (uint64_t bits = m.other[w]; bits; bits &= bits - 1) {
+			uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(bits);
+
+			if (row >= from && row < from + n)
+				to[row - from] = m.list[m.v4[row]];
+		}
+}
+
 static void pack(struct block *b, const struct block_col *p, const struct weir_col *c)
 {
 	char *to = (char *)b + p->data;
@@ -227,6 +295,9 @@ static void pack(struct block *b, const struct block_col *p, const struct weir_c
 		for (uint32_t i = 0; i < b->rows; i++)
 			if (weir_col_has(c, i))
 				memcpy(to + (size_t)i * sizeof *ip, &ip[i], sizeof *ip);
+		break;
+	case PACK_MIXED:
+		pack_mixed(to, c, b->rows);
 		break;
 	case PACK_VAR:
 		pack_var(to, c, b->rows);

@@ -37,6 +37,7 @@ enum packing {
 	PACK_DELTA, /* words: base + width bytes */
 	PACK_IP4,   /* hosts, 4 bytes */
 	PACK_IP6,   /* hosts, 16 bytes */
+	PACK_MIXED, /* IPv4 hosts in 4 bytes, and a list of the others */
 	PACK_IP,    /* struct weir_ip */
 	PACK_VAR,   /* rows + 1 offsets of 32 bits, then the bytes */
 };
@@ -63,6 +64,9 @@ struct block *block_pack(
         const struct keep *k, const struct weir_col *cols, uint32_t rows, struct weir_mem *mem);
 bool block_equal(const struct keep *k, const struct block *a, const struct block *b);
 void block_free(struct block *b, struct weir_mem *mem);
+
+/* Rows [from, from + n) of a PACK_MIXED column; n > 0. */
+void block_mixed(struct weir_ip *to, const char *data, uint32_t rows, uint32_t from, uint32_t n);
 
 struct tail_piece;
 

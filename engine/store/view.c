@@ -141,6 +141,8 @@ int view_block(struct view *v, const struct block *b, uint32_t from, uint32_t to
 		if (p->packing == PACK_DELTA)
 			unpack_words(
 			        own->data, data + (size_t)from * p->width, p->width, p->base, n);
+		else if (p->packing == PACK_MIXED)
+			block_mixed(own->data, data, b->rows, from, n);
 		else if (p->packing == PACK_VAR)
 			unpack_vars(own->data, data, b->rows, from, n);
 		else if (p->packing != PACK_NONE)

@@ -48,6 +48,9 @@ static void make_row(struct weir_batch *b, uint32_t row, uint64_t i)
 	((uint64_t *)b->cols[2].data)[row] = m >> (m & 63);
 	((struct weir_str *)b->cols[3].data)[row] =
 	        (struct weir_str){.p = (const uint8_t *)words, .len = m % 50};
+	if (m % 7 == 0)
+		((struct weir_ip *)b->cols[1].data)[row] = (struct weir_ip){
+		        .family = 6, .prefix = 128, .b = {0x20, 1, [15] = (uint8_t)(m >> 8 | 1)}};
 	if (m % 3)
 		weir_valid_set(b->cols[1].valid, row);
 	if (m % 5)
@@ -60,7 +63,9 @@ static size_t row_csv(uint64_t i, char *to)
 	int n = sprintf(to, "%llu.%06llu,", (unsigned long long)(ns / 1000000000),
 	        (unsigned long long)(ns % 1000000000 / 1000));
 
-	if (m % 3)
+	if (m % 3 && m % 7 == 0)
+		n += sprintf(to + n, "2001::%x", (unsigned)(m >> 8 & 255) | 1);
+	else if (m % 3)
 		n += sprintf(to + n, "%u.%u.%u.%u", (unsigned)(m >> 8 & 255),
 		        (unsigned)(m >> 16 & 255), (unsigned)(m >> 24 & 255),
 		        (unsigned)(m >> 32 & 255));
