@@ -288,17 +288,19 @@ static int fail(struct run *r, int ret)
 {
 	struct weir_err *err = &r->context.err;
 
-	if (err->id == WEIR_E_NONE && ret == -ENOMEM && r->mem->denied) {
+	/* a source or a module may have put it in words of its own: the limit is what matters */
+	if (ret == -ENOMEM && r->mem->denied) {
 		char limit[32];
 		uint64_t mb = r->mem->limit >> 20;
 
+		*err = (struct weir_err)WEIR_ERR_INIT;
 		if (mb)
 			snprintf(limit, sizeof limit, "%llu MiB", (unsigned long long)mb);
 		else
 			snprintf(limit, sizeof limit, "%llu KiB",
 			        (unsigned long long)(r->mem->limit >> 10));
 		weir_fail(err, WEIR_E_MEMORY_LIMIT, WEIR_NOPOS, 0, limit,
-		        r->context.failed ? r->context.failed : "result");
+		        r->context.failed ? r->context.failed : "the source");
 	} else if (err->id == WEIR_E_NONE) {
 		weir_fail_no(err, -ret, WEIR_E_SYSTEM, WEIR_NOPOS, 0,
 		        r->context.failed ? r->context.failed : "query", strerror(-ret));
@@ -458,6 +460,7 @@ static enum query_state execute(struct run *r)
 		__atomic_store_n(&r->mem->limit, r->mem->limit + RESERVE, __ATOMIC_RELAXED);
 		if (g && r->result && r->plan->table)
 			refresh(r, g);
+		__atomic_store_n(&r->mem->limit, r->plan->set.memory, __ATOMIC_RELAXED);
 	} else if (stopped) {
 		if (r->result && r->plan->table)
 			refresh(r, g);
