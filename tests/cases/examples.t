@@ -12,9 +12,9 @@ ln -s "$trace" "$T/work/sample.pcap"
 PATH=$T/bin:$PATH
 peer=$(realpath "$BUILD/tests/bench/peer" 2>/dev/null)
 
-# play FILE: its comments and commands as they are, each command followed by its output
+# play FILE: its first comment and its commands as they are, each command followed by its output
 play() {
-	local line command=
+	local line command= started=
 	run() {
 		[ -z "$command" ] && return
 		(cd "$T/work" && timeout 60 bash -c "$command" 2>&1)
@@ -22,9 +22,9 @@ play() {
 	}
 	while IFS= read -r line; do
 		case $line in
-		'$ '*) run; printf '%s\n' "$line"; command=${line#??} ;;
+		'$ '*) run; printf '%s\n' "$line"; command=${line#??} started=1 ;;
 		'> '*) printf '%s\n' "$line"; command+=$'\n'${line#??} ;;
-		'#'*) run; printf '%s\n' "$line" ;;
+		'#'*) [ -n "$started" ] || printf '%s\n' "$line" ;; # later ones are output
 		esac
 	done <"$1"
 	run
@@ -79,7 +79,7 @@ if command -v tshark >/dev/null; then
 	is "$(csv 'packets where tcplen > 0 | count -f times seq srcip dstip srcport dstport | where times > 1 | group count()')" \
 		"$(tshark_rows 'tcp.len > 0' tcp.seq_raw ip.src ipv6.src ip.dst ipv6.dst tcp.srcport tcp.dstport | awk 'seen[$0]++ { n++ } END { print n + 0 }')" \
 		'retransmissions: as awk finds them in what tshark prints'
-	is "$(csv 'packets | window 5s | group count() sum(len) as bytes' | awk -F, '{ n += $2; b += $3 } END { print n "," b }')" \
+	is "$(csv 'packets | window 5s | group count() sum(len) as bytes' | awk -F, '{ n += $1; b += $2 } END { print n "," b }')" \
 		"$(tshark_rows frame frame.len | awk '{ b += $1 } END { print NR "," b }')" 'windows: they add up to the whole'
 fi
 finish
