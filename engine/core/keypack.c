@@ -111,13 +111,17 @@ int keypack_rows(const struct keypack *p, struct weir_batch *b, uint16_t *rows)
 	return (int)n;
 }
 
+/* All bits set where `row` has a value. */
+#define PRESENT (0 - (uint64_t)(valid[row >> 6] >> (row & 63) & 1))
+
 int keypack_wide(const struct keypack *p, struct weir_batch *b, const uint16_t *rows, uint32_t n,
         uint8_t *wide)
 {
-	bool any = false;
+	uint8_t any = 0;
 
 	for (uint32_t i = 0; i < p->n; i++) {
 		const struct weir_col *c;
+		const uint64_t *valid;
 
 		if (weir_storage_of(p->f[i].kind) != WEIR_ADDR)
 			continue;
@@ -126,13 +130,18 @@ int keypack_wide(const struct keypack *p, struct weir_batch *b, const uint16_t *
 			return -ENOMEM;
 		if (c->flags & WEIR_COL_IPV4)
 			continue;
-		for (uint32_t k = 0; k < n; k++)
-			if (weir_col_ip(c)[rows[k]].family == 6 && weir_col_has(c, rows[k])) {
-				if (!any)
-					memset(wide, 0, n);
-				any = true;
-				wide[k] = 1;
-			}
+		if (!any)
+			memset(wide, 0, n);
+		valid = c->valid;
+		for (uint32_t k = 0; k < n; k++) {
+			uint32_t row = rows[k];
+			uint8_t is = weir_col_ip(c)[row].family == 6;
+
+			if (valid)
+				is &= (uint8_t)PRESENT;
+			wide[k] |= is;
+			any |= is;
+		}
 	}
 	return any;
 }
@@ -151,8 +160,6 @@ static inline uint64_t canonical(uint64_t u)
 		type x = (type)(value);                                                            \
 		memcpy(to + (size_t)k * size, &x, sizeof x);                                       \
 	}
-
-#define PRESENT (0 - (uint64_t)(valid[row >> 6] >> (row & 63) & 1))
 
 #define PACK_WORD(type, shift)                                                                     \
 	do {                                                                                       \

@@ -26,7 +26,7 @@ int keytab_init(struct keytab *t, struct weir_mem *mem, const struct weir_schema
 {
 	int r;
 
-	*t = (struct keytab){.mem = mem, .payload = (payload + 7) & ~7u};
+	*t = (struct keytab){.mem = mem, .payload = (payload + 7) & ~7u, .ids = flags & KEYTAB_IDS};
 	heap_init(&t->heap, mem);
 	r = keypack_init(&t->pack, mem, s, fields, n, flags);
 	for (unsigned i = 0; i < KEY_LAYOUTS; i++) {
@@ -322,17 +322,16 @@ static int map_part(struct keytab *t, unsigned layout, struct weir_batch *b, con
 	return 0;
 }
 
-/* Numbers of the parts into ids, which are given in the order of the rows. */
-static int number(
-        struct keytab *t, const uint8_t *wide, uint32_t n, const uint32_t *num, uint32_t *id)
+/* The tables between numbers and ids, from the first time that there are two parts. */
+static int mix(struct keytab *t)
 {
-	uint32_t total = NARROW->n + WIDE->n;
-	uint32_t *where = grow(t->mem, t->where, &t->where_size, total * sizeof *where);
+	uint32_t total = NARROW->n + WIDE->n, *where;
 
+	where = grow(t->mem, t->where, &t->where_size, (total + 1) * sizeof *where);
 	if (!where)
 		return -ENOMEM;
 	t->where = where;
-	for (unsigned i = 0; i < KEY_LAYOUTS; i++) {
+	for (unsigned i = 0; i < KEY_LAYOUTS && t->ids; i++) {
 		struct keytab_part *p = &t->part[i];
 		uint32_t *ids = grow(t->mem, p->id, &p->id_size, (p->n + 1) * sizeof *ids);
 
@@ -340,53 +339,75 @@ static int number(
 			return -ENOMEM;
 		p->id = ids;
 	}
-	if (!t->mixed) {
-		/* so far there was one part, whose numbers were the ids */
-		for (uint32_t i = 0; i < t->n; i++) {
-			where[i] = i << 1 | t->single;
-			t->part[t->single].id[i] = i + 1;
-		}
-		t->mixed = true;
-	}
-	for (uint32_t k = 0; k < n; k++) {
-		uint32_t *to = &t->part[wide[k]].id[num[k]];
-
-		if (!*to) {
-			where[t->n] = num[k] << 1 | wide[k];
-			*to = ++t->n;
-		}
-		id[k] = *to - 1;
-	}
+	if (t->mixed)
+		return 0;
+	for (uint32_t i = 0; i < t->n; i++)
+		where[i] = i << 1 | t->single;
+	for (uint32_t i = 0; i < t->n && t->ids; i++)
+		t->part[t->single].id[i] = i;
+	t->mixed = true;
 	return 0;
+}
+
+/* Numbers of the parts into ids. Ids of new keys are given in the order of the rows; those of old
+ * ones are looked up only where they are wanted. before[]: numbers below are old. */
+static void number(struct keytab *t, const uint8_t *wide, const uint32_t *before, uint32_t n,
+        const uint32_t *num, uint32_t *id)
+{
+	uint32_t fresh[KEY_LAYOUTS][WEIR_BATCH_ROWS], given[KEY_LAYOUTS] = {0};
+
+	for (uint32_t k = 0; k < n; k++) {
+		unsigned part = wide[k];
+		uint32_t at = num[k] - before[part];
+
+		if (num[k] < before[part]) {
+			id[k] = t->ids ? t->part[part].id[num[k]] : KEYTAB_OLD;
+			continue;
+		}
+		if (at == given[part]) { /* the first row that has it */
+			given[part]++;
+			fresh[part][at] = t->n;
+			if (t->ids)
+				t->part[part].id[num[k]] = t->n;
+			t->where[t->n++] = num[k] << 1 | part;
+		}
+		id[k] = fresh[part][at];
+	}
 }
 
 /* Rows of both layouts in one batch, or the layout that was not in use so far. */
 static int map_mixed(struct keytab *t, struct weir_batch *b, const uint8_t *wide,
         const uint32_t *prefix, struct keytab_rows *ret)
 {
-	uint16_t rows[WEIR_BATCH_ROWS];
-	uint32_t pre[WEIR_BATCH_ROWS], num[WEIR_BATCH_ROWS], got[WEIR_BATCH_ROWS];
+	uint32_t num[WEIR_BATCH_ROWS], got[WEIR_BATCH_ROWS], pre[WEIR_BATCH_ROWS];
+	uint32_t before[KEY_LAYOUTS] = {NARROW->n, WIDE->n};
+	uint16_t place[WEIR_BATCH_ROWS], rows[WEIR_BATCH_ROWS];
+	int r = 0;
 
 	for (unsigned layout = 0; layout < KEY_LAYOUTS; layout++) {
+		struct keytab_part *p = &t->part[layout];
 		uint32_t m = 0;
-		int r;
 
-		for (uint32_t k = 0; k < ret->n; k++)
-			if (wide[k] == layout) {
-				pre[m] = prefix ? prefix[k] : 0;
-				rows[m++] = ret->row[k];
-			}
-		if (!m)
-			continue;
-		r = map_part(t, layout, b, rows, m, pre, got);
+		for (uint32_t k = 0; k < ret->n; k++) {
+			place[m] = (uint16_t)k;
+			m += wide[k] == layout;
+		}
+		for (uint32_t i = 0; i < m; i++)
+			rows[i] = ret->row[place[i]];
+		for (uint32_t i = 0; prefix && i < m; i++)
+			pre[i] = prefix[place[i]];
+		r = map_part(t, layout, b, rows, m, prefix ? pre : NULL, got);
 		if (r < 0)
 			return r;
-		m = 0;
-		for (uint32_t k = 0; k < ret->n; k++)
-			if (wide[k] == layout)
-				num[k] = got[m++];
+		for (uint32_t i = 0; i < m; i++)
+			num[place[i]] = got[i];
+		for (uint32_t i = 0; t->payload && i < m; i++)
+			ret->state[place[i]] = p->rec + (size_t)got[i] * p->stride + p->key_size;
 	}
-	return number(t, wide, ret->n, num, ret->id);
+	r = mix(t);
+	if (r == 0)
+		number(t, wide, before, ret->n, num, ret->id);
+	return r;
 }
 
 static void states(const struct keytab *t, const uint32_t *id, uint32_t n, uint8_t **state)
@@ -395,12 +416,8 @@ static void states(const struct keytab *t, const uint32_t *id, uint32_t n, uint8
 	uint32_t stride = p->stride;
 	uint8_t *at = p->rec + p->key_size;
 
-	if (t->mixed)
-		for (uint32_t k = 0; k < n; k++)
-			state[k] = keytab_state(t, id[k]);
-	else
-		for (uint32_t k = 0; k < n; k++)
-			state[k] = at + (size_t)id[k] * stride;
+	for (uint32_t k = 0; k < n; k++)
+		state[k] = at + (size_t)id[k] * stride;
 }
 
 static int map(
@@ -435,9 +452,9 @@ static int map(
 	} else {
 		r = map_part(t, layout, b, ret->row, ret->n, prefix, ret->id);
 		t->n = t->part[layout].n;
+		if (r == 0 && t->payload)
+			states(t, ret->id, ret->n, ret->state);
 	}
-	if (r == 0 && t->payload)
-		states(t, ret->id, ret->n, ret->state);
 	return r;
 }
 

@@ -26,7 +26,7 @@ struct keytab_part {
 	size_t slot_size;
 	uint8_t *rec;
 	size_t rec_size;
-	uint32_t *id; /* once both parts are in use: number -> id + 1, 0: none yet */
+	uint32_t *id; /* KEYTAB_IDS, once both parts are in use: number -> id */
 	size_t id_size;
 };
 
@@ -37,6 +37,7 @@ struct keytab {
 	uint32_t n; /* ids given */
 	uint32_t payload;
 	unsigned single; /* the part in use, until both are */
+	bool ids;        /* ids of old keys are wanted too */
 	bool mixed;      /* both parts are in use */
 	uint32_t *where; /* if so: id -> number << 1 | part */
 	size_t where_size;
@@ -50,11 +51,15 @@ struct keytab {
 /* The records of a batch that have a key. */
 struct keytab_rows {
 	uint32_t n, missing; /* missing: selected rows that were dropped for want of a field */
-	uint32_t before;     /* ids given before this batch: larger or equal ones are new */
+	uint32_t before;     /* ids given before this batch: those from here on are new */
 	uint16_t row[WEIR_BATCH_ROWS];
-	uint32_t id[WEIR_BATCH_ROWS];
+	uint32_t id[WEIR_BATCH_ROWS];    /* KEYTAB_OLD: an old key's, perhaps, without KEYTAB_IDS */
 	uint8_t *state[WEIR_BATCH_ROWS]; /* aligned to 8; valid until the next keytab_map() */
 };
+
+enum { KEYTAB_IDS = 1 << 8 }; /* beside KEYPACK_*: ids of keys that are not new are wanted too */
+
+#define KEYTAB_OLD UINT32_MAX
 
 /* Keys are `n` fields of schema s, see KEYPACK_*. After a failure too, keytab_release(). */
 int keytab_init(struct keytab *t, struct weir_mem *mem, const struct weir_schema *s,

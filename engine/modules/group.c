@@ -225,8 +225,13 @@ static int group_open(struct weir_node *n, struct weir_err *err)
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
-	int r = keytab_init(
-	        &s->tab, n->mem, n->in, c->keys.index, c->keys.n, KEYPACK_NULLS, c->size);
+	unsigned flags = KEYPACK_NULLS;
+	int r;
+
+	for (uint32_t i = 0; i < c->nagg; i++)
+		if (c->agg[i].op == AGG_DISTINCT || c->agg[i].op == AGG_PERCENTILE)
+			flags |= KEYTAB_IDS;
+	r = keytab_init(&s->tab, n->mem, n->in, c->keys.index, c->keys.n, flags, c->size);
 
 	if (r < 0)
 		return r;
