@@ -2,7 +2,8 @@
 /* order.c: a stable radix sort, one field after the other, the last one first.
  *
  * Each field gives one word for each row (an address three, text its rank among the texts), so
- * that there is one way to sort. A byte that is the same in all words costs nothing.
+ * that there is one way to sort. Rows without a value get equal words, and then go last. A byte
+ * that is the same in all words costs nothing.
  */
 #include "engine/core/order.h"
 
@@ -62,9 +63,19 @@ static void by_word(struct sorter *s, const struct row_field *f)
 {
 	uint64_t flip = s->reverse ? UINT64_MAX : 0;
 
-	for (uint32_t i = 0; i < s->n; i++)
-		s->item[i].key = order_word(f->kind, row_word(f, record(s, i))) ^ flip;
+	for (uint32_t i = 0; i < s->n; i++) {
+		const uint8_t *rec = record(s, i);
+
+		s->item[i].key = row_has(f, rec) ? order_word(f->kind, row_word(f, rec)) ^ flip : 0;
+	}
 	radix(s);
+}
+
+static struct weir_ip address(const struct sorter *s, const struct row_field *f, uint32_t i)
+{
+	const uint8_t *rec = record(s, i);
+
+	return row_has(f, rec) ? row_ip(f, rec) : (struct weir_ip){0};
 }
 
 static void by_address(struct sorter *s, const struct row_field *f)
@@ -73,7 +84,7 @@ static void by_address(struct sorter *s, const struct row_field *f)
 
 	for (int part = 2; part >= 0; part--) {
 		for (uint32_t i = 0; i < s->n; i++) {
-			struct weir_ip ip = row_ip(f, record(s, i));
+			struct weir_ip ip = address(s, f, i);
 			uint64_t half;
 
 			if (part == 2) {
@@ -86,7 +97,7 @@ static void by_address(struct sorter *s, const struct row_field *f)
 		radix(s);
 	}
 	for (uint32_t i = 0; i < s->n; i++)
-		s->item[i].key = row_ip(f, record(s, i)).family ^ flip;
+		s->item[i].key = address(s, f, i).family ^ flip;
 	radix(s);
 }
 
