@@ -18,11 +18,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define BLOCK (1u << 20)
-#define BLOCK_SMALL (128u << 10) /* where many files are open at once */
-#define HOLD 8                   /* blocks that a batch of one file keeps at most */
-#define PARTIAL_NS 50000000      /* a slow pipe's packets wait so long for a full batch */
-#define NAP_NS 1000000           /* a replay does not wake more often */
+#define BLOCK (256u << 10)      /* two of them stay in a second-level cache */
+#define BLOCK_SMALL (64u << 10) /* where many files are open at once */
+#define HOLD 16                 /* blocks that a batch of one file keeps at most */
+#define PARTIAL_NS 50000000     /* a slow pipe's packets wait so long for a full batch */
+#define NAP_NS 1000000          /* a replay does not wake more often */
 
 struct config {
 	struct weir_words files;
