@@ -10,6 +10,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* What the file begins with; the target defines it. */
+#ifndef FUZZ_HEAD
+#define FUZZ_HEAD ""
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int file_of(const uint8_t *data, size_t size)
