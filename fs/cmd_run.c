@@ -193,7 +193,12 @@ static int start(struct run *r, struct engine *e, const char *spec, size_t len)
 	bool ticks;
 	int ret;
 
-	if (query_run_to(e, spec, len, &who, on_schema, &sink, &r->query, &err) < 0)
+	ret = query_run_to(e, spec, len, &who, on_schema, &sink, &r->query, &err);
+	if (ret < 0 && r->schema && r->format == FORMAT_PCAP)
+		weir_fail(&err, WEIR_E_NO_PACKETS, WEIR_NOPOS, 0, "-F pcap");
+	else if (ret < 0)
+		weir_fail_no(&err, -ret, WEIR_E_SYSTEM, WEIR_NOPOS, 0, "query", strerror(-ret));
+	if (ret < 0)
 		return cmd_error(&err, spec, len);
 	ticks = pthread_create(&thread, NULL, ticker, r) == 0;
 	ret = finish(r);
@@ -261,7 +266,8 @@ static int run(int argc, char **argv)
 		if (o == 'F' &&
 		        (int)(r.format = (enum result_format)result_format_by_name(optarg)) < 0)
 			return cmd_usage(&cmd_run, "unknown format '%s'", optarg);
-		if (o == 's' && (!((speed = strtod(optarg, &end)) > 0) || *end || speed > 1e9))
+		if (o == 's' && strcmp(optarg, "max") != 0 &&
+		        (!((speed = strtod(optarg, &end)) > 0) || *end || speed > 1e9))
 			return cmd_usage(&cmd_run, "bad speed '%s'", optarg);
 	}
 	if (!file && optind == argc)

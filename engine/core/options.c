@@ -38,7 +38,12 @@ static int out_of_range(const struct weir_option *row, const char *word, uint32_
 {
 	char range[96], what[96], name[40];
 
-	snprintf(range, sizeof range, "%.15g to %.15g", row->min, row->max);
+	if (row->min == 0 && row->max == 0)
+		snprintf(range, sizeof range, "%s",
+		        row->type == WEIR_OPT_DURATION ? "at most 292 years" : "64 bits");
+	else
+		snprintf(range, sizeof range, "%.15g to %.15g%s", row->min, row->max,
+		        row->type == WEIR_OPT_DURATION ? " s" : "");
 	snprintf(what, sizeof what, "'%.40s' for '%s'", word, row_name(row, name, sizeof name));
 	return weir_fail(err, WEIR_E_OUT_OF_RANGE, pos, len, what, range);
 }

@@ -235,8 +235,51 @@ static bool names_input(const struct ast_stage *st)
 	       (st->nargs == 1 && st->args[0].word && strcmp(st->args[0].word, "-") == 0);
 }
 
+/* '-' among the files, beside options: the mount's own sources stand for it, with the mount's
+ * rights. Standard input was opened with the options of the command line. */
+static int name_input(struct planner *pl, const struct ast_stage *st, void *config, bool *ret_own)
+{
+	const struct weir_option *row = st->source->options;
+	struct weir_words *files;
+	const char **specs;
+	uint32_t at = 0, n = 0;
+	const char *option = "-";
+	bool once = false;
+
+	while (row->type != WEIR_OPT_END && row->type != WEIR_OPT_FILES)
+		row++;
+	files = row->type == WEIR_OPT_FILES ? (void *)((char *)config + row->offset) : NULL;
+	while (files && at < files->n && strcmp(files->word[at], "-") != 0)
+		at++;
+	if (!files || at == files->n)
+		return 0;
+	if (files->n > 1)
+		return weir_fail(pl->err, WEIR_E_BAD_VALUE, st->pos, st->len, "-", row->name,
+		        "it alone, or files");
+	specs = arena_alloc(&pl->p->arena, (pl->e->nmounted + 1) * sizeof *specs);
+	if (!specs)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < st->nargs; i++)
+		if (st->args[i].option != row)
+			option = st->args[i].option->name;
+	for (size_t i = 0; i < pl->e->nmounted; i++) {
+		const struct mounted *m = pl->e->mounted[i];
+
+		if (m->source == st->source && !m->once)
+			specs[n++] = m->spec;
+		once |= m->once;
+	}
+	if (once || !n)
+		return weir_fail(pl->err, WEIR_E_OPTION_CONFLICT, st->pos, st->len, option,
+		        "standard input");
+	*files = (struct weir_words){.n = n, .word = specs};
+	*ret_own = false;
+	return 0;
+}
+
 static int add_ast_source(struct planner *pl, const struct ast_stage *st)
 {
+	bool own = true;
 	struct option_scope scope = {
 	        st->name, st->pos, st->len, NULL, &pl->p->arena, no_use, no_keep, NULL};
 	const struct weir_schema *schema = NULL;
@@ -256,8 +299,10 @@ static int add_ast_source(struct planner *pl, const struct ast_stage *st)
 		return -ENOMEM;
 	r = options_bind(st->source->options, st->args, st->nargs, &scope, config, pl->err);
 	if (r == 0)
-		r = learn(pl, st->source, config, true, st, &schema);
-	return r < 0 ? r : add_source(pl, st->source, config, true, schema, NULL, st);
+		r = name_input(pl, st, config, &own);
+	if (r == 0)
+		r = learn(pl, st->source, config, own, st, &schema);
+	return r < 0 ? r : add_source(pl, st->source, config, own, schema, NULL, st);
 }
 
 /* ---- names ---- */
@@ -403,9 +448,9 @@ static int unite(struct planner *pl, struct plan_node *n, const struct ast_stage
 			if (k == nf)
 				fields[nf++] = s->fields[f];
 			else if (fields[k].kind != s->fields[f].kind)
-				r = weir_fail(pl->err, WEIR_E_COMPARE_KINDS, st->pos, st->len,
-				        weir_kind_article(fields[k].kind),
-				        weir_kind_article(s->fields[f].kind));
+				r = weir_fail(pl->err, WEIR_E_KIND_MISMATCH, st->pos, st->len,
+				        "( … + … )", weir_kind_article(fields[k].kind),
+				        fields[k].name, weir_kind_article(s->fields[f].kind));
 			fields[k].flags |= s->fields[f].flags & WEIR_FIELD_DEFAULT;
 			if (s->fields[f].bits == 0 || s->fields[f].bits > fields[k].bits)
 				fields[k].bits = fields[k].bits ? s->fields[f].bits : 0;

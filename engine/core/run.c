@@ -26,6 +26,22 @@ static int rows_to_sink(void *arg, struct weir_batch *b)
 	return r->sink.rows(r->sink.arg, b);
 }
 
+/* A source or a module may have put it in words of its own: the limit is what matters. */
+static int at_limit(
+        struct run *r, struct weir_err *err, uint32_t pos, uint32_t len, const char *where)
+{
+	char limit[32];
+	uint64_t mb = r->mem->limit >> 20;
+
+	if (mb)
+		snprintf(limit, sizeof limit, "%llu MiB", (unsigned long long)mb);
+	else
+		snprintf(
+		        limit, sizeof limit, "%llu KiB", (unsigned long long)(r->mem->limit >> 10));
+	*err = (struct weir_err)WEIR_ERR_INIT;
+	return weir_fail(err, WEIR_E_MEMORY_LIMIT, pos, len, limit, where);
+}
+
 static int open_sources(struct run *r, struct weir_err *err)
 {
 	const struct plan_graph *g = &r->plan->root;
@@ -56,6 +72,8 @@ static int open_sources(struct run *r, struct weir_err *err)
 		}
 		ret = reader_open(n->source, n->config, n->own ? &r->rights : &all, r->e, r->mem,
 		        &r->faults, &r->readers[n->reader], &why);
+		if (ret == -ENOMEM && r->mem->denied && err)
+			return at_limit(r, err, n->pos, n->len, n->name);
 		if (ret < 0)
 			return why.id ? weir_fail_no(err, why.no, WEIR_E_BAD_TRACE, n->pos, n->len,
 			                        why.text)
@@ -288,18 +306,8 @@ static int fail(struct run *r, int ret)
 {
 	struct weir_err *err = &r->context.err;
 
-	/* a source or a module may have put it in words of its own: the limit is what matters */
 	if (ret == -ENOMEM && r->mem->denied) {
-		char limit[32];
-		uint64_t mb = r->mem->limit >> 20;
-
-		*err = (struct weir_err)WEIR_ERR_INIT;
-		if (mb)
-			snprintf(limit, sizeof limit, "%llu MiB", (unsigned long long)mb);
-		else
-			snprintf(limit, sizeof limit, "%llu KiB",
-			        (unsigned long long)(r->mem->limit >> 10));
-		weir_fail(err, WEIR_E_MEMORY_LIMIT, WEIR_NOPOS, 0, limit,
+		at_limit(r, err, WEIR_NOPOS, 0,
 		        r->context.failed ? r->context.failed : "the source");
 	} else if (err->id == WEIR_E_NONE) {
 		weir_fail_no(err, -ret, WEIR_E_SYSTEM, WEIR_NOPOS, 0,
