@@ -9,6 +9,11 @@
 
 #define PEEK (64u << 10) /* block size for headers only */
 
+/* ms to wait for a pipe's header: whoever opens standard input is not yet at work; a query that
+ * names a pipe must not hold up others. */
+#define PATIENCE 5000
+#define PATIENCE_OTHER 100
+
 int merge_add(struct merge *m, const char *path, bool named)
 {
 	struct weir_mem *mem = m->reader->mem;
@@ -89,7 +94,8 @@ static int open_pass(
 		close(fd);
 		return -ENOMEM;
 	}
-	r = trace_open(&f->pass->trace, fd, pool, m->reader->mem);
+	r = trace_open(&f->pass->trace, fd, pool, m->reader->mem,
+	        strcmp(f->path, "-") == 0 ? PATIENCE : PATIENCE_OTHER);
 	if (r == 0)
 		return 0;
 	if (r == -EINVAL) {
@@ -194,6 +200,7 @@ static int look(struct merge *m, struct merge_file *f, struct block_pool *pool, 
 		weir_source_fault(m->reader, f->path, 0, why.text);
 		return 0;
 	}
+	f->usable = true;
 	describe(f);
 	if (f->pass->trace.digits > m->digits)
 		m->digits = f->pass->trace.digits;
@@ -215,7 +222,7 @@ int merge_open(struct merge *m, struct weir_err *err)
 {
 	bool keep = m->nfiles <= MERGE_OPEN, known = true;
 	struct block_pool *pool = m->pool;
-	uint32_t unusable = 0;
+	uint32_t usable = 0;
 	int r = 0;
 
 	if (!keep) {
@@ -230,8 +237,8 @@ int merge_open(struct merge *m, struct weir_err *err)
 		r = look(m, f, pool, keep, err);
 		if (r == 1)
 			m->heap[m->nheap++] = i;
-		unusable += f->about.format == TRACE_NONE && !f->done && !f->pass;
-		known &= f->about.size != 0;
+		usable += f->usable;
+		known &= f->about.size != 0 || !f->usable;
 		m->size += f->about.size;
 		f->done = 0;
 	}
@@ -241,7 +248,7 @@ int merge_open(struct merge *m, struct weir_err *err)
 		return r;
 	if (!known)
 		m->size = 0;
-	if (m->nfiles && unusable == m->nfiles)
+	if (m->nfiles && !usable)
 		return weir_fail_no(err, EINVAL, WEIR_E_BAD_TRACE, WEIR_NOPOS, 0,
 		        "none of the files is a capture file");
 	for (uint32_t i = m->nheap / 2; i-- > 0;)

@@ -42,6 +42,7 @@ struct merge_pass {
 struct merge_file {
 	char *path;
 	bool named;              /* by the user, not by a glob: wrong at open is an error */
+	bool usable;             /* it could be opened, and is a capture file as far as it goes */
 	struct merge_pass *pass; /* NULL: closed */
 	int64_t next;            /* time of the next packet */
 	uint64_t done;           /* bytes read by a pass that is over */

@@ -214,7 +214,8 @@ static int read_merged(struct weir_reader *r, struct state *s, struct weir_batch
 		if (s->batch->n == WEIR_BATCH_ROWS)
 			break;
 	}
-	r->bytes_done = merge_done(&s->merge);
+	if (n == 0 || s->batches % 16 == 0) /* it asks every file */
+		r->bytes_done = merge_done(&s->merge);
 	if (n == -EAGAIN)
 		return idle(r, s, fd, ret);
 	if (n < 0)

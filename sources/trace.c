@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 int trace_fault(struct trace *t, size_t at, const char *format, ...)
 {
@@ -107,19 +108,37 @@ static int start(struct trace *t)
 	return t->format == TRACE_PCAP ? trace_open_pcap(t) : trace_open_pcapng(t);
 }
 
-int trace_open(struct trace *t, int fd, struct block_pool *pool, struct weir_mem *mem)
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+}
+
+/* Up to the first packet: 0, -EAGAIN, -EINVAL, -ENOMEM. */
+static int to_first(struct trace *t)
+{
+	int r = t->walk ? 0 : start(t);
+
+	return r < 0 || t->ended || t->format != TRACE_PCAPNG ? r : t->walk(t, NULL, 0);
+}
+
+int trace_open(
+        struct trace *t, int fd, struct block_pool *pool, struct weir_mem *mem, unsigned patience)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int64_t until = now_ms() + patience, left;
 	int r;
 
 	*t = (struct trace){.mem = mem, .digits = 6};
 	input_init(&t->in, fd, pool);
-	while ((r = start(t)) == -EAGAIN)
-		poll(&p, 1, -1);
-	if (r < 0 || t->ended || t->format != TRACE_PCAPNG)
-		return r;
-	while ((r = t->walk(t, NULL, 0)) == -EAGAIN)
-		poll(&p, 1, -1);
+	while ((r = to_first(t)) == -EAGAIN && (left = until - now_ms()) > 0)
+		poll(&p, 1, (int)left);
+	if (r == -EAGAIN) {
+		t->digits = 9;
+		return 0;
+	}
 	return r;
 }
 
@@ -133,8 +152,10 @@ void trace_release(struct trace *t)
 
 int trace_next(struct trace *t, struct weir_packet *to, unsigned max, struct block **ret_block)
 {
-	int n = t->ended ? 0 : t->walk(t, to, max);
+	int n = t->walk || t->ended ? 0 : start(t);
 
+	if (n == 0 && !t->ended)
+		n = t->walk(t, to, max);
 	*ret_block = t->in.block;
-	return n;
+	return n == -EINVAL ? 0 : n; /* `fault` says that it is no capture */
 }

@@ -47,15 +47,18 @@ struct trace {
 	uint32_t niface, iface_room;
 	uint32_t iface_base; /* interfaces of the sections before */
 	uint32_t sections;
-	uint8_t digits;        /* of the times, 6 or 9; certain once the first packet is reached */
+	uint8_t digits;        /* of the times, 6 or 9; 9 where the header has not come yet */
 	char fault[200];       /* empty: none */
 	uint64_t fault_offset; /* into the decompressed file */
 };
 
-/* Takes over fd. Reads up to the first packet; waits where fd is a pipe. 0, also for a file that
- * is empty or cut short in its header (then `fault` is set and there are no packets); -EINVAL: no
- * capture file, `fault` says why; -ENOMEM. trace_release() is due in any case. */
-int trace_open(struct trace *t, int fd, struct block_pool *pool, struct weir_mem *mem);
+/* Takes over fd. Reads up to the first packet; waits up to `patience` ms where fd is a pipe, and
+ * leaves the rest to trace_next() then (`format` is TRACE_NONE, or there are no interfaces yet).
+ * 0, also for a file that is empty or cut short in its header (then `fault` is set and there are
+ * no packets); -EINVAL: no capture file, `fault` says why; -ENOMEM. trace_release() is due in any
+ * case. */
+int trace_open(
+        struct trace *t, int fd, struct block_pool *pool, struct weir_mem *mem, unsigned patience);
 void trace_release(struct trace *t);
 
 /* The next packets, up to `max` (not 0), all in one block: their number and *ret_block, borrowed

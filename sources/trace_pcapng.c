@@ -268,6 +268,7 @@ static inline __attribute__((always_inline)) unsigned run(
 		uint32_t total = load_swap_u32(p + 4, swap), caplen = load_swap_u32(p + 20, swap);
 		uint32_t iface = load_swap_u32(p + 8, swap);
 
+		__builtin_prefetch((const void *)((uintptr_t)p + 1024));
 		if (load_swap_u32(p, swap) != ENHANCED || (size_t)(end - p) < total || total < 32 ||
 		        total % 4 || total - 32 < caplen || iface >= niface ||
 		        load_swap_u32(p + total - 4, swap) != total)

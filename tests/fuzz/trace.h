@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pool = block_pool_new(data[0] & 2 ? 64 : 65536, NULL);
 	if (!pool)
 		abort();
-	if (trace_open(&t, file_of(data, size), pool, NULL) == 0)
+	if (trace_open(&t, file_of(data, size), pool, NULL, 0) == 0)
 		while ((n = trace_next(&t, pk, 64, &block)) > 0)
 			for (int i = 0; i < n; i++) {
 				const uint8_t *end = pk[i].data + pk[i].caplen;

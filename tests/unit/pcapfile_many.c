@@ -5,6 +5,7 @@
 #include <lz4frame.h>
 #include <lzma.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -391,6 +392,37 @@ static void prompt(void **state)
 	engine->input = before;
 }
 
+/* A named pipe whose writer is late neither holds up the open nor is taken for an empty file. */
+static void late(void **state)
+{
+	const char *path = at("fifo");
+	struct pcapfile_config c = {{1, &path}, 0};
+	struct rights all = {.all = true};
+	struct weir_mem mem = {0};
+	struct got g = {.err = WEIR_ERR_INIT};
+	struct reader *r;
+	pthread_t t;
+	struct writer w = {.piece = 5, .from = &plain};
+
+	assert_int_equal(mkfifo(path, 0600), 0);
+	g.took = test_now();
+	assert_int_equal(
+	        reader_open(&weir_source_pcapfile, &c, &all, engine, &mem, NULL, &r, NULL), 0);
+	assert_true(test_now() - g.took < 4000000000);
+	assert_int_equal(r->pub.schema->fields[0].digits, 9);
+	w.fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(w.fd >= 0);
+	assert_int_equal(pthread_create(&t, NULL, write_pieces, &w), 0);
+	faults_init(&g.faults);
+	read_rest(&g, r);
+	pthread_join(t, NULL);
+	reader_close(r);
+	assert_int_equal(g.error, 0);
+	assert_int_equal(g.n, N);
+	check_plain(&g, N);
+	got_release(&g);
+}
+
 /* ---- determinism, replay, memory ---- */
 
 static void full_batches(void **state)
@@ -507,6 +539,7 @@ int main(void)
 	        cmocka_unit_test(named),
 	        cmocka_unit_test(piped),
 	        cmocka_unit_test(prompt),
+	        cmocka_unit_test(late),
 	        cmocka_unit_test(full_batches),
 	        cmocka_unit_test(replay),
 	        cmocka_unit_test(limits),
