@@ -268,34 +268,44 @@ void merge_drop(struct merge *m)
 		sift(m, 0);
 }
 
+/* Sees to it that the first file, which has nothing at hand, is open and parsed ahead, or gone.
+ * 0, -EAGAIN, -ENOMEM. */
+static int advance(struct merge *m, struct merge_file *f, int *ret_fd)
+{
+	struct weir_err why = WEIR_ERR_INIT;
+	int r = f->pass ? 0 : open_pass(m, f, m->pool, &why);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		weir_source_fault(m->reader, f->path, 0, why.text);
+		merge_drop(m);
+		return 0;
+	}
+	r = more(f);
+	*ret_fd = f->pass->trace.in.from.fd;
+	if (r < 0)
+		return r;
+	if (r == 0)
+		merge_drop(m);
+	else
+		sift(m, 0);
+	return 0;
+}
+
 int merge_first(struct merge *m, struct merge_pass **ret, int *ret_fd)
 {
 	while (m->nheap) {
 		struct merge_file *f = m->file[m->heap[0]];
-		struct weir_err why = WEIR_ERR_INIT;
-		uint32_t had = f->pass ? f->pass->n - f->pass->at : 0;
-		int r = f->pass ? 0 : open_pass(m, f, m->pool, &why);
+		int r;
 
-		if (r == -ENOMEM)
-			return r;
-		if (r < 0) {
-			weir_source_fault(m->reader, f->path, 0, why.text);
-			merge_drop(m);
-			continue;
-		}
-		if (had) {
+		if (f->pass && f->pass->at < f->pass->n) {
 			*ret = f->pass;
 			return 1;
 		}
-		r = more(f);
-		*ret_fd = f->pass->trace.in.from.fd;
+		r = advance(m, f, ret_fd);
 		if (r < 0)
 			return r;
-		if (r == 0) {
-			merge_drop(m);
-		} else {
-			sift(m, 0);
-		}
 	}
 	return 0;
 }
