@@ -80,6 +80,17 @@ static int add_source(struct engine *e, const char *arg, struct weir_err *err)
 	return r;
 }
 
+static void signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(how, &set, NULL);
+}
+
 static int begin(struct fs *fs, const struct mount_options *o)
 {
 	struct weir_err err = WEIR_ERR_INIT;
@@ -100,11 +111,14 @@ static int begin(struct fs *fs, const struct mount_options *o)
 	if (!fs->mountpoint || !fs->engine || !fs->jobs || !fs->writes || !fs->versions ||
 	        !fs->states)
 		return complain("cannot start", o->mountpoint, ENOMEM);
+	/* a pipe is waited for until its header comes: nothing is mounted yet, signals may kill */
+	signals(SIG_UNBLOCK);
 	for (int i = 0; i < o->nsources; i++)
 		if (add_source(fs->engine, o->sources[i], &err) < 0) {
 			cmd_error(&err, NULL, 0);
 			return -EINVAL;
 		}
+	signals(SIG_BLOCK);
 	return 0;
 }
 
@@ -175,17 +189,6 @@ static void release(struct fs *fs)
 	jobs_free(fs->writes);
 	states_free(fs->states);
 	free(fs->mountpoint);
-}
-
-static void signals(int how)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(how, &set, NULL);
 }
 
 static int loop(struct fs *fs)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,7 +45,8 @@ static void mounted_free(struct mounted *m)
 {
 	if (!m)
 		return;
-	reader_close(m->first);
+	feed_free(m->feed);
+	text_release(&m->about);
 	weir_schema_unref(m->schema);
 	faults_release(&m->faults);
 	arena_release(&m->arena);
@@ -176,6 +178,40 @@ static int check_name(struct engine *e, const char *name, struct weir_err *err)
 	return 0;
 }
 
+/* Standard input and what has no beginning to go back to. */
+static bool reads_once(const struct weir_source *source, const char *spec)
+{
+	struct stat st;
+
+	return (source->flags & WEIR_SOURCE_ONCE) || strcmp(spec, "-") == 0 ||
+	       (stat(spec, &st) == 0 &&
+	               (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) || S_ISSOCK(st.st_mode)));
+}
+
+static void info_line(void *arg, const char *key, const char *value)
+{
+	text_printf(arg, "%s: %s\n", key, value);
+}
+
+/* Takes the reader of a source just opened: to feed all queries, or to be closed. */
+static int settle(struct mounted *m, struct reader *reader, struct weir_err *err)
+{
+	int r = 0;
+
+	m->schema = weir_schema_ref(reader->pub.schema);
+	if (!reads_once(m->source, m->spec)) {
+		reader_close(reader);
+		return 0;
+	}
+	if (m->source->info)
+		r = m->source->info(&reader->pub, info_line, &m->about, err);
+	if (r == 0 && !(m->feed = feed_new(reader)))
+		r = -ENOMEM;
+	if (r < 0)
+		reader_close(reader);
+	return r;
+}
+
 int engine_add_source(struct engine *e, const char *name, const char *spec, struct weir_err *err)
 {
 	struct rights all = {.all = true};
@@ -200,7 +236,6 @@ int engine_add_source(struct engine *e, const char *name, const char *spec, stru
 	arena_init(&m->arena, NULL);
 	m->name = strdup(name ? name : made);
 	m->spec = strdup(spec);
-	m->once = strcmp(spec, "-") == 0;
 	m->source = registry_probe(spec);
 	if (!m->source)
 		r = weir_fail(err, WEIR_E_UNKNOWN_SOURCE, WEIR_NOPOS, 0, spec,
@@ -212,15 +247,12 @@ int engine_add_source(struct engine *e, const char *name, const char *spec, stru
 		        e, m->source, (const char *const *)&m->spec, 1, &m->arena, &m->config, err);
 	if (r == 0)
 		r = reader_open(m->source, m->config, &all, e, &m->mem, NULL, &reader, err);
+	if (r == 0)
+		r = settle(m, reader, err);
 	if (r < 0) {
 		mounted_free(m);
 		return r;
 	}
-	m->schema = weir_schema_ref(reader->pub.schema);
-	if (m->once)
-		m->first = reader;
-	else
-		reader_close(reader);
 	pthread_mutex_lock(&e->lock);
 	e->mounted[e->nmounted++] = m;
 	pthread_mutex_unlock(&e->lock);
@@ -237,11 +269,6 @@ const char *engine_source_name(struct engine *e, size_t i)
 	return i < e->nmounted ? e->mounted[i]->name : NULL;
 }
 
-static void info_line(void *arg, const char *key, const char *value)
-{
-	text_printf(arg, "%s: %s\n", key, value);
-}
-
 static int info(struct engine *e, struct mounted *m, struct text *to)
 {
 	struct rights all = {.all = true};
@@ -250,9 +277,11 @@ static int info(struct engine *e, struct mounted *m, struct text *to)
 	int r = 0;
 
 	text_printf(to, "name: %s\nsource: %s\nkind: %s\n", m->name, m->spec, m->source->name);
-	if (m->once)
+	if (m->feed) {
 		text_puts(to, "read: once\n");
-	if (!m->once && m->source->info) {
+		text_add(to, m->about.p ? m->about.p : "", m->about.len);
+		feed_text(m->feed, to);
+	} else if (m->source->info) {
 		r = reader_open(m->source, m->config, &all, e, &m->mem, NULL, &reader, &err);
 		if (r == 0)
 			r = m->source->info(&reader->pub, info_line, to, &err);
@@ -290,11 +319,16 @@ int engine_source_text(struct engine *e, size_t i, const char *what, struct text
 		return 0;
 	}
 	if (strcmp(what, "stats") == 0) {
+		uint64_t passes = stat_get64(&m->passes), records = stat_get64(&m->records),
+		         bytes = stat_get64(&m->bytes);
+
+		if (m->feed) {
+			passes = 1;
+			feed_count(m->feed, &records, &bytes);
+		}
 		text_printf(to, "passes: %llu\nrecords: %llu\nbytes: %llu\nfaults: %llu\n",
-		        (unsigned long long)stat_get64(&m->passes),
-		        (unsigned long long)stat_get64(&m->records),
-		        (unsigned long long)stat_get64(&m->bytes),
-		        (unsigned long long)m->faults.count);
+		        (unsigned long long)passes, (unsigned long long)records,
+		        (unsigned long long)bytes, (unsigned long long)m->faults.count);
 		return 0;
 	}
 	return -ENOENT;

@@ -4,22 +4,24 @@
 #define ENGINE_H
 
 #include "engine/core/arena.h"
+#include "engine/core/feed.h"
 #include "engine/core/query.h"
 #include "engine/core/reader.h"
 #include <time.h>
 #include <unistd.h>
 
-/* A source of the mount. Immutable after engine_add_source(), but for `faults`. */
+/* A source of the mount. Immutable after engine_add_source(), but for `faults` and counters. */
 struct mounted {
 	char *name, *spec;
 	const struct weir_source *source;
 	void *config; /* in the arena */
 	struct arena arena;
 	struct faults faults;
-	bool once;            /* standard input: one pass in all */
-	struct reader *first; /* once: the pass, opened with the mount; taken by the first query */
+	struct feed
+	        *feed; /* standard input, a FIFO: one pass for all; NULL: each query has its own */
+	struct text about; /* feed: what its headers say */
 	struct weir_schema *schema;
-	uint64_t passes, records, bytes; /* atomic */
+	uint64_t passes, records, bytes; /* atomic; feed: not used */
 	struct weir_mem mem;
 };
 

@@ -197,7 +197,7 @@ static int add_all(struct planner *pl, uint32_t flag, const struct ast_stage *st
 
 		if (!(m->source->flags & flag))
 			continue;
-		if (first && (first->source != m->source || first->once || m->once))
+		if (first && (first->source != m->source || first->feed || m->feed))
 			return weir_fail(pl->err, WEIR_E_UNKNOWN_SOURCE, st->pos, st->len, st->name,
 			        ": sources of different kinds cannot be merged, name one");
 		if (!first)
@@ -265,9 +265,9 @@ static int name_input(struct planner *pl, const struct ast_stage *st, void *conf
 	for (size_t i = 0; i < pl->e->nmounted; i++) {
 		const struct mounted *m = pl->e->mounted[i];
 
-		if (m->source == st->source && !m->once)
+		if (m->source == st->source && !m->feed)
 			specs[n++] = m->spec;
-		once |= m->once;
+		once |= m->feed != NULL;
 	}
 	if (once || !n)
 		return weir_fail(pl->err, WEIR_E_OPTION_CONFLICT, st->pos, st->len, option,

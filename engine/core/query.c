@@ -274,6 +274,21 @@ void query_remove(struct query *q)
 		query_unref(q);
 }
 
+/* What a query misses that came late to a source that is read only once. */
+static void log_feeds(struct query *q, const struct run *r)
+{
+	for (uint32_t i = 0; i < r->plan->nsources; i++) {
+		const struct feed_link *l = &r->links[i];
+
+		if (l->feed && l->ended)
+			query_log(q, "%s: had ended after %llu records", l->name,
+			        (unsigned long long)(l->begins - 1));
+		else if (l->feed && l->begins > 1)
+			query_log(q, "%s: begins at record %llu", l->name,
+			        (unsigned long long)l->begins);
+	}
+}
+
 /* Starts `r` (taken) as what q runs now; the run before is told to stop. */
 static int install(struct query *q, struct run *r, const char *spec, size_t len)
 {
@@ -298,9 +313,12 @@ static int install(struct query *q, struct run *r, const char *spec, size_t len)
 	if (old)
 		run_stop(old);
 	run_unref(old);
+	ret = run_join(r);
 	query_log(q, "started");
+	log_feeds(q, r);
 	query_ref(q); /* given back by run_changed() at the end */
-	ret = run_start(r, run_changed, q);
+	if (ret == 0)
+		ret = run_start(r, run_changed, q);
 	if (ret < 0)
 		query_unref(q);
 	run_unref(r);

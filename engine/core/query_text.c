@@ -43,6 +43,26 @@ static void drops(struct run *r, const struct plan_graph *g, struct text *to)
 	}
 }
 
+/* Sources that are read only once: what the query has missed. */
+static void feeds(const struct run *r, struct text *to)
+{
+	for (uint32_t i = 0; i < r->plan->nsources; i++) {
+		const struct feed_link *l = &r->links[i];
+		uint64_t skipped = __atomic_load_n(&l->skipped, __ATOMIC_RELAXED);
+
+		if (!l->feed)
+			continue;
+		if (l->ended)
+			text_printf(to, "%s: had ended after %llu records\n", l->name,
+			        (unsigned long long)(l->begins - 1));
+		else if (l->begins > 1)
+			text_printf(to, "%s: begins at record %llu\n", l->name,
+			        (unsigned long long)l->begins);
+		if (skipped)
+			text_printf(to, "%s.skipped: %llu\n", l->name, (unsigned long long)skipped);
+	}
+}
+
 static void nodes(struct run *r, const struct plan_graph *g, int indent, struct text *to)
 {
 	for (uint32_t i = 0; i < g->n; i++) {
@@ -106,6 +126,7 @@ static void status(struct query *q, struct text *to)
 	        __atomic_load_n(&r->mem->used, __ATOMIC_RELAXED),
 	        __atomic_load_n(&r->mem->peak, __ATOMIC_RELAXED),
 	        __atomic_load_n(&r->mem->limit, __ATOMIC_RELAXED));
+	feeds(r, to);
 	drops(r, &r->plan->root, to);
 	faults_text(&r->faults, to);
 	nodes(r, &r->plan->root, 0, to);

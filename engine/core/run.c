@@ -5,12 +5,14 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #define WATCH_NS (120ll * 1000000000) /* a look keeps a table fresh for two minutes */
 #define RESERVE (64ull << 20)         /* beyond the limit, to let a full query answer */
 #define IDLE_NS (200ll * 1000000)     /* longest sleep where the source says nothing */
+#define IDLE_FDS 16                   /* sources waited for at once; others wait for IDLE_NS */
 
 static int rows_to_result(void *arg, struct weir_batch *b)
 {
@@ -42,12 +44,39 @@ static int at_limit(
 	return weir_fail(err, WEIR_E_MEMORY_LIMIT, pos, len, limit, where);
 }
 
+/* Ends a sleep in idle(); with the lock held. */
+static void nudge(struct run *r)
+{
+	pthread_cond_broadcast(&r->wake);
+	if (r->event >= 0)
+		(void)eventfd_write(r->event, 1);
+}
+
+/* A feed has something. */
+static void wake(void *arg)
+{
+	struct run *r = arg;
+
+	pthread_mutex_lock(&r->lock);
+	r->more = true;
+	nudge(r);
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void leave_feeds(struct run *r)
+{
+	for (uint32_t i = 0; r->links && i < r->plan->nsources; i++)
+		if (r->links[i].feed)
+			feed_leave(&r->links[i]);
+}
+
 static int open_sources(struct run *r, struct weir_err *err)
 {
 	const struct plan_graph *g = &r->plan->root;
 
 	r->readers = calloc(r->plan->nsources + 1, sizeof *r->readers);
-	if (!r->readers)
+	r->links = calloc(r->plan->nsources + 1, sizeof *r->links);
+	if (!r->readers || !r->links)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < g->n; i++) {
 		const struct plan_node *n = g->nodes[i];
@@ -57,19 +86,22 @@ static int open_sources(struct run *r, struct weir_err *err)
 
 		if (!n->source)
 			continue;
-		if (n->mounted)
-			__atomic_add_fetch(&n->mounted->passes, 1, __ATOMIC_RELAXED);
-		if (n->mounted && n->mounted->once) {
-			pthread_mutex_lock(&r->e->lock);
-			r->readers[n->reader] = n->mounted->first;
-			n->mounted->first = NULL;
-			pthread_mutex_unlock(&r->e->lock);
-			if (!r->readers[n->reader])
-				return weir_fail(err, WEIR_E_NOT_PERMITTED, n->pos, n->len,
-				        "standard input is read by another query");
-			r->readers[n->reader]->faults = &r->faults;
+		if (n->mounted && n->mounted->feed) {
+			struct feed_link *l = &r->links[n->reader];
+
+			*l = (struct feed_link){.feed = n->mounted->feed,
+			        .name = n->mounted->name,
+			        .wake = wake,
+			        .arg = r,
+			        .mem = r->mem,
+			        .faults = &r->faults};
+			ret = feed_open(l, r->e, &r->readers[n->reader], err);
+			if (ret < 0)
+				return ret;
 			continue;
 		}
+		if (n->mounted)
+			__atomic_add_fetch(&n->mounted->passes, 1, __ATOMIC_RELAXED);
 		ret = reader_open(n->source, n->config, n->own ? &r->rights : &all, r->e, r->mem,
 		        &r->faults, &r->readers[n->reader], &why);
 		if (ret == -ENOMEM && r->mem->denied && err)
@@ -87,6 +119,9 @@ static void run_free(struct run *r)
 	for (uint32_t i = 0; r->readers && i < r->plan->nsources; i++)
 		reader_close(r->readers[i]);
 	free(r->readers);
+	free(r->links);
+	if (r->event >= 0)
+		close(r->event);
 	result_unref(r->result);
 	pool_unref(r->context.pool);
 	free(r->context.stats);
@@ -111,6 +146,7 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 		return -ENOMEM;
 	}
 	r->refs = 1;
+	r->event = -1;
 	r->e = e;
 	r->plan = plan;
 	r->rights = *rights;
@@ -161,7 +197,7 @@ void run_unref(struct run *r)
 static void attend(struct run *r)
 {
 	__atomic_store_n(&r->attention, 1, __ATOMIC_RELEASE);
-	pthread_cond_broadcast(&r->wake);
+	nudge(r);
 }
 
 void run_stop(struct run *r)
@@ -170,6 +206,7 @@ void run_stop(struct run *r)
 	r->stop = true;
 	attend(r);
 	pthread_mutex_unlock(&r->lock);
+	leave_feeds(r); /* whatever it works on still, nobody waits for it */
 }
 
 void run_pause(struct run *r, bool pause)
@@ -254,6 +291,33 @@ static int finish(struct run *r, struct graph *g)
 	return ret == 0 ? publish(r) : ret;
 }
 
+static void pause_feeds(struct run *r, bool pause)
+{
+	for (uint32_t i = 0; i < r->plan->nsources; i++)
+		if (r->links[i].feed)
+			feed_pause(&r->links[i], pause);
+}
+
+/* Waits while paused; with the lock held. */
+static void rest(struct run *r)
+{
+	/* feeds wake with their lock held: not with this one */
+	pthread_mutex_unlock(&r->lock);
+	pause_feeds(r, true);
+	pthread_mutex_lock(&r->lock);
+	while (r->pause && !r->stop && !r->refresh) {
+		r->state = QUERY_PAUSED;
+		pthread_cond_wait(&r->wake, &r->lock);
+	}
+	if (r->pause && !r->stop) {
+		__atomic_store_n(&r->attention, 1, __ATOMIC_RELAXED); /* it rests again */
+		return;
+	}
+	pthread_mutex_unlock(&r->lock);
+	pause_feeds(r, false);
+	pthread_mutex_lock(&r->lock);
+}
+
 /* Waits while paused; whether to go on. *ret_refresh: somebody asked. */
 static bool attention(struct run *r, bool *ret_refresh, bool *ret_watched)
 {
@@ -262,10 +326,8 @@ static bool attention(struct run *r, bool *ret_refresh, bool *ret_watched)
 
 	pthread_mutex_lock(&r->lock);
 	__atomic_store_n(&r->attention, 0, __ATOMIC_RELAXED);
-	while (r->pause && !r->stop && !r->refresh) {
-		r->state = QUERY_PAUSED;
-		pthread_cond_wait(&r->wake, &r->lock);
-	}
+	if (r->pause && !r->stop)
+		rest(r);
 	if (r->state == QUERY_PAUSED && !r->pause)
 		r->state = QUERY_RUNNING;
 	*ret_refresh = r->refresh;
@@ -276,29 +338,68 @@ static bool attention(struct run *r, bool *ret_refresh, bool *ret_watched)
 	return go;
 }
 
-/* Sleeps until the source has more, somebody wants something, or `until`. */
-static void idle(struct run *r, const struct reader *reader, int64_t until)
+/* The next batch of a reader. The one that is behind in time goes first, so that several sources
+ * run in step. */
+struct head {
+	struct weir_batch *batch;
+	int64_t ts;
+	bool end;
+	bool waits; /* it has none yet */
+	uint32_t node;
+};
+
+static bool is_nudged(const struct run *r)
+{
+	return r->more || __atomic_load_n(&r->attention, __ATOMIC_RELAXED);
+}
+
+/* Sleeps in poll(2) for sources that have descriptors: p[1..n]; p[0] is for the run's own. With
+ * the lock held, given up meanwhile. */
+static void idle_in_poll(struct run *r, struct pollfd *p, uint32_t n, int64_t ns)
+{
+	eventfd_t count;
+
+	if (r->event < 0)
+		r->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	else
+		(void)eventfd_read(r->event, &count);
+	if (is_nudged(r))
+		return;
+	p[0] = (struct pollfd){.fd = r->event, .events = POLLIN};
+	pthread_mutex_unlock(&r->lock);
+	poll(p, n + 1, (int)(ns / 1000000) + 1);
+	pthread_mutex_lock(&r->lock);
+}
+
+/* Sleeps until a source has more, somebody wants something, or `until`. */
+static void idle(struct run *r, const struct head *head, int64_t until)
 {
 	int64_t now = now_ns(CLOCK_MONOTONIC), at = now + IDLE_NS;
+	struct pollfd p[1 + IDLE_FDS];
 	struct timespec t;
+	uint32_t n = 0;
 
-	if (reader->pub.wake && reader->pub.wake < at)
-		at = reader->pub.wake;
 	if (until && until < at)
 		at = until;
+	for (uint32_t i = 0; i < r->plan->nsources; i++) {
+		const struct weir_reader *pub = &r->readers[i]->pub;
+
+		if (!head[i].waits)
+			continue;
+		if (pub->wake && pub->wake < at)
+			at = pub->wake;
+		if (pub->wake_fd >= 0 && n < IDLE_FDS)
+			p[++n] = (struct pollfd){.fd = pub->wake_fd, .events = POLLIN};
+	}
 	if (at <= now)
 		return;
-	if (reader->pub.wake_fd >= 0) {
-		struct pollfd p = {.fd = reader->pub.wake_fd, .events = POLLIN};
-
-		poll(&p, 1, (int)((at - now) / 1000000) + 1);
-		return;
-	}
 	t = (struct timespec){at / 1000000000, at % 1000000000};
 	pthread_mutex_lock(&r->lock);
-	while (!__atomic_load_n(&r->attention, __ATOMIC_RELAXED) &&
-	        pthread_cond_timedwait(&r->wake, &r->lock, &t) == 0)
+	if (n)
+		idle_in_poll(r, p, n, at - now);
+	while (!n && !is_nudged(r) && pthread_cond_timedwait(&r->wake, &r->lock, &t) == 0)
 		;
+	r->more = false;
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -315,14 +416,6 @@ static int fail(struct run *r, int ret)
 	}
 	return ret;
 }
-
-/* The batch of the reader that is behind in time, so that several sources run in step. */
-struct head {
-	struct weir_batch *batch;
-	int64_t ts;
-	bool end;
-	uint32_t node;
-};
 
 static int64_t first_time(struct weir_batch *b)
 {
@@ -344,7 +437,8 @@ static int next_batch(struct run *r, struct head *head, uint32_t n, uint32_t *re
 		if (!h->batch && !h->end) {
 			int got = reader->source->read(&reader->pub, &h->batch, &r->context.err);
 
-			if (got == -EAGAIN) {
+			h->waits = got == -EAGAIN;
+			if (h->waits) {
 				wait = (int)i;
 				continue;
 			}
@@ -392,10 +486,16 @@ static int look_up(struct run *r, struct graph *g, bool *watched)
 {
 	bool now = false;
 
-	if (__atomic_load_n(&r->attention, __ATOMIC_ACQUIRE) && !attention(r, &now, watched))
-		return 1;
-	if (now)
-		return refresh(r, g);
+	while (__atomic_load_n(&r->attention, __ATOMIC_ACQUIRE)) {
+		int ret = 0;
+
+		if (!attention(r, &now, watched))
+			return 1;
+		if (now)
+			ret = refresh(r, g);
+		if (ret < 0)
+			return ret;
+	}
 	if (*watched && r->plan->table &&
 	        now_ns(CLOCK_MONOTONIC) >= r->refreshed + r->plan->set.refresh) {
 		attention(r, &now, watched);
@@ -418,7 +518,7 @@ static int loop(struct run *r, struct graph *g, struct head *head, bool *ret_sto
 		}
 		ret = next_batch(r, head, r->plan->nsources, &i);
 		if (ret == -EAGAIN) {
-			idle(r, r->readers[i],
+			idle(r, head,
 			        watched && r->plan->table ? r->refreshed + r->plan->set.refresh
 			                                  : 0);
 			continue;
@@ -430,8 +530,11 @@ static int loop(struct run *r, struct graph *g, struct head *head, bool *ret_sto
 		head[i].batch = NULL;
 		if (ret < 0)
 			return ret;
-		if (ret == WEIR_DONE)
+		if (ret == WEIR_DONE) {
 			head[i].end = true;
+			if (r->links[i].feed)
+				feed_leave(&r->links[i]);
+		}
 	}
 	return 0;
 }
@@ -441,7 +544,7 @@ static void count_sources(struct run *r)
 	for (uint32_t i = 0; i < r->plan->root.n; i++) {
 		const struct plan_node *n = r->plan->root.nodes[i];
 
-		if (!n->mounted)
+		if (!n->mounted || n->mounted->feed)
 			continue;
 		__atomic_add_fetch(&n->mounted->records,
 		        stat_get(&r->context.stats[n->id].records_out), __ATOMIC_RELAXED);
@@ -462,6 +565,7 @@ static enum query_state execute(struct run *r)
 			head[r->plan->root.nodes[i]->reader].node = i;
 	if (ret == 0)
 		ret = loop(r, g, head, &stopped);
+	leave_feeds(r);
 	if (ret < 0) {
 		fail(r, ret);
 		/* what there is stays readable: a last version, with some memory to make it */
@@ -510,6 +614,16 @@ static void *thread(void *arg)
 		pthread_cond_broadcast(&e->idle);
 	pthread_mutex_unlock(&e->lock);
 	return NULL;
+}
+
+int run_join(struct run *r)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < r->plan->nsources && ret == 0; i++)
+		if (r->links[i].feed)
+			ret = feed_join(&r->links[i]);
+	return ret;
 }
 
 int run_start(struct run *r, void (*changed)(void *arg, struct run *r, bool ended), void *arg)

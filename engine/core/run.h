@@ -21,6 +21,8 @@ struct run {
 	struct faults faults;
 	struct rights rights;
 	struct reader **readers; /* one for each source of the plan */
+	/* one for each source of the plan; .feed is NULL where the run has a pass of its own */
+	struct feed_link *links;
 	/* called from the run's thread: a version was published; the run ended. No lock is held. */
 	void (*changed)(void *arg, struct run *r, bool ended);
 	void *arg;
@@ -28,6 +30,8 @@ struct run {
 	pthread_mutex_t lock; /* protects what follows, up to `attention` */
 	pthread_cond_t wake;
 	bool stop, pause, refresh;
+	bool more;       /* a feed has handed something on since idle() */
+	int event;       /* eventfd, readable: what idle() polls with; -1: not needed yet */
 	int64_t watched; /* a table is kept fresh until then, CLOCK_MONOTONIC ns */
 	enum query_state state;
 	struct weir_err err;
@@ -43,6 +47,8 @@ struct run {
  * (the plan is freed then). sink NULL: a result is made. */
 int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
         const struct query_sink *sink, struct run **ret, struct weir_err *err);
+/* From now on nothing of a source that is read only once passes the run by. 0 or -errno. */
+int run_join(struct run *r);
 int run_start(struct run *r, void (*changed)(void *arg, struct run *r, bool ended), void *arg);
 struct run *run_ref(struct run *r);
 void run_unref(struct run *r);

@@ -100,7 +100,7 @@ static int teardown(void **state)
 	return rmdir(dir);
 }
 
-struct feed {
+struct trial {
 	struct plan *plan;
 	struct weir_mem mem;
 	struct run_context context;
@@ -111,17 +111,18 @@ struct feed {
 
 static int rows(void *arg, struct weir_batch *b)
 {
-	struct feed *f = arg;
+	struct trial *f = arg;
 
 	return render_batch(&f->render, b, &f->out);
 }
 
-static void feed_new(struct feed *f, struct engine *e, const char *query, const struct scheduler *s)
+static void trial_new(
+        struct trial *f, struct engine *e, const char *query, const struct scheduler *s)
 {
 	struct rights all = {.all = true};
 	struct weir_err err = WEIR_ERR_INIT;
 
-	*f = (struct feed){0};
+	*f = (struct trial){0};
 	if (plan_make(e, query, strlen(query), &all, &f->plan, &err) < 0)
 		fail_msg("%s: %s", query, err.text);
 	assert_true(f->plan->table);
@@ -140,7 +141,7 @@ static void feed_new(struct feed *f, struct engine *e, const char *query, const 
 	assert_int_equal(graph_new(&f->context, &f->plan->root, NULL, &f->graph), 0);
 }
 
-static void feed_free(struct feed *f)
+static void trial_free(struct trial *f)
 {
 	graph_free(f->graph);
 	pool_unref(f->context.pool);
@@ -159,7 +160,7 @@ static uint32_t source_node(const struct plan *p)
 	return 0;
 }
 
-static struct reader *open_trace(struct engine *e, struct feed *f, struct weir_mem *mem)
+static struct reader *open_trace(struct engine *e, struct trial *f, struct weir_mem *mem)
 {
 	const struct plan_node *n = f->plan->root.nodes[source_node(f->plan)];
 	struct rights all = {.all = true};
@@ -170,7 +171,7 @@ static struct reader *open_trace(struct engine *e, struct feed *f, struct weir_m
 	return r;
 }
 
-static int push(struct feed *f, struct weir_batch *b)
+static int push(struct trial *f, struct weir_batch *b)
 {
 	int r = graph_push(f->graph, source_node(f->plan), weir_batch_ref(b));
 
@@ -183,11 +184,11 @@ static void whole(struct engine *e, const char *query, const struct scheduler *s
         struct text *to)
 {
 	struct weir_mem mem = {0};
-	struct feed f;
+	struct trial f;
 	struct reader *r;
 	struct weir_batch *b;
 
-	feed_new(&f, e, query, s);
+	trial_new(&f, e, query, s);
 	r = open_trace(e, &f, &mem);
 	for (int i = 0; i < batches && r->source->read(&r->pub, &b, NULL) == 1; i++) {
 		push(&f, b);
@@ -196,7 +197,7 @@ static void whole(struct engine *e, const char *query, const struct scheduler *s
 	assert_int_equal(graph_end(f.graph), 0);
 	text_clear(to);
 	text_add(to, f.out.p, f.out.len);
-	feed_free(&f);
+	trial_free(&f);
 	reader_close(r);
 	assert_int_equal(mem.used, 0);
 }
@@ -211,12 +212,12 @@ static void refresh_is_batch(void **state)
 	for (size_t q = 0; q < sizeof queries / sizeof *queries; q++)
 		for (int s = 0; s < 2; s++) {
 			struct weir_mem mem = {0};
-			struct feed f;
+			struct trial f;
 			struct reader *r;
 			struct weir_batch *b;
 			int n = 0;
 
-			feed_new(&f, e, queries[q], schedulers[s]);
+			trial_new(&f, e, queries[q], schedulers[s]);
 			r = open_trace(e, &f, &mem);
 			while (r->source->read(&r->pub, &b, NULL) == 1) {
 				push(&f, b);
@@ -235,7 +236,7 @@ static void refresh_is_batch(void **state)
 					        want.p);
 			}
 			assert_true(n >= 20);
-			feed_free(&f);
+			trial_free(&f);
 			reader_close(r);
 		}
 	text_release(&want);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* feed.h: a source that can be read only once (standard input, a FIFO), for any number of queries.
+ *
+ * A feed has a thread of its own that reads batches and hands them to every query that has joined,
+ * through a bounded queue for each. It reads while there is at least one query that runs, and has
+ * room; so nothing is lost while nobody asks, and the slowest running query sets the pace. A
+ * paused query is passed over, and what it misses is counted; where all are paused the feed waits.
+ * A query that joins later begins with the next batch. At the end, or at an error, each gets it
+ * behind what is in its queue.
+ *
+ * Batches fill their columns lazily and without locks, so no two threads may share one. What is in
+ * a queue is a reference to the feed's batch, whose columns nobody touches any more; each query's
+ * own batch is made from it in the query's thread (see share_packets(), share_columns()).
+ *
+ * Lock order: the feed's lock, then what `wake` takes.
+ */
+#ifndef FEED_H
+#define FEED_H
+
+#include "engine/core/reader.h"
+
+#define FEED_QUEUE 8             /* batches in a queue */
+#define FEED_BYTES (16ull << 20) /* of them */
+
+struct feed;
+
+struct feed_item {
+	struct weir_batch *batch; /* the feed's */
+	const int32_t *map;       /* of share_columns(), in the batch */
+	size_t size, charged;     /* bytes; those that are counted with the query */
+	uint64_t done;            /* bytes of the source behind it */
+};
+
+/* One query's end of it. Owned by the query, and there until feed_leave() at least. */
+struct feed_link {
+	struct feed *feed;
+	const char *name; /* of the source, borrowed */
+	/* There is something to read again. Called with the feed's lock held. */
+	void (*wake)(void *arg);
+	void *arg;
+	struct weir_mem *mem;  /* the queue is counted there */
+	struct faults *faults; /* those of the source go there too */
+
+	struct feed_link *next; /* from here on protected by the feed's lock */
+	bool joined, paused;
+	uint32_t at, n; /* item[at .. at + n) */
+	size_t bytes;   /* of them */
+	struct feed_item item[FEED_QUEUE];
+
+	uint64_t begins;  /* set by feed_join(): number of its first record, from 1 */
+	uint64_t offset;  /* bytes of the source before it */
+	bool ended;       /* set by feed_join(): the source had ended */
+	uint64_t skipped; /* atomic: records passed over while paused */
+};
+
+/* Takes an open reader. NULL: out of memory. Nothing is read yet. */
+struct feed *feed_new(struct reader *r);
+/* Ends the thread, wherever it waits. No query may be joined. NULL is fine. */
+void feed_free(struct feed *f);
+
+/* A reader for one query, which stands at the link; it has to join before it is read. The caller
+ * has filled the link up to `faults`. */
+int feed_open(struct feed_link *l, struct engine *e, struct reader **ret, struct weir_err *err);
+/* From now on the query gets every batch. The first one starts the feed. 0 or -errno. */
+int feed_join(struct feed_link *l);
+/* For good: what is in the queue is dropped, and the feed waits for this one no more. A read gives
+ * -EAGAIN from then on. May be called again, and by any thread. */
+void feed_leave(struct feed_link *l);
+void feed_pause(struct feed_link *l, bool pause);
+
+/* What was handed on so far, of how many bytes of the source. */
+void feed_count(struct feed *f, uint64_t *ret_records, uint64_t *ret_bytes);
+/* "state: …" and "queries: …" lines. */
+void feed_text(struct feed *f, struct text *to);
+
+#endif
