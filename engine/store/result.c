@@ -247,6 +247,16 @@ static int first_link(struct result *r, struct weir_batch *b)
 	return 0;
 }
 
+void result_end(struct result *r)
+{
+	pthread_mutex_lock(&r->lock);
+	if (r->log && r->has_packets && !r->link_known) {
+		r->linktype = 1; /* LINKTYPE_ETHERNET, as render_end() has it */
+		r->link_known = true;
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
 static int64_t wall_clock(void)
 {
 	struct timespec t;

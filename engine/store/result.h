@@ -43,6 +43,8 @@ void result_restart(struct result *r);
 /* Tables: makes the added rows the current version; `time` in ns since the epoch. A version equal
  * to the current one is not published (returns 0; 1 where it was; -ENOMEM). */
 int result_publish(struct result *r, int64_t time);
+/* No more rows will come: the pcap text of a log without packets gets its header. */
+void result_end(struct result *r);
 
 /* ---- readers ---- */
 

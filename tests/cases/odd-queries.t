@@ -28,4 +28,12 @@ is "$(value 'packets | rename srcip dstip dstip srcip | head 1 | print dstip src
 	"$(value 'packets | head 1 | print srcip dstip' "$S")" 'rename exchanges two names'
 refused '(packets + packets | window 2s) | group count()' 'window is a time' \
 	'a union names the field whose kinds differ'
+
+if [ -r /dev/fuse ] && mount_weir "$T/m" "$S"; then
+	echo 'none: packets where len > 99999' >"$T/m/queries/new"
+	query_ended "$T/m" none
+	ok 'out.pcap of a log without packets is a pcap file' tcpdump -nn -r "$T/m/queries/none/out.pcap"
+else
+	skip 'out.pcap of a log without packets' 'no /dev/fuse'
+fi
 finish
