@@ -565,9 +565,11 @@ static int add_body(
 	if (r >= 0)
 		r = walk(pl, st->next, rest, r);
 	if (r >= 0) {
+		const struct plan_node *last = pl->g->nodes[r];
+
 		n->body->last = (uint32_t)r;
-		n->outside = pl->g->nodes[r]->outside;
-		n->outside_needs = pl->g->nodes[r]->needs;
+		n->outside = last->outside;
+		n->outside_needs = last->body ? last->outside_needs : last->needs;
 	}
 	pl->g = outer;
 	pl->scope = outer_scope;

@@ -19,7 +19,7 @@ like "$(run 'pcapfile -s 9 - | group count()' <"$S" | head -1)" 'speed.*standard
 	'standard input has no options in a query'
 like "$(run -F pcap 'packets | group count()' "$S")" "^weir: '-F pcap' needs packets" \
 	'-F pcap of what is no packets'
-refused 'set memory 1MB packets | group count()' "memory limit of 1 MiB.*'set memory'" \
+refused 'set memory 64KB packets | group count()' "memory limit of 64 KiB.*'set memory'" \
 	'a limit that the trace does not fit in says what to do'
 refused 'packets | skip 99999999999999999999' 'out of range \(64 bits\)' 'no range of 0 to 0'
 refused 'packets | rename srcip dstip' "the name 'dstip' is taken" 'rename to a name in use'
@@ -28,6 +28,8 @@ is "$(value 'packets | rename srcip dstip dstip srcip | head 1 | print dstip src
 	"$(value 'packets | head 1 | print srcip dstip' "$S")" 'rename exchanges two names'
 refused '(packets + packets | window 2s) | group count()' 'window is a time' \
 	'a union names the field whose kinds differ'
+is "$(run 'packets | window 10s | window 5s | group count()' "$S")" \
+	"$(run 'packets | window 5s | group count()' "$S")" 'a window in a window'
 
 if [ -r /dev/fuse ] && mount_weir "$T/m" "$S"; then
 	echo 'none: packets where len > 99999' >"$T/m/queries/new"
