@@ -307,19 +307,15 @@ static int update_distinct(const struct aggregate *a, struct aggregate_run *run,
         struct weir_batch *b, const struct keytab_rows *r)
 {
 	struct keytab_rows in;
-	uint32_t next, k = 0;
+	uint32_t k = 0;
 	int rc = keytab_map_rows(&run->tuples, b, r->row, r->n, r->id, &in);
 
 	if (rc < 0)
 		return rc;
-	next = in.before;
-	for (uint32_t i = 0; i < in.n; i++) {
-		while (r->row[k] != in.row[i]) /* rows that lack a field were left out */
+	for (uint32_t i = 0; i < in.nfresh; i++) {
+		while (r->row[k] != in.row[in.fresh[i]])
 			k++;
-		if (in.id[i] == next) {
-			++*(uint64_t *)(r->state[k] + a->at);
-			next++;
-		}
+		++*(uint64_t *)(r->state[k] + a->at);
 	}
 	return 0;
 }

@@ -294,11 +294,13 @@ static int map_text(struct keytab *t, struct weir_batch *b, const uint8_t *packe
 	return r;
 }
 
-/* Packs and looks up rows that are all of one layout. */
+/* Packs and looks up rows that are all of one layout. Adds to fresh the places in rows of the first
+ * row of each new key; returns how many, or -ENOMEM. */
 static int map_part(struct keytab *t, unsigned layout, struct weir_batch *b, const uint16_t *rows,
-        uint32_t n, const uint32_t *prefix, uint32_t *num)
+        uint32_t n, const uint32_t *prefix, uint32_t *num, uint16_t *fresh)
 {
 	struct keytab_part *p = &t->part[layout];
+	uint32_t before = p->n, nfresh = 0;
 	uint8_t *packed = grow(t->mem, t->packed[layout], &t->packed_size[layout],
 	        (size_t)BLOCK * t->pack.size[layout]);
 
@@ -318,8 +320,14 @@ static int map_part(struct keytab *t, unsigned layout, struct weir_batch *b, con
 			probe(p, packed, m, num + first);
 		else if (map_text(t, b, packed, rows + first, m, num + first) < 0)
 			return -ENOMEM;
+		if (before + nfresh == p->n)
+			continue;
+		for (uint32_t k = first; k < first + m; k++) {
+			fresh[nfresh] = (uint16_t)k;
+			nfresh += num[k] == before + nfresh; /* numbers are given in order */
+		}
 	}
-	return 0;
+	return (int)nfresh;
 }
 
 /* The tables between numbers and ids, from the first time that there are two parts. */
@@ -349,29 +357,32 @@ static int mix(struct keytab *t)
 	return 0;
 }
 
-/* Numbers of the parts into ids. Ids of new keys are given in the order of the rows; those of old
- * ones are looked up only where they are wanted. before[]: numbers below are old. */
-static void number(struct keytab *t, const uint8_t *wide, const uint32_t *before, uint32_t n,
-        const uint32_t *num, uint32_t *id)
+/* Rows of one layout among those of a batch. */
+struct some {
+	uint32_t n, nfresh;
+	uint16_t place[WEIR_BATCH_ROWS]; /* in the batch's rows */
+	uint16_t row[WEIR_BATCH_ROWS], fresh[WEIR_BATCH_ROWS];
+	uint32_t num[WEIR_BATCH_ROWS];
+};
+
+/* Gives ids to new keys, in the order of the rows. */
+static void number(struct keytab *t, struct some *some, struct keytab_rows *ret)
 {
-	uint32_t fresh[KEY_LAYOUTS][WEIR_BATCH_ROWS], given[KEY_LAYOUTS] = {0};
+	uint32_t at[KEY_LAYOUTS] = {0};
 
-	for (uint32_t k = 0; k < n; k++) {
-		unsigned part = wide[k];
-		uint32_t at = num[k] - before[part];
+	ret->nfresh = some[KEY_NARROW].nfresh + some[KEY_WIDE].nfresh;
+	for (uint32_t i = 0; i < ret->nfresh; i++) {
+		uint32_t place[KEY_LAYOUTS], part, num;
 
-		if (num[k] < before[part]) {
-			id[k] = t->ids ? t->part[part].id[num[k]] : KEYTAB_OLD;
-			continue;
-		}
-		if (at == given[part]) { /* the first row that has it */
-			given[part]++;
-			fresh[part][at] = t->n;
-			if (t->ids)
-				t->part[part].id[num[k]] = t->n;
-			t->where[t->n++] = num[k] << 1 | part;
-		}
-		id[k] = fresh[part][at];
+		for (unsigned l = 0; l < KEY_LAYOUTS; l++)
+			place[l] = at[l] < some[l].nfresh ? some[l].place[some[l].fresh[at[l]]]
+			                                  : UINT32_MAX;
+		part = place[KEY_WIDE] < place[KEY_NARROW];
+		num = some[part].num[some[part].fresh[at[part]++]];
+		ret->fresh[i] = (uint16_t)place[part];
+		if (t->ids)
+			t->part[part].id[num] = t->n;
+		t->where[t->n++] = num << 1 | part;
 	}
 }
 
@@ -379,35 +390,39 @@ static void number(struct keytab *t, const uint8_t *wide, const uint32_t *before
 static int map_mixed(struct keytab *t, struct weir_batch *b, const uint8_t *wide,
         const uint32_t *prefix, struct keytab_rows *ret)
 {
-	uint32_t num[WEIR_BATCH_ROWS], got[WEIR_BATCH_ROWS], pre[WEIR_BATCH_ROWS];
-	uint32_t before[KEY_LAYOUTS] = {NARROW->n, WIDE->n};
-	uint16_t place[WEIR_BATCH_ROWS], rows[WEIR_BATCH_ROWS];
-	int r = 0;
+	struct some some[KEY_LAYOUTS];
+	uint32_t m = 0, pre[WEIR_BATCH_ROWS];
+	int r;
 
-	for (unsigned layout = 0; layout < KEY_LAYOUTS; layout++) {
-		struct keytab_part *p = &t->part[layout];
-		uint32_t m = 0;
+	for (uint32_t k = 0; k < ret->n; k++) {
+		some[KEY_NARROW].row[k - m] = some[KEY_WIDE].row[m] = ret->row[k];
+		some[KEY_NARROW].place[k - m] = some[KEY_WIDE].place[m] = (uint16_t)k;
+		m += wide[k];
+	}
+	some[KEY_NARROW].n = ret->n - m;
+	some[KEY_WIDE].n = m;
+	for (unsigned l = 0; l < KEY_LAYOUTS; l++) {
+		struct some *s = &some[l];
+		const struct keytab_part *p = &t->part[l];
 
-		for (uint32_t k = 0; k < ret->n; k++) {
-			place[m] = (uint16_t)k;
-			m += wide[k] == layout;
-		}
-		for (uint32_t i = 0; i < m; i++)
-			rows[i] = ret->row[place[i]];
-		for (uint32_t i = 0; prefix && i < m; i++)
-			pre[i] = prefix[place[i]];
-		r = map_part(t, layout, b, rows, m, prefix ? pre : NULL, got);
+		for (uint32_t i = 0; prefix && i < s->n; i++)
+			pre[i] = prefix[s->place[i]];
+		r = map_part(t, l, b, s->row, s->n, prefix ? pre : NULL, s->num, s->fresh);
 		if (r < 0)
 			return r;
-		for (uint32_t i = 0; i < m; i++)
-			num[place[i]] = got[i];
-		for (uint32_t i = 0; t->payload && i < m; i++)
-			ret->state[place[i]] = p->rec + (size_t)got[i] * p->stride + p->key_size;
+		s->nfresh = (uint32_t)r;
+		for (uint32_t i = 0; t->payload && i < s->n; i++)
+			ret->state[s->place[i]] =
+			        p->rec + (size_t)s->num[i] * p->stride + p->key_size;
 	}
 	r = mix(t);
-	if (r == 0)
-		number(t, wide, before, ret->n, num, ret->id);
-	return r;
+	if (r < 0)
+		return r;
+	number(t, some, ret);
+	for (unsigned l = 0; l < KEY_LAYOUTS && t->ids; l++)
+		for (uint32_t i = 0; i < some[l].n; i++)
+			ret->id[some[l].place[i]] = t->part[l].id[some[l].num[i]];
+	return 0;
 }
 
 static void states(const struct keytab *t, const uint32_t *id, uint32_t n, uint8_t **state)
@@ -429,6 +444,7 @@ static int map(
 	int r = 0;
 
 	ret->before = t->n;
+	ret->nfresh = 0;
 	if (ret->n == 0)
 		return 0;
 	if (t->pack.has_ip && !t->pack.has_text) {
@@ -450,10 +466,14 @@ static int map(
 	if (both || layout != t->single) {
 		r = map_mixed(t, b, wide, prefix, ret);
 	} else {
-		r = map_part(t, layout, b, ret->row, ret->n, prefix, ret->id);
+		r = map_part(t, layout, b, ret->row, ret->n, prefix, ret->id, ret->fresh);
 		t->n = t->part[layout].n;
-		if (r == 0 && t->payload)
+		if (r < 0)
+			return r;
+		ret->nfresh = (uint32_t)r;
+		if (t->payload)
 			states(t, ret->id, ret->n, ret->state);
+		r = 0;
 	}
 	return r;
 }

@@ -37,7 +37,7 @@ struct keytab {
 	uint32_t n; /* ids given */
 	uint32_t payload;
 	unsigned single; /* the part in use, until both are */
-	bool ids;        /* ids of old keys are wanted too */
+	bool ids;        /* keytab_rows.id is wanted */
 	bool mixed;      /* both parts are in use */
 	uint32_t *where; /* if so: id -> number << 1 | part */
 	size_t where_size;
@@ -50,16 +50,17 @@ struct keytab {
 
 /* The records of a batch that have a key. */
 struct keytab_rows {
-	uint32_t n, missing; /* missing: selected rows that were dropped for want of a field */
-	uint32_t before;     /* ids given before this batch: those from here on are new */
+	uint32_t n, missing;     /* missing: selected rows that were dropped for want of a field */
+	uint32_t before, nfresh; /* ids given before this batch, and in it */
 	uint16_t row[WEIR_BATCH_ROWS];
-	uint32_t id[WEIR_BATCH_ROWS];    /* KEYTAB_OLD: an old key's, perhaps, without KEYTAB_IDS */
+	uint32_t id[WEIR_BATCH_ROWS];    /* with KEYTAB_IDS */
 	uint8_t *state[WEIR_BATCH_ROWS]; /* aligned to 8; valid until the next keytab_map() */
+	/* places in the arrays above of the first record of each new key, in order; the i-th key's
+	 * id is before + i */
+	uint16_t fresh[WEIR_BATCH_ROWS];
 };
 
-enum { KEYTAB_IDS = 1 << 8 }; /* beside KEYPACK_*: ids of keys that are not new are wanted too */
-
-#define KEYTAB_OLD UINT32_MAX
+enum { KEYTAB_IDS = 1 << 8 }; /* beside KEYPACK_*: keytab_rows.id is wanted */
 
 /* Keys are `n` fields of schema s, see KEYPACK_*. After a failure too, keytab_release(). */
 int keytab_init(struct keytab *t, struct weir_mem *mem, const struct weir_schema *s,

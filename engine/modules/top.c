@@ -27,7 +27,7 @@ static int top_process(struct weir_node *n, uint32_t input, struct weir_batch *b
 	struct state *s = n->state;
 	struct keytab_rows r;
 	struct weir_batch *out;
-	uint32_t kept = 0, tuples;
+	uint32_t kept = 0, fresh = 0;
 	uint16_t *rows;
 	int rc = keytab_map(&s->tab, b, &r);
 
@@ -40,14 +40,13 @@ static int top_process(struct weir_node *n, uint32_t input, struct weir_batch *b
 		weir_batch_unref(out);
 		return -ENOMEM;
 	}
-	tuples = r.before;
 	for (uint32_t k = 0; k < r.n; k++) {
 		uint64_t count = ++*(uint64_t *)r.state[k];
 
-		tuples += r.id[k] == tuples;
+		fresh += fresh < r.nfresh && r.fresh[fresh] == k;
 		s->records++;
 		rows[kept] = r.row[k];
-		kept += (double)count * tuples > c->factor * (double)s->records;
+		kept += (double)count * (r.before + fresh) > c->factor * (double)s->records;
 	}
 	weir_batch_select(out, rows, kept);
 	return weir_emit(n, 0, out);

@@ -24,25 +24,22 @@ static int uniq_process(struct weir_node *n, uint32_t input, struct weir_batch *
 	struct keytab_rows r;
 	struct weir_batch *out;
 	uint16_t *rows;
-	uint32_t kept = 0;
 	int rc = keytab_map(&s->seen, b, &r);
 
 	if (rc < 0)
 		return rc;
 	n->counters[0] += r.missing;
-	if (s->seen.n == r.before)
+	if (!r.nfresh)
 		return 0;
 	out = weir_view(n, b);
-	rows = out ? weir_batch_sel(out, r.n) : NULL;
+	rows = out ? weir_batch_sel(out, r.nfresh) : NULL;
 	if (!rows) {
 		weir_batch_unref(out);
 		return -ENOMEM;
 	}
-	for (uint32_t k = 0; k < r.n; k++) {
-		rows[kept] = r.row[k];
-		kept += r.id[k] == r.before + kept; /* new ids come in order */
-	}
-	weir_batch_select(out, rows, kept);
+	for (uint32_t i = 0; i < r.nfresh; i++)
+		rows[i] = r.row[r.fresh[i]];
+	weir_batch_select(out, rows, r.nfresh);
 	return weir_emit(n, 0, out);
 }
 

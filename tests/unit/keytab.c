@@ -184,7 +184,7 @@ static void check_batch(struct keytab *t, struct weir_batch *b, const uint32_t *
         bool nulls, void **tree, uint32_t *count, uint64_t **sums)
 {
 	static struct keytab_rows r;
-	uint32_t k = 0;
+	uint32_t k = 0, fresh = 0;
 
 	assert_int_equal(keytab_map(t, b, &r), 0);
 	assert_int_equal(r.before, *count);
@@ -204,15 +204,18 @@ static void check_batch(struct keytab *t, struct weir_batch *b, const uint32_t *
 		} else {
 			free(p);
 		}
-		if (t->ids || old->id >= r.before)
+		if (t->ids)
 			assert_int_equal(r.id[k], old->id);
-		else
-			assert_true(r.id[k] == old->id || r.id[k] == KEYTAB_OLD);
+		if (old == p) {
+			assert_int_equal(r.fresh[fresh], k);
+			assert_int_equal(old->id, r.before + fresh++);
+		}
 		(*sums)[old->id] += row;
 		*(uint64_t *)r.state[k] += row;
 		k++;
 	}
 	assert_int_equal(r.n, k);
+	assert_int_equal(r.nfresh, fresh);
 	assert_int_equal(t->n, *count);
 }
 
