@@ -66,10 +66,18 @@ static uint32_t bytes_of(const struct aggregate *a)
 	}
 }
 
+/* Whether a byte of the state says that there is a figure. */
 static bool has_seen(const struct aggregate *a)
 {
-	return a->op == AGG_SUM || a->op == AGG_MIN || a->op == AGG_MAX || a->op == AGG_FIRST ||
-	       a->op == AGG_LAST;
+	switch (a->op) {
+	case AGG_SUM:
+		return !a->always;
+	case AGG_MIN:
+	case AGG_MAX:
+		return !a->always || weir_storage_of(a->kind) != WEIR_WORD;
+	default:
+		return a->op == AGG_FIRST || a->op == AGG_LAST;
+	}
 }
 
 uint32_t aggregate_layout(struct aggregate *a, uint32_t n)
@@ -147,20 +155,44 @@ static inline double as_double(enum weir_kind kind, uint64_t v)
 		body;                                                                              \
 	}
 
+static void update_seen(
+        const struct aggregate *a, const struct weir_col *c, const struct aggregate_rows *r)
+{
+	if (has_seen(a))
+		for (uint32_t k = 0; k < r->n; k++)
+			r->state[k][a->seen] |= weir_col_has(c, r->row[k]);
+}
+
+/* A sum over all rows, in a register; saturates as add_u64() does. */
+static void sum_one(
+        uint64_t *to, const struct weir_col *c, const struct aggregate_rows *r, uint64_t *overflows)
+{
+	const uint64_t *word = c->data;
+	unsigned __int128 sum = *to;
+
+	for (uint32_t k = 0; k < r->n; k++)
+		sum += weir_col_has(c, r->row[k]) ? word[r->row[k]] : 0;
+	if (sum > UINT64_MAX)
+		++*overflows;
+	*to = sum > UINT64_MAX ? UINT64_MAX : (uint64_t)sum;
+}
+
 static void update_sum(const struct aggregate *a, const struct weir_col *c,
-        const struct keytab_rows *r, uint64_t *overflows)
+        const struct aggregate_rows *r, uint64_t *overflows)
 {
 	const uint64_t *word = c->data, *valid = c->valid;
-	uint32_t seen = a->seen - a->at;
 	uint64_t over = 0;
 
 	if (a->kind == WEIR_F64)
-		EACH((*(double *)st += as_double(WEIR_F64, v), st[seen] = 1))
+		EACH(*(double *)st += as_double(WEIR_F64, v))
 	else if (a->kind == WEIR_I64 || a->kind == WEIR_DURATION)
-		EACH((over += add_i64((int64_t *)st, (int64_t)v), st[seen] = 1))
+		EACH(over += add_i64((int64_t *)st, (int64_t)v))
+	else if (r->one && r->n)
+		sum_one((uint64_t *)(r->state[0] + a->at), c, r, &over);
 	else
-		EACH((over += add_u64((uint64_t *)st, v), st[seen] = 1))
+		EACH(over += add_u64((uint64_t *)st, v))
 	*overflows += over;
+	update_seen(a, c, r);
 }
 
 struct welford {
@@ -189,19 +221,17 @@ static inline void mean_add(struct mean *m, double v)
 
 /* Smaller is better; for max the order is turned. */
 static void update_extreme(
-        const struct aggregate *a, const struct weir_col *c, const struct keytab_rows *r)
+        const struct aggregate *a, const struct weir_col *c, const struct aggregate_rows *r)
 {
 	const uint64_t *word = c->data, *valid = c->valid;
 	uint64_t flip = a->op == AGG_MAX ? UINT64_MAX : 0;
-	uint32_t seen = a->seen - a->at;
-
 	/* the state holds the turned value's complement, so that zero is worse than any */
 	EACH({
 		uint64_t x = ~(order_word(a->kind, v) ^ flip);
 		if (x > *(uint64_t *)st)
 			*(uint64_t *)st = x;
-		st[seen] = 1;
 	})
+	update_seen(a, c, r);
 }
 
 static inline uint64_t extreme_value(const struct aggregate *a, uint64_t state)
@@ -273,7 +303,7 @@ static int keep(const struct aggregate *a, struct aggregate_run *run, uint8_t *s
 
 /* first, last; min and max of what is no number. */
 static int update_kept(const struct aggregate *a, struct aggregate_run *run,
-        const struct weir_col *c, const struct keytab_rows *r)
+        const struct weir_col *c, const struct aggregate_rows *r)
 {
 	uint32_t seen = a->seen - a->at;
 
@@ -304,7 +334,7 @@ static int update_kept(const struct aggregate *a, struct aggregate_run *run,
 }
 
 static int update_distinct(const struct aggregate *a, struct aggregate_run *run,
-        struct weir_batch *b, const struct keytab_rows *r)
+        struct weir_batch *b, const struct aggregate_rows *r)
 {
 	struct keytab_rows in;
 	uint32_t k = 0;
@@ -321,7 +351,7 @@ static int update_distinct(const struct aggregate *a, struct aggregate_run *run,
 }
 
 static int update_values(
-        struct aggregate_run *run, const struct weir_col *c, const struct keytab_rows *r)
+        struct aggregate_run *run, const struct weir_col *c, const struct aggregate_rows *r)
 {
 	uint32_t *group = grow(run->mem, run->group, &run->group_size, (run->n + r->n + 1) * 4);
 	uint64_t *value;
@@ -342,7 +372,7 @@ static int update_values(
 }
 
 int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struct weir_batch *b,
-        const struct keytab_rows *r, uint64_t *overflows)
+        const struct aggregate_rows *r, uint64_t *overflows)
 {
 	static uint64_t none[WEIR_BATCH_ROWS]; /* values of count(), which reads none */
 	struct weir_col col = {.data = none};
@@ -352,6 +382,10 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 
 	if (a->op == AGG_DISTINCT)
 		return update_distinct(a, run, b, r);
+	if (a->kind == WEIR_NONE && r->one) {
+		*(uint64_t *)(r->state[0] + a->at) += r->n;
+		return 0;
+	}
 	if (a->kind == WEIR_NONE) {
 		for (uint32_t k = 0; k < r->n; k++)
 			++*(uint64_t *)(r->state[k] + a->at);

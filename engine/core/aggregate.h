@@ -38,8 +38,9 @@ struct aggregate {
 	int32_t field;                /* input field, -1: expr */
 	const struct weir_expr *expr; /* the value, where it is more than a field */
 	struct weir_fields fields;    /* distinct */
+	bool always;                  /* each record has the value, and each group a record */
 	double percent;
-	uint32_t at, seen; /* bytes in the group's state */
+	uint32_t at, seen; /* bytes in the group's state; seen: whether there is a figure */
 	uint32_t out;      /* output field */
 };
 
@@ -71,9 +72,17 @@ int aggregate_open(const struct aggregate *a, struct aggregate_run *run, struct 
         const struct weir_schema *in);
 void aggregate_close(struct aggregate_run *run);
 
-/* Adds the rows r of b to their groups. 0 or -ENOMEM. */
+/* Adds rows row[0..n) of b to the groups with these ids and states. `id` is read by distinct and
+ * percentile alone. 0 or -ENOMEM. */
+struct aggregate_rows {
+	uint32_t n;
+	const uint16_t *row;
+	const uint32_t *id;
+	uint8_t *const *state;
+	bool one; /* all states are the same: there are no keys */
+};
 int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struct weir_batch *b,
-        const struct keytab_rows *r, uint64_t *overflows);
+        const struct aggregate_rows *r, uint64_t *overflows);
 
 /* Before and after the figures of all n groups are loaded. */
 int aggregate_begin(const struct aggregate *a, struct aggregate_run *run, uint32_t n);

@@ -11,12 +11,14 @@
 #include "engine/core/aggregate.h"
 
 #define AGGREGATES_MAX 64
+#define SLICE 256 /* rows whose states stay in the first cache from figure to figure */
 
 struct config {
 	struct weir_args args;
 	struct weir_fields keys;
 	struct aggregate *agg;
 	uint32_t nagg, size; /* size: of a group's state */
+	uint32_t slice;      /* rows to update all figures with in turn */
 };
 
 struct state {
@@ -177,8 +179,8 @@ static int bind_aggregate(
 		f.bits = of->bits;
 		f.names = of->names;
 	}
-	if (op == AGG_COUNT || op == AGG_DISTINCT ||
-	        (c->keys.n && of && (of->flags & WEIR_FIELD_ALWAYS) && op != AGG_STDDEV))
+	agg->always = c->keys.n && of && (of->flags & WEIR_FIELD_ALWAYS);
+	if (op == AGG_COUNT || op == AGG_DISTINCT || (agg->always && op != AGG_STDDEV))
 		f.flags |= WEIR_FIELD_ALWAYS;
 	r = weir_bind_add(b, &f, err);
 	if (r < 0)
@@ -216,6 +218,10 @@ static int group_bind(struct weir_bind *b, struct weir_err *err)
 		r = bind_aggregate(b, &c->agg[c->nagg++], &c->args.arg[i], err);
 	}
 	c->size = aggregate_layout(c->agg, c->nagg);
+	c->slice = c->keys.n ? SLICE : WEIR_BATCH_ROWS;
+	for (uint32_t i = 0; i < c->nagg; i++)
+		if (c->agg[i].expr && c->agg[i].field < 0)
+			c->slice = WEIR_BATCH_ROWS; /* evaluated once a batch */
 	return r < 0 ? r : 0;
 }
 
@@ -260,12 +266,18 @@ static int group_process(struct weir_node *n, uint32_t input, struct weir_batch 
 		s->rows.n = (uint32_t)(r = keypack_rows(&s->tab.pack, b, s->rows.row));
 	if (r < 0)
 		return r;
-	for (uint32_t i = 0; i < c->nagg; i++) {
-		if (!s->run[i].needed)
-			continue;
-		r = aggregate_update(&c->agg[i], &s->run[i], b, &s->rows, &n->counters[0]);
-		if (r < 0)
-			return r;
+	for (uint32_t first = 0; first < s->rows.n; first += c->slice) {
+		uint32_t left = s->rows.n - first;
+		struct aggregate_rows rows = {left < c->slice ? left : c->slice,
+		        s->rows.row + first, s->rows.id + first, s->rows.state + first, !c->keys.n};
+
+		for (uint32_t i = 0; i < c->nagg; i++) {
+			if (!s->run[i].needed)
+				continue;
+			r = aggregate_update(&c->agg[i], &s->run[i], b, &rows, &n->counters[0]);
+			if (r < 0)
+				return r;
+		}
 	}
 	return 0;
 }
