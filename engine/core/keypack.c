@@ -83,32 +83,49 @@ void keypack_release(struct keypack *p)
 	*p = (struct keypack){.mem = p->mem};
 }
 
+/* The rows in which no key field is missing, as bits: all in `to`, or NULL where that is every row.
+ * The columns are filled. */
+static const uint64_t *complete(const struct keypack *p, const struct weir_batch *b, uint64_t *to)
+{
+	uint32_t words = (b->n + 63u) / 64;
+	bool any = false;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		const uint64_t *valid = b->cols[p->f[i].field].valid;
+
+		if (!valid)
+			continue;
+		for (uint32_t w = 0; w < words; w++)
+			to[w] = any ? to[w] & valid[w] : valid[w];
+		any = true;
+	}
+	return any ? to : NULL;
+}
+
 int keypack_rows(const struct keypack *p, struct weir_batch *b, uint16_t *rows)
 {
-	uint32_t n = weir_batch_count(b);
+	uint64_t bits[WEIR_BATCH_ROWS / 64];
+	const uint64_t *valid;
+	uint32_t n = weir_batch_count(b), m = 0;
 
+	for (uint32_t i = 0; i < p->n; i++)
+		if (!weir_batch_col(b, p->f[i].field))
+			return -ENOMEM;
 	if (b->sel)
 		memcpy(rows, b->sel, n * sizeof *rows);
 	else
 		for (uint32_t k = 0; k < n; k++)
 			rows[k] = (uint16_t)k;
-	for (uint32_t i = 0; i < p->n; i++) {
-		const struct weir_col *c = weir_batch_col(b, p->f[i].field);
-		uint32_t m = 0;
+	valid = p->nulls ? NULL : complete(p, b, bits);
+	if (!valid)
+		return (int)n;
+	for (uint32_t k = 0; k < n; k++) {
+		uint16_t row = rows[k];
 
-		if (!c)
-			return -ENOMEM;
-		if (p->nulls || !c->valid)
-			continue;
-		for (uint32_t k = 0; k < n; k++) {
-			uint16_t row = rows[k];
-
-			rows[m] = row;
-			m += c->valid[row >> 6] >> (row & 63) & 1;
-		}
-		n = m;
+		rows[m] = row;
+		m += valid[row >> 6] >> (row & 63) & 1;
 	}
-	return (int)n;
+	return (int)m;
 }
 
 /* All bits set where `row` has a value. */
@@ -161,66 +178,53 @@ static inline uint64_t canonical(uint64_t u)
 		memcpy(to + (size_t)k * size, &x, sizeof x);                                       \
 	}
 
-#define PACK_WORD(type, shift)                                                                     \
-	do {                                                                                       \
-		if (valid)                                                                         \
-			PACK(type, (v[row] & PRESENT) >> shift)                                    \
-		else                                                                               \
-			PACK(type, v[row] >> shift)                                                \
-	} while (0)
+#define PACK_WORD(type, shift) PACK(type, v[row] >> shift)
 
 static void pack_word(const struct weir_col *c, unsigned width, const uint16_t *rows, uint32_t n,
         uint8_t *to, size_t size)
 {
-	const uint64_t *v = weir_col_u64(c), *valid = c->valid;
+	const uint64_t *v = weir_col_u64(c);
 
 	if (c->kind == WEIR_F64) {
-		PACK(uint64_t, canonical(v[row]) & (valid ? PRESENT : UINT64_MAX))
+		PACK(uint64_t, canonical(v[row]))
 		return;
 	}
 	switch (width) {
 	case 1:
-		PACK_WORD(uint8_t, 0);
+		PACK_WORD(uint8_t, 0)
 		break;
 	case 2:
 	case 3:
-		PACK_WORD(uint16_t, 0);
+		PACK_WORD(uint16_t, 0)
 		to += 2;
 		if (width == 3)
-			PACK_WORD(uint8_t, 16);
+			PACK_WORD(uint8_t, 16)
 		break;
 	case 4:
 	case 5:
 	case 6:
-		PACK_WORD(uint32_t, 0);
+		PACK_WORD(uint32_t, 0)
 		to += 4;
 		if (width == 5)
-			PACK_WORD(uint8_t, 32);
+			PACK_WORD(uint8_t, 32)
 		if (width == 6)
-			PACK_WORD(uint16_t, 32);
+			PACK_WORD(uint16_t, 32)
 		break;
 	default:
-		PACK_WORD(uint64_t, 0);
+		PACK_WORD(uint64_t, 0)
 	}
 }
 
 static void pack_ip4(const struct weir_col *c, unsigned width, const uint16_t *rows, uint32_t n,
         uint8_t *to, size_t size)
 {
-	const uint8_t *p = c->data;
-	const uint64_t *valid = c->valid;
+	const struct weir_ip *ip = weir_col_ip(c);
 
-	for (uint32_t k = 0; k < n; k++) {
-		const uint8_t *ip = p + rows[k] * sizeof(struct weir_ip);
-		uint32_t row = rows[k], x;
-
-		memcpy(&x, ip + 4, sizeof x);
-		if (valid)
-			x &= (uint32_t)PRESENT;
-		memcpy(to + k * size, &x, sizeof x);
-		if (width == 5)
-			to[k * size + 4] = ip[1] & (valid ? (uint8_t)PRESENT : 0xff);
-	}
+	for (uint32_t k = 0; k < n; k++)
+		memcpy(to + k * size, ip[rows[k]].b, 4);
+	if (width == 5)
+		for (uint32_t k = 0; k < n; k++)
+			to[k * size + 4] = ip[rows[k]].prefix;
 }
 
 static void pack_ip6(
@@ -239,28 +243,42 @@ static void pack_ip6(
 	}
 }
 
-static void pack_bits(const struct keypack *p, struct weir_batch *b, const uint16_t *rows,
-        uint32_t n, uint8_t *to, size_t size)
+/* One record's presence bits; the places of what is missing become zero. */
+static void pack_missing(const struct keypack *p, unsigned layout, const struct weir_batch *b,
+        uint32_t row, uint8_t *key)
 {
-	for (uint32_t first = 0; first < p->nbits; first += 8) {
-		uint8_t bits[WEIR_BATCH_ROWS], all = 0;
+	uint8_t *bits = key + p->bits_at[layout];
 
-		memset(bits, 0, n);
-		for (uint32_t i = 0; i < p->n; i++) {
-			const struct weir_col *c = &b->cols[p->f[i].field];
-			uint32_t bit = (uint32_t)p->f[i].bit - first;
+	memset(bits, 0, (p->nbits + 7) / 8);
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct key_field *f = &p->f[i];
 
-			if (p->f[i].bit < 0 || bit >= 8)
-				continue;
-			if (!c->valid) {
-				all |= 1u << bit;
-				continue;
-			}
-			for (uint32_t k = 0; k < n; k++)
-				bits[k] |= (uint8_t)(weir_col_has(c, rows[k]) << bit);
-		}
-		for (uint32_t k = 0; k < n; k++)
-			to[k * size + first / 8] = bits[k] | all;
+		if (f->bit < 0)
+			continue;
+		if (weir_col_has(&b->cols[f->field], row))
+			bits[f->bit / 8] |= (uint8_t)(1u << (f->bit & 7));
+		else
+			memset(key + f->at[layout], 0, f->width[layout]);
+	}
+}
+
+/* Most records lack nothing: one look at the bits of all fields together. */
+static void pack_bits(const struct keypack *p, unsigned layout, const struct weir_batch *b,
+        const uint16_t *rows, uint32_t n, uint8_t *to)
+{
+	size_t size = p->size[layout], at = p->bits_at[layout], bytes = (p->nbits + 7) / 8;
+	uint8_t last = (uint8_t)((1u << (p->nbits - 8 * (bytes - 1))) - 1);
+	uint64_t words[WEIR_BATCH_ROWS / 64];
+	const uint64_t *valid = complete(p, b, words);
+
+	for (uint32_t k = 0; k < n; k++, to += size) {
+		uint32_t row = rows[k];
+
+		if (bytes > 1)
+			memset(to + at, 0xff, bytes - 1);
+		to[at + bytes - 1] = last;
+		if (valid && !(valid[row >> 6] >> (row & 63) & 1))
+			pack_missing(p, layout, b, row, to);
 	}
 }
 
@@ -301,7 +319,7 @@ int keypack_pack(const struct keypack *p, unsigned layout, struct weir_batch *b,
 		}
 	}
 	if (p->nbits)
-		pack_bits(p, b, rows, n, to + p->bits_at[layout], size);
+		pack_bits(p, layout, b, rows, n, to);
 	return 0;
 }
 
