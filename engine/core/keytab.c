@@ -57,34 +57,64 @@ static inline uint32_t slots_of(const struct keytab_part *p)
 	return p->shift == 32 ? 0 : (uint32_t)(1ull << (32 - p->shift));
 }
 
-/* Moves all slots to an array twice as long. Both are walked in order: a slot's new place is
- * twice its old one, or one more, but for what collisions pushed on. */
+/* Puts a slot where its probe ends, at or behind its home. */
+static inline void put_slot(struct keytab_part *p, uint64_t v)
+{
+	uint32_t home = (uint32_t)(v >> 32) >> p->shift, mask = slots_of(p) - 1, at = home;
+
+	while (p->slot[at])
+		at = (at + 1) & mask;
+	p->slot[at] = v;
+	if (((at - home) & mask) > p->far)
+		p->far = (at - home) & mask;
+}
+
+/* An empty slot so far in that, from there on, no slot's new place is before its old one: a slot
+ * at i moves to 2 (i - far) or behind it. Runs that go round the end stand before the first empty
+ * slot. Without one, the number of slots. */
+static uint32_t clear_of_start(const struct keytab_part *p)
+{
+	uint32_t old = slots_of(p);
+
+	for (uint32_t i = 2 * p->far + 1; i < old; i++)
+		if (!p->slot[i])
+			return i;
+	return old;
+}
+
+/* Doubles the slots, in place: from the last one down each moves to twice its place, or one more,
+ * where all is empty or moved already. The first few, which would meet others that have not moved
+ * yet, step aside. So no second array is touched, and none is there for a moment. */
 static int more_slots(struct keytab *t, struct keytab_part *p)
 {
-	uint32_t old = slots_of(p), first = 0, mask;
-	unsigned shift = p->shift == 32 ? SLOTS_MIN_SHIFT : p->shift - 1;
-	size_t size = 0;
-	uint64_t *slot = grow(t->mem, NULL, &size, sizeof *slot << (32 - shift));
+	uint32_t old = slots_of(p), start = clear_of_start(p);
+	unsigned shift = old ? p->shift - 1 : SLOTS_MIN_SHIFT;
+	uint64_t *aside, *slot;
 
-	if (!slot)
+	aside = weir_alloc(t->mem, (start + 1) * sizeof *aside);
+	if (!aside)
 		return -ENOMEM;
-	mask = (uint32_t)((1ull << (32 - shift)) - 1);
-	while (first < old && p->slot[first])
-		first++; /* a run may go round the end: begin behind an empty slot */
-	for (uint32_t i = 0; i < old; i++) {
-		uint64_t v = p->slot[(first + i) & (old - 1)];
-		uint32_t at;
-
-		if (!v)
-			continue;
-		for (at = (uint32_t)(v >> 32) >> shift; slot[at];)
-			at = (at + 1) & mask;
-		slot[at] = v;
+	slot = grow(t->mem, p->slot, &p->slot_size, sizeof *slot << (32 - shift));
+	if (!slot) {
+		weir_free(t->mem, aside, (start + 1) * sizeof *aside);
+		return -ENOMEM;
 	}
-	grow_free(t->mem, p->slot, p->slot_size);
 	p->slot = slot;
-	p->slot_size = size;
 	p->shift = shift;
+	p->far = 0;
+	memcpy(aside, slot, start * sizeof *aside);
+	memset(slot, 0, start * sizeof *slot);
+	for (uint32_t i = old; i-- > start;) {
+		uint64_t v = slot[i];
+
+		slot[i] = 0;
+		if (v)
+			put_slot(p, v);
+	}
+	for (uint32_t i = 0; i < start; i++)
+		if (aside[i])
+			put_slot(p, aside[i]);
+	weir_free(t->mem, aside, (start + 1) * sizeof *aside);
 	return 0;
 }
 
@@ -159,6 +189,9 @@ static inline __attribute__((always_inline)) void probe_block(struct keytab_part
 			memcpy(rec + (size_t)p->n * stride, key, size);
 			v = ++p->n;
 			slot[i] = (uint64_t)hash[k] << 32 | v;
+			i = (i - (hash[k] >> shift)) & mask;
+			if (i > p->far)
+				p->far = i;
 		}
 		num[k] = (uint32_t)v - 1;
 	}
@@ -272,6 +305,9 @@ static int probe_text(struct keytab *t, const size_t *from, uint32_t n, uint32_t
 			memcpy(p->rec + (size_t)p->n * p->stride, &c, sizeof c);
 			v = ++p->n;
 			p->slot[i] = (uint64_t)hash[k] << 32 | v;
+			i = (i - (hash[k] >> p->shift)) & mask;
+			if (i > p->far)
+				p->far = i;
 		}
 		num[k] = (uint32_t)v - 1;
 	}

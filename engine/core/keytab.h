@@ -5,9 +5,9 @@
  * Open addressing over slots of 8 bytes (32 bits of the hash, 32 of the key's number); the keys
  * themselves lie densely, each followed by its state (`payload` bytes, zero at first), so that a
  * hit touches two cache lines in all and the table stays under twice its content. A slot's place is
- * its hash's high bits: growing is one pass through old and new slots in order and never looks at
- * a key. A batch is hashed, prefetched and probed in blocks. Nothing depends on the seed but time:
- * it is drawn at process start, so that nobody can send keys that collide.
+ * its hash's high bits: growing is one pass through the slots in order, in place, and never looks
+ * at a key. A batch is hashed, prefetched and probed in blocks. Nothing depends on the seed but
+ * time: it is drawn at process start, so that nobody can send keys that collide.
  *
  * Keys with an IPv6 address, or with text, go to a second table of their own (see keypack.h);
  * ids are common to both.
@@ -22,6 +22,7 @@ struct keytab_part {
 	uint32_t key_size, stride; /* bytes; a record is the key and its state */
 	uint32_t n;
 	unsigned shift; /* 32 - log2(slots) */
+	uint32_t far;   /* no slot stands farther behind its home (its hash's place) */
 	uint64_t *slot; /* hash << 32 | number + 1; 0: empty */
 	size_t slot_size;
 	uint8_t *rec;
