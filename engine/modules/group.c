@@ -282,27 +282,54 @@ static int group_process(struct weir_node *n, uint32_t input, struct weir_batch 
 	return 0;
 }
 
+/* A batch of the answer, whose columns are made when somebody asks: a `sort … | head` behind looks
+ * at one of them for most rows. Who keeps the batch longer than weir_emit() gets all of them. */
+struct part {
+	struct weir_node *n;
+	uint32_t first, m;
+};
+
+static int part_fill(struct weir_batch *b, uint32_t field)
+{
+	const struct part *p = b->priv;
+	const struct config *c = p->n->config;
+	struct state *s = p->n->state;
+	uint8_t *state[WEIR_BATCH_ROWS] = {s->whole};
+	struct weir_col *none;
+
+	if (field < c->keys.n)
+		return keytab_load(&s->tab, field, p->first, p->m, b, field);
+	if (field < c->keys.n + c->nagg && s->run[field - c->keys.n].needed) {
+		if (c->keys.n)
+			keytab_states(&s->tab, p->first, p->m, state);
+		return aggregate_load(&c->agg[field - c->keys.n], &s->run[field - c->keys.n],
+		        p->first, state, p->m, b);
+	}
+	none = weir_batch_own(b, field);
+	return none && weir_batch_own_valid(b, none) ? 0 : -ENOMEM;
+}
+
+static const struct weir_batch_ops part_ops = {.fill = part_fill};
+
 static int emit(struct weir_node *n, uint32_t first, uint32_t m)
 {
-	const struct config *c = n->config;
-	struct state *s = n->state;
+	struct part p = {n, first, m};
 	struct weir_batch *b = weir_build(n, m);
-	uint8_t *state[WEIR_BATCH_ROWS] = {s->whole};
-	int r = b ? 0 : -ENOMEM;
+	int r;
 
-	if (c->keys.n)
-		keytab_states(&s->tab, first, m, state);
-	for (uint32_t i = 0; i < c->keys.n && r == 0; i++)
-		if (weir_node_needs(n, i))
-			r = keytab_load(&s->tab, i, first, m, b, i);
-	for (uint32_t i = 0; i < c->nagg && r == 0; i++)
-		if (s->run[i].needed)
-			r = aggregate_load(&c->agg[i], &s->run[i], first, state, m, b);
-	if (r < 0) {
-		weir_batch_unref(b);
-		return r;
-	}
-	return weir_emit(n, 0, b);
+	if (!b)
+		return -ENOMEM;
+	b->ops = &part_ops;
+	b->priv = &p;
+	r = weir_emit(n, 0, weir_batch_ref(b));
+	for (uint32_t f = 0; f < n->out->nfields && r >= 0; f++)
+		if (__atomic_load_n(&b->refs, __ATOMIC_ACQUIRE) > 1 && weir_node_needs(n, f) &&
+		        !weir_batch_col(b, f))
+			r = -ENOMEM;
+	b->ops = NULL;
+	b->priv = NULL;
+	weir_batch_unref(b);
+	return r;
 }
 
 static int group_flush(struct weir_node *n, enum weir_mark mark)
