@@ -17,7 +17,9 @@ extern "C" {
 enum {
 	WEIR_SOURCE_PACKETS = 1, /* one of those that `packets` unites */
 	WEIR_SOURCE_FLOWS = 2,   /* one of those that `flows` unites */
-	WEIR_SOURCE_ONCE = 4,    /* can be read once only: all queries share one pass */
+	/* Can be read once only: all queries share one pass. Its read() must not block but give
+	 * -EAGAIN with wake or wake_fd. */
+	WEIR_SOURCE_ONCE = 4,
 };
 
 /* One pass. The engine fills the first part before open, the source the second. */
