@@ -177,6 +177,13 @@ static int finish(struct run *r)
 		fprintf(stderr, "weir: %s\n", why.len ? why.p : "the query failed");
 		ret = state == QUERY_FAILED ? CMD_FAILED : 0;
 	}
+	text_clear(&why);
+	query_faults(r->query, &why);
+	for (const char *line = why.len ? why.p : "", *end; (end = strchr(line, '\n'));
+	        line = end + 1) {
+		fprintf(stderr, "weir: %.*s\n", (int)(end - line), line);
+		ret = CMD_FAILED;
+	}
 	if (r->render.skipped)
 		fprintf(stderr, "weir: %llu packets of another link type were left out\n",
 		        (unsigned long long)r->render.skipped);

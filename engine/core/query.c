@@ -606,6 +606,15 @@ enum query_state query_wait(struct query *q)
 	return s;
 }
 
+void query_faults(struct query *q, struct text *to)
+{
+	struct run *r = query_current(q);
+
+	if (r)
+		faults_text(&r->faults, to);
+	run_unref(r);
+}
+
 void query_error(struct query *q, struct text *to)
 {
 	struct run *r = query_current(q);

@@ -102,6 +102,8 @@ void query_look(struct query *q, int64_t wait, void (*done)(void *arg), void *ar
 enum query_state query_wait(struct query *q);
 /* Why it failed; "" otherwise. */
 void query_error(struct query *q, struct text *to);
+/* What was wrong in its input, "fault: FILE at byte OFFSET: TEXT" lines. */
+void query_faults(struct query *q, struct text *to);
 
 /* Sends every row to `sink` instead of a result, from the query's thread (weir run): called with a
  * batch, and with NULL at a table's end. Set before the query is started. */

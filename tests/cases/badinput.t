@@ -29,6 +29,10 @@ half=$(count half)
 ok 'a gzip file that is cut has packets before the cut' [ "$half" -gt 0 ]
 like "$(cat "$m/queries/n_half/status")" '^fault: ' 'and says so'
 
+"$WEIR" run 'packets | group count()' "$T/cut.pcap" >"$T/out" 2>"$T/err"
+is "$?:$(tail -n 1 "$T/out")" '1:999' 'weir run answers for what is there, and fails'
+like "$(cat "$T/err")" '^weir: fault: .*cut\.pcap at byte [0-9]+: ' 'and says where the trace is cut'
+
 # memory: a limit that the answer does not fit in
 "$GENTRACE" -n 200000 -s 96 -w "$T/large.pcap"
 mount_weir "$T/n" large="$T/large.pcap" || { result 1 mount; finish; }

@@ -6,9 +6,9 @@
 . "$(dirname "$0")/../lib.sh"
 top=$PWD
 trace=$(realpath "$(sample)")
-mkdir "$T/bin" "$T/work"
+mkdir "$T/bin" "$T/dir"
 ln -s "$(realpath "$WEIR")" "$T/bin/weir"
-ln -s "$trace" "$T/work/sample.pcap"
+ln -s "$trace" "$T/dir/sample.pcap"
 PATH=$T/bin:$PATH
 peer=$(realpath "$BUILD/tests/bench/peer" 2>/dev/null)
 
@@ -17,7 +17,7 @@ play() {
 	local line command= started=
 	run() {
 		[ -z "$command" ] && return
-		(cd "$T/work" && timeout 60 bash -c "$command" 2>&1)
+		(cd "$T/dir" && timeout 60 bash -c "$command" 2>&1)
 		command=
 	}
 	while IFS= read -r line; do
@@ -43,7 +43,7 @@ done
 
 # ---- oracles ----
 
-csv() { (cd "$T/work" && weir run "$1" sample.pcap) | tail -n +2; }
+csv() { (cd "$T/dir" && weir run "$1" sample.pcap) | tail -n +2; }
 tshark_rows() { # FILTER FIELD…
 	local filter=$1 f a=()
 	shift

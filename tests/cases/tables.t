@@ -100,7 +100,7 @@ against 'packets | print len srcip.str as who | sort -r len | head 100' 'select 
 
 # at the limit: what to do is said
 "$GENTRACE" -n 400000 -s 64 -w "$T/large.pcap"
-for q in 'uniq ts' 'count ts' 'last ts' 'sort ts' 'group ts count()' 'group percentile(len, 5)' 'group distinct(ts)' 'print len as count | pdf'; do
+for q in 'uniq ts' 'count ts' 'last ts' 'sort ts' 'group ts count()' 'group percentile(len, 5)' 'group distinct(ts)' 'print ts len as count | pdf'; do
 	timeout 60 "$WEIR" run "set memory 4MB packets | $q" "$T/large.pcap" >"$T/got" 2>"$T/err"
 	like "$(cat "$T/err")" 'memory limit of .* reached' "$q at its limit"
 done
