@@ -9,10 +9,10 @@
 
 #define PEEK (64u << 10) /* block size for headers only */
 
-/* ms to wait for a pipe's header: whoever opens standard input is not yet at work; a query that
- * names a pipe must not hold up others. */
+/* ms to wait for a pipe's header; only the command line can name pipes, so nobody is at work yet.
+ */
 #define PATIENCE 5000
-#define PATIENCE_OTHER 100
+#define PATIENCE_OTHER 2000
 
 int merge_add(struct merge *m, const char *path, bool named)
 {

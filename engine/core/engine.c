@@ -194,12 +194,12 @@ static void info_line(void *arg, const char *key, const char *value)
 }
 
 /* Takes the reader of a source just opened: to feed all queries, or to be closed. */
-static int settle(struct mounted *m, struct reader *reader, struct weir_err *err)
+static int settle(struct mounted *m, struct reader *reader, bool once, struct weir_err *err)
 {
 	int r = 0;
 
 	m->schema = weir_schema_ref(reader->pub.schema);
-	if (!reads_once(m->source, m->spec)) {
+	if (!once) {
 		reader_close(reader);
 		return 0;
 	}
@@ -245,10 +245,12 @@ int engine_add_source(struct engine *e, const char *name, const char *spec, stru
 	if (r == 0)
 		r = source_config(
 		        e, m->source, (const char *const *)&m->spec, 1, &m->arena, &m->config, err);
-	if (r == 0)
+	if (r == 0) {
+		all.pipes = reads_once(m->source, spec);
 		r = reader_open(m->source, m->config, &all, e, &m->mem, NULL, &reader, err);
+	}
 	if (r == 0)
-		r = settle(m, reader, err);
+		r = settle(m, reader, all.pipes, err);
 	if (r < 0) {
 		mounted_free(m);
 		return r;

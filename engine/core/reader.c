@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/fsuid.h>
@@ -159,6 +160,21 @@ static struct reader *of(struct weir_reader *r)
 	return (struct reader *)r; /* pub is the first member */
 }
 
+/* A query is opened to learn its fields, then to be run, perhaps again: a pipe would lose its
+ * beginning. Looked at before it is opened, which its writer would notice. */
+static bool is_refused(const struct reader *r, const char *path)
+{
+	struct stat st;
+	int fd = r->rights.pipes ? -1 : rights_open(&r->rights, path, O_PATH, 0);
+	bool once;
+
+	if (fd < 0)
+		return false; /* open(2) says why */
+	once = fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+	close(fd);
+	return once;
+}
+
 int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err *err)
 {
 	struct reader *r = of(pub);
@@ -171,6 +187,13 @@ int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err 
 			return weir_fail(err, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, "-",
 			        "there is no standard input here");
 		return fd;
+	}
+	if (is_refused(r, path)) {
+		char why[PATH_MAX + 64];
+
+		snprintf(why, sizeof why, "'%s' can be read only once, name it on the command line",
+		        path);
+		return weir_fail(err, WEIR_E_NOT_PERMITTED, WEIR_NOPOS, 0, why);
 	}
 	fd = rights_open(&r->rights, path, O_RDONLY | O_NONBLOCK, 0);
 	if (fd < 0)

@@ -15,6 +15,7 @@
 /* With whose rights files are opened. `all`: the process's own. */
 struct rights {
 	bool all;
+	bool pipes; /* and what can be read only once: see reads_once() in engine.c */
 	uid_t uid;
 	gid_t gid;
 	int ngroups;

@@ -151,4 +151,6 @@ is "$(lines "$T/got.csv")" 3 'with its rows'
 cat "$trace" | "$WEIR" run '(a | filter -b tcp + b | filter -b udp) | print ts len' a=- "b=$trace" >"$T/got.csv"
 "$WEIR" run '(a | filter -b tcp + b | filter -b udp) | print ts len' "a=$trace" "b=$trace" >"$T/file.csv"
 same "$T/got.csv" "$T/file.csv" 'run, united with a file'
+like "$("$WEIR" run "pcapfile $T/pipe | head 1" 2>&1)" "not permitted: '$T/pipe' can be read only once" \
+	'a FIFO in a query is refused'
 finish

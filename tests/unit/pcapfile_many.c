@@ -397,7 +397,7 @@ static void late(void **state)
 {
 	const char *path = at("fifo");
 	struct pcapfile_config c = {{1, &path}, 0};
-	struct rights all = {.all = true};
+	struct rights all = {.all = true, .pipes = true};
 	struct weir_mem mem = {0};
 	struct got g = {.err = WEIR_ERR_INIT};
 	struct reader *r;
@@ -499,7 +499,7 @@ static void info(void **state)
 {
 	const char *path = at("info");
 	struct pcapfile_config c = {{1, &path}, 0};
-	struct rights all = {.all = true};
+	struct rights all = {.all = true, .pipes = true};
 	struct weir_mem mem = {0};
 	struct text t = TEXT_INIT;
 	struct file f = {0}, z = {0};
