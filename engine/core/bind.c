@@ -173,6 +173,14 @@ void planner_keep_expr(struct planner *pl, struct weir_expr *e)
 	keep(pl, &(struct plan_release){.expr = e});
 }
 
+void planner_no_use(void *arg, uint32_t field)
+{
+}
+
+void planner_no_keep(void *arg, struct weir_expr *e)
+{
+}
+
 static void scope_use(void *arg, uint32_t field)
 {
 	struct binding *b = arg;

@@ -11,6 +11,7 @@
 
 #include "engine/core/clock.h"
 #include "engine/core/options.h"
+#include "engine/core/planner.h"
 #include "engine/core/queries.h"
 
 #define ERRORS_KEEP (256u << 10) /* bytes of rejected specs kept */
@@ -96,20 +97,12 @@ struct mounted *engine_find(struct engine *e, const char *name, size_t len)
 	return NULL;
 }
 
-static void no_use(void *arg, uint32_t field)
-{
-}
-
-static void no_keep(void *arg, struct weir_expr *x)
-{
-}
-
 int source_config(struct engine *e, const struct weir_source *source, const char *const *specs,
         uint32_t n, struct arena *arena, void **ret, struct weir_err *err)
 {
 	const struct weir_option *row = source->options;
 	struct option_scope scope = {
-	        source->name, WEIR_NOPOS, 0, NULL, arena, no_use, no_keep, NULL};
+	        source->name, WEIR_NOPOS, 0, NULL, arena, planner_no_use, planner_no_keep, NULL};
 	struct ast_arg *args = arena_alloc(arena, (n + 1) * sizeof *args);
 	void *config = arena_alloc(arena, source->config_size + 1);
 	char speed[32];

@@ -22,11 +22,6 @@ struct rest {
 
 static int walk(struct planner *pl, const struct ast_stage *st, const struct rest *rest, int input);
 
-static struct plan_node *node_at(struct planner *pl, int i)
-{
-	return pl->g->nodes[i];
-}
-
 static int add_where(struct planner *pl, const struct ast *cond, int input)
 {
 	const struct weir_module *where = registry_module("where", 5);
@@ -63,7 +58,7 @@ static void derive_use(void *arg, uint32_t field)
 
 static int add_columns(struct planner *pl, const struct ast_stage *st, int input)
 {
-	struct plan_node *from = node_at(pl, input), *n;
+	struct plan_node *from = planner_at(pl, input), *n;
 	const struct weir_schema *in = from->outside, *out;
 	struct derive_config *c;
 	struct weir_field *fields;
@@ -126,183 +121,6 @@ static int add_columns(struct planner *pl, const struct ast_stage *st, int input
 	n->origin = origin;
 	n->needs = planner_bits(pl, out);
 	return n->needs ? (int)(pl->g->n - 1) : -ENOMEM;
-}
-
-/* ---- sources ---- */
-
-static int add_source(struct planner *pl, const struct weir_source *source, void *config, bool own,
-        const struct weir_schema *schema, struct mounted *mounted, const struct ast_stage *st)
-{
-	struct plan_node *n;
-	int r;
-
-	for (uint32_t i = 0; i < pl->g->n; i++)
-		if (pl->g->nodes[i]->source == source && pl->g->nodes[i]->config == config)
-			return (int)i;
-	n = planner_node(pl, st->name, st->pos, st->len, 0);
-	if (!n) {
-		weir_schema_unref(schema);
-		return pl->err && pl->err->no ? -pl->err->no : -ENOMEM;
-	}
-	r = planner_schema(pl, schema);
-	if (r < 0)
-		return r;
-	n->source = source;
-	n->config = config;
-	n->own = own;
-	n->mounted = mounted;
-	n->reader = pl->p->nsources++;
-	n->out = n->outside = schema;
-	n->needs = planner_bits(pl, schema);
-	return n->needs ? (int)(pl->g->n - 1) : -ENOMEM;
-}
-
-/* Opens the source to learn its schema. */
-static int learn(struct planner *pl, const struct weir_source *source, void *config, bool own,
-        const struct ast_stage *st, const struct weir_schema **ret)
-{
-	struct rights all = {.all = true};
-	struct weir_mem mem = {.limit = 256u << 20};
-	struct weir_err err = WEIR_ERR_INIT;
-	struct reader *reader;
-	int r = reader_open(
-	        source, config, own ? &pl->rights : &all, pl->e, &mem, NULL, &reader, &err);
-
-	if (r < 0)
-		return err.id ? weir_fail_no(pl->err, err.no, WEIR_E_BAD_TRACE, st->pos, st->len,
-		                        err.text)
-		              : r;
-	*ret = weir_schema_ref(reader->pub.schema);
-	reader_close(reader);
-	return 0;
-}
-
-static int add_mounted(struct planner *pl, struct mounted *m, const struct ast_stage *st)
-{
-	return add_source(pl, m->source, m->config, false, weir_schema_ref(m->schema), m, st);
-}
-
-/* `packets`, `flows`: every source of the mount with this flag, in time order. */
-static int add_all(struct planner *pl, uint32_t flag, const struct ast_stage *st)
-{
-	const char *specs[SOURCES_MAX];
-	const struct weir_schema *schema = NULL;
-	struct mounted *first = NULL;
-	uint32_t n = 0;
-	void *config;
-	int r;
-
-	for (size_t i = 0; i < pl->e->nmounted; i++) {
-		struct mounted *m = pl->e->mounted[i];
-
-		if (!(m->source->flags & flag))
-			continue;
-		if (first && (first->source != m->source || first->feed || m->feed))
-			return weir_fail(pl->err, WEIR_E_UNKNOWN_SOURCE, st->pos, st->len, st->name,
-			        ": sources of different kinds cannot be merged, name one");
-		if (!first)
-			first = m;
-		specs[n++] = m->spec;
-	}
-	if (!first)
-		return weir_fail(pl->err, WEIR_E_UNKNOWN_SOURCE, st->name_pos, st->name_len,
-		        st->name, ": there is no such source here");
-	if (n == 1)
-		return add_mounted(pl, first, st);
-	if (pl->all_config[flag & 1]) {
-		config = pl->all_config[flag & 1];
-	} else {
-		r = source_config(pl->e, first->source, specs, n, &pl->p->arena, &config, pl->err);
-		if (r < 0)
-			return r;
-		pl->all_config[flag & 1] = config;
-	}
-	r = learn(pl, first->source, config, false, st, &schema);
-	return r < 0 ? r : add_source(pl, first->source, config, false, schema, NULL, st);
-}
-
-static void no_use(void *arg, uint32_t field)
-{
-}
-
-static void no_keep(void *arg, struct weir_expr *e)
-{
-}
-
-static bool names_input(const struct ast_stage *st)
-{
-	return st->nargs == 0 ||
-	       (st->nargs == 1 && st->args[0].word && strcmp(st->args[0].word, "-") == 0);
-}
-
-/* '-' among the files, beside options: the mount's own sources stand for it, with the mount's
- * rights. Standard input was opened with the options of the command line. */
-static int name_input(struct planner *pl, const struct ast_stage *st, void *config, bool *ret_own)
-{
-	const struct weir_option *row = st->source->options;
-	struct weir_words *files;
-	const char **specs;
-	uint32_t at = 0, n = 0;
-	const char *option = "-";
-	bool once = false;
-
-	while (row->type != WEIR_OPT_END && row->type != WEIR_OPT_FILES)
-		row++;
-	files = row->type == WEIR_OPT_FILES ? (void *)((char *)config + row->offset) : NULL;
-	while (files && at < files->n && strcmp(files->word[at], "-") != 0)
-		at++;
-	if (!files || at == files->n)
-		return 0;
-	if (files->n > 1)
-		return weir_fail(pl->err, WEIR_E_BAD_VALUE, st->pos, st->len, "-", row->name,
-		        "it alone, or files");
-	specs = arena_alloc(&pl->p->arena, (pl->e->nmounted + 1) * sizeof *specs);
-	if (!specs)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < st->nargs; i++)
-		if (st->args[i].option != row)
-			option = st->args[i].option->name;
-	for (size_t i = 0; i < pl->e->nmounted; i++) {
-		const struct mounted *m = pl->e->mounted[i];
-
-		if (m->source == st->source && !m->feed)
-			specs[n++] = m->spec;
-		once |= m->feed != NULL;
-	}
-	if (once || !n)
-		return weir_fail(pl->err, WEIR_E_OPTION_CONFLICT, st->pos, st->len, option,
-		        "standard input");
-	*files = (struct weir_words){.n = n, .word = specs};
-	*ret_own = false;
-	return 0;
-}
-
-static int add_ast_source(struct planner *pl, const struct ast_stage *st)
-{
-	bool own = true;
-	struct option_scope scope = {
-	        st->name, st->pos, st->len, NULL, &pl->p->arena, no_use, no_keep, NULL};
-	const struct weir_schema *schema = NULL;
-	void *config;
-	int r;
-
-	if (names_input(st) && (st->source->flags & WEIR_SOURCE_PACKETS)) {
-		if (!pl->e->nmounted && pl->e->input >= 0) {
-			r = engine_add_source(pl->e, "stdin", "-", pl->err);
-			if (r < 0)
-				return r;
-		}
-		return add_all(pl, WEIR_SOURCE_PACKETS, st);
-	}
-	config = arena_alloc(&pl->p->arena, st->source->config_size + 1);
-	if (!config)
-		return -ENOMEM;
-	r = options_bind(st->source->options, st->args, st->nargs, &scope, config, pl->err);
-	if (r == 0)
-		r = name_input(pl, st, config, &own);
-	if (r == 0)
-		r = learn(pl, st->source, config, own, st, &schema);
-	return r < 0 ? r : add_source(pl, st->source, config, own, schema, NULL, st);
 }
 
 /* ---- names ---- */
@@ -398,115 +216,10 @@ static int add_named(struct planner *pl, const struct ast_stage *st, int input)
 	if (st->nargs)
 		return weir_fail(pl->err, WEIR_E_TOO_MANY_ARGUMENTS, st->args[0].pos,
 		        st->args[0].len, st->name, "no arguments");
-	return m ? add_mounted(pl, m, st) : add_all(pl, flag, st);
+	return m ? planner_mounted(pl, m, st) : planner_all(pl, flag, st);
 }
 
-/* ---- unions ---- */
-
-static int hold(struct planner *pl, int input)
-{
-	struct plan_node *from = node_at(pl, input);
-
-	return planner_module(
-	        pl, &module_hold, "hold", NULL, 0, from->pos, from->len, (uint32_t)input);
-}
-
-static bool same_field(const struct weir_field *a, const struct weir_field *b)
-{
-	return strcmp(a->name, b->name) == 0;
-}
-
-/* Fields by name, in order of first appearance; later ones of a name in one schema shadow. */
-static int unite(struct planner *pl, struct plan_node *n, const struct ast_stage *st)
-{
-	struct union_config *c = n->config;
-	struct weir_field *fields = NULL;
-	struct weir_schema *out;
-	uint32_t total = 0, nf = 0;
-	int r = 0;
-
-	for (uint32_t i = 0; i < n->nins; i++)
-		total += node_at(pl, (int)n->ins[i].node)->outside->nfields;
-	fields = arena_alloc(&pl->p->arena, (total + 1) * sizeof *fields);
-	c->map = arena_alloc(&pl->p->arena, n->nins * sizeof *c->map);
-	if (!fields || !c->map)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n->nins && r == 0; i++) {
-		const struct weir_schema *s = node_at(pl, (int)n->ins[i].node)->outside;
-		int32_t *map = arena_alloc(&pl->p->arena, (total + 1) * sizeof *map);
-
-		if (!map)
-			return -ENOMEM;
-		memset(map, 0xff, (total + 1) * sizeof *map);
-		for (uint32_t f = 0; f < s->nfields; f++) {
-			uint32_t k = 0;
-
-			if (weir_schema_shadowed(s, f))
-				continue;
-			while (k < nf && !same_field(&fields[k], &s->fields[f]))
-				k++;
-			if (k == nf)
-				fields[nf++] = s->fields[f];
-			else if (fields[k].kind != s->fields[f].kind)
-				r = weir_fail(pl->err, WEIR_E_KIND_MISMATCH, st->pos, st->len,
-				        "( … + … )", weir_kind_article(fields[k].kind),
-				        fields[k].name, weir_kind_article(s->fields[f].kind));
-			fields[k].flags |= s->fields[f].flags & WEIR_FIELD_DEFAULT;
-			if (s->fields[f].bits == 0 || s->fields[f].bits > fields[k].bits)
-				fields[k].bits = fields[k].bits ? s->fields[f].bits : 0;
-			map[k] = (int32_t)f;
-		}
-		c->map[i] = map;
-		n->ins[i].map = map;
-	}
-	if (r < 0)
-		return r;
-	for (uint32_t k = 0; k < nf; k++)
-		for (uint32_t i = 0; i < n->nins; i++)
-			if (c->map[i][k] < 0)
-				fields[k].flags &= ~(uint32_t)WEIR_FIELD_ALWAYS;
-	out = weir_schema_new(node_at(pl, (int)n->ins[0].node)->outside->name, fields, nf);
-	r = planner_schema(pl, out);
-	n->out = n->outside = out;
-	return r;
-}
-
-static int add_union(struct planner *pl, uint32_t *ins, uint32_t nins, const struct ast_stage *st)
-{
-	bool table = false;
-	struct plan_node *n;
-	int r;
-
-	if (nins == 1)
-		return (int)ins[0];
-	for (uint32_t i = 0; i < nins; i++)
-		table |= node_at(pl, (int)ins[i])->table;
-	for (uint32_t i = 0; i < nins && table; i++)
-		if (!node_at(pl, (int)ins[i])->table) {
-			r = hold(pl, (int)ins[i]);
-			if (r < 0)
-				return r;
-			ins[i] = (uint32_t)r;
-		}
-	n = planner_node(pl, "union", st->pos, st->len, nins);
-	if (!n)
-		return pl->err && pl->err->no ? -pl->err->no : -ENOMEM;
-	n->module = &module_union;
-	n->in_table = n->table = table;
-	for (uint32_t i = 0; i < nins; i++)
-		n->ins[i].node = ins[i];
-	n->in = node_at(pl, (int)ins[0])->outside;
-	n->config = arena_alloc(&pl->p->arena, sizeof(struct union_config));
-	if (!n->config)
-		return -ENOMEM;
-	((struct union_config *)n->config)->nins = nins;
-	r = unite(pl, n, st);
-	if (r < 0)
-		return r;
-	n->uses = planner_bits(pl, n->in);
-	n->needs = planner_bits(pl, n->out);
-	return n->uses && n->needs ? (int)(pl->g->n - 1) : -ENOMEM;
-}
+/* ---- branches ---- */
 
 static int add_branches(struct planner *pl, const struct ast_stage *st, int input)
 {
@@ -521,7 +234,7 @@ static int add_branches(struct planner *pl, const struct ast_stage *st, int inpu
 			return r;
 		ins[i] = (uint32_t)r;
 	}
-	return add_union(pl, ins, st->nbranches, st);
+	return planner_union(pl, ins, st->nbranches, st);
 }
 
 /* ---- stages ---- */
@@ -542,7 +255,7 @@ static void scope_late(struct planner *pl, struct plan_node *n)
 static int add_body(
         struct planner *pl, int scope, const struct ast_stage *st, const struct rest *rest)
 {
-	struct plan_node *n = node_at(pl, scope), *entry;
+	struct plan_node *n = planner_at(pl, scope), *entry;
 	struct plan_graph *outer = pl->g;
 	const struct plan_node *outer_scope = pl->scope;
 	int r;
@@ -580,7 +293,7 @@ static int add_body(
  * keep their window. */
 static int add_stamp(struct planner *pl, int input)
 {
-	const struct plan_node *n = node_at(pl, input);
+	const struct plan_node *n = planner_at(pl, input);
 	uint32_t f = pl->scope->out->nfields - 1;
 	const struct weir_field *added = &pl->scope->out->fields[f];
 
@@ -598,9 +311,9 @@ static int add_module(struct planner *pl, const struct ast_stage *st, int input)
 
 	if (input < 0)
 		return weir_fail(pl->err, WEIR_E_NOT_A_SOURCE, st->name_pos, st->name_len, m->name);
-	if ((m->flags & WEIR_ORDERED) && node_at(pl, input)->table)
+	if ((m->flags & WEIR_ORDERED) && planner_at(pl, input)->table)
 		return weir_fail(pl->err, WEIR_E_WINDOW_AFTER_TABLE, st->name_pos, st->name_len,
-		        m->name, node_at(pl, input)->name);
+		        m->name, planner_at(pl, input)->name);
 	input = add_columns(pl, st, input);
 	if (input < 0)
 		return input;
@@ -610,7 +323,7 @@ static int add_module(struct planner *pl, const struct ast_stage *st, int input)
 		for (const struct weir_option *o = m->options; o->type != WEIR_OPT_END; o++)
 			if (o->type == WEIR_OPT_DURATION)
 				pl->p->set.refresh =
-				        *(int64_t *)((char *)node_at(pl, r)->config + o->offset);
+				        *(int64_t *)((char *)planner_at(pl, r)->config + o->offset);
 	if (r >= 0 && pl->scope && (m->flags & WEIR_BLOCKING))
 		r = add_stamp(pl, r);
 	return r;
@@ -631,7 +344,7 @@ static int walk(struct planner *pl, const struct ast_stage *st, const struct res
 			if (input >= 0)
 				return weir_fail(pl->err, WEIR_E_NEEDS_SOURCE, st->name_pos,
 				        st->name_len, st->name);
-			input = add_ast_source(pl, st);
+			input = planner_source(pl, st);
 			break;
 		case AST_MODULE:
 			input = add_module(pl, st, input);
@@ -669,7 +382,8 @@ static int walk(struct planner *pl, const struct ast_stage *st, const struct res
 
 static int read_settings(struct planner *pl)
 {
-	struct option_scope scope = {"set", 0, 0, NULL, &pl->p->arena, no_use, no_keep, NULL};
+	struct option_scope scope = {
+	        "set", 0, 0, NULL, &pl->p->arena, planner_no_use, planner_no_keep, NULL};
 	const char *names[32];
 	int n = 0;
 
@@ -752,7 +466,7 @@ static int build(struct planner *pl)
 		return r;
 	if (!pl->spec->nqueries)
 		return weir_fail(pl->err, WEIR_E_SPEC_EMPTY, 0, 0);
-	r = add_union(pl, ins, pl->spec->nqueries, &whole);
+	r = planner_union(pl, ins, pl->spec->nqueries, &whole);
 	if (r < 0)
 		return r;
 	p->root.last = (uint32_t)r;

@@ -58,6 +58,24 @@ struct plan_node *planner_node(
 /* Remembers a schema to be unreferenced with the plan. Takes the reference; NULL is -ENOMEM. */
 int planner_schema(struct planner *pl, const struct weir_schema *s);
 
+static inline struct plan_node *planner_at(struct planner *pl, int i)
+{
+	return pl->g->nodes[i];
+}
+
+/* A source as a node: one of the mount, all those with a flag (`packets`, `flows`) merged by time,
+ * or the one that a query names. Index of the node, or -errno with *err. */
+int planner_mounted(struct planner *pl, struct mounted *m, const struct ast_stage *st);
+int planner_all(struct planner *pl, uint32_t flag, const struct ast_stage *st);
+int planner_source(struct planner *pl, const struct ast_stage *st);
+
+/* Unites nodes; where some are tables the streams are held back to be tables too. Index. */
+int planner_union(struct planner *pl, uint32_t *ins, uint32_t nins, const struct ast_stage *st);
+
+/* For option tables whose rows read no fields. */
+void planner_no_use(void *arg, uint32_t field);
+void planner_no_keep(void *arg, struct weir_expr *e);
+
 void planner_keep_expr(struct planner *pl, struct weir_expr *e);
 
 static inline uint64_t *planner_bits(struct planner *pl, const struct weir_schema *s)
