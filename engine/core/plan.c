@@ -35,15 +35,19 @@ static int add_where(struct planner *pl, const struct ast *cond, int input)
 
 /* ---- columns that stand for conversions and named expressions in field arguments ---- */
 
-static bool needs_column(struct planner *pl, const struct ast_arg *a, const struct weir_schema *in)
+/* Of a module that keeps records by what its arguments say (group), a conversion in a free list is
+ * a field too; others bind it as an expression. */
+static bool needs_column(
+        const struct weir_module *m, const struct ast_arg *a, const struct weir_schema *in)
 {
 	struct weir_err ignored = WEIR_ERR_INIT;
+	bool list = a->option && a->option->type == WEIR_OPT_ARGS && (m->flags & WEIR_BLOCKING);
 	enum weir_kind kind;
 
 	if (!a->option || !a->expr ||
-	        (a->option->type != WEIR_OPT_FIELD && a->option->type != WEIR_OPT_FIELDS))
+	        (a->option->type != WEIR_OPT_FIELD && a->option->type != WEIR_OPT_FIELDS && !list))
 		return false;
-	if (a->expr->as)
+	if (a->expr->as && !list)
 		return true;
 	return a->expr->type == AST_NAME &&
 	       weir_schema_find(in, a->expr->text, a->expr->text_len) < 0 &&
@@ -67,7 +71,7 @@ static int add_columns(struct planner *pl, const struct ast_stage *st, int input
 	int r = 0;
 
 	for (uint32_t i = 0; i < st->nargs; i++)
-		want += needs_column(pl, &st->args[i], in);
+		want += needs_column(st->module, &st->args[i], in);
 	if (!want)
 		return input;
 	n = planner_node(pl, "derive", st->pos, st->len, 1);
@@ -96,7 +100,7 @@ static int add_columns(struct planner *pl, const struct ast_stage *st, int input
 		struct weir_field *f = &fields[in->nfields + c->n];
 		int plain;
 
-		if (!needs_column(pl, &st->args[i], in))
+		if (!needs_column(st->module, &st->args[i], in))
 			continue;
 		r = expr_bind(
 		        a, in, WEIR_NONE, &pl->p->arena, derive_use, n, &c->expr[c->n], pl->err);
@@ -106,7 +110,7 @@ static int add_columns(struct planner *pl, const struct ast_stage *st, int input
 		plain = expr_field(c->expr[c->n]);
 		if (plain >= 0)
 			*f = in->fields[plain];
-		f->name = a->as ? a->as : a->text;
+		f->name = a->as && st->args[i].option->type != WEIR_OPT_ARGS ? a->as : a->text;
 		weir_expr_describe(c->expr[c->n], f);
 		f->aliases = NULL;
 		f->flags = (f->flags & ~(uint32_t)(WEIR_FIELD_DEFAULT | WEIR_FIELD_PACKET)) |

@@ -30,6 +30,8 @@ refused '(packets + packets | window 2s) | group count()' 'window is a time' \
 	'a union names the field whose kinds differ'
 is "$(run 'packets | window 10s | window 5s | group count()' "$S")" \
 	"$(run 'packets | window 5s | group count()' "$S")" 'a window in a window'
+is "$(value 'packets | group ts.date as day dstip.family count() | group day sum(count)' "$S")" \
+	"$(value 'packets | head 1 | print ts.date' "$S"),$n" 'group by conversions'
 
 if [ -r /dev/fuse ] && mount_weir "$T/m" "$S"; then
 	echo 'none: packets where len > 99999' >"$T/m/queries/new"
