@@ -200,6 +200,8 @@ static int read_merged(struct weir_reader *r, struct state *s, struct weir_batch
 
 	if (begin(r, s, WEIR_BATCH_ROWS) < 0)
 		return -ENOMEM;
+	if (s->batches % 16 == 0) /* it asks every file */
+		r->bytes_done = merge_done(&s->merge);
 	while ((n = merge_first(&s->merge, &first, &fd)) == 1) {
 		int64_t ts = first->ahead[first->at].ts;
 
@@ -214,7 +216,7 @@ static int read_merged(struct weir_reader *r, struct state *s, struct weir_batch
 		if (s->batch->n == WEIR_BATCH_ROWS)
 			break;
 	}
-	if (n == 0 || s->batches % 16 == 0) /* it asks every file */
+	if (n == 0)
 		r->bytes_done = merge_done(&s->merge);
 	if (n == -EAGAIN)
 		return idle(r, s, fd, ret);
