@@ -92,7 +92,8 @@ echo pause >"$q/c/ctl"
 wait_for 5 grep -q '^state: paused' "$q/c/status"
 result $? 'pause'
 echo resume >"$q/c/ctl"
-like "$(cat "$q/c/status")" '^state: running' 'resume'
+wait_for 5 grep -q '^state: running' "$q/c/status"
+result $? 'resume'
 exec 5<"$q/c/out.csv"
 echo stop >"$q/c/ctl"
 wait_for 5 grep -q '^state: stopped' "$q/c/status"
