@@ -320,6 +320,9 @@ int engine_source_text(struct engine *e, size_t i, const char *what, struct text
 		if (m->feed) {
 			passes = 1;
 			feed_count(m->feed, &records, &bytes);
+			/* what no query counts: blocks, batches under way */
+			text_printf(to, "memory: %zu\n",
+			        __atomic_load_n(&m->mem.used, __ATOMIC_RELAXED));
 		}
 		text_printf(to, "passes: %llu\nrecords: %llu\nbytes: %llu\nfaults: %llu\n",
 		        (unsigned long long)passes, (unsigned long long)records,

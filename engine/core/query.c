@@ -293,12 +293,13 @@ static void log_feeds(struct query *q, const struct run *r)
 static int install(struct query *q, struct run *r, const char *spec, size_t len)
 {
 	char *copy = malloc(len + 1);
+	int ret = copy ? run_join(r) : -ENOMEM;
 	struct run *old;
-	int ret;
 
-	if (!copy) {
+	if (ret < 0) {
+		free(copy);
 		run_unref(r);
-		return -ENOMEM;
+		return ret;
 	}
 	memcpy(copy, spec, len);
 	copy[len] = 0;
@@ -313,14 +314,14 @@ static int install(struct query *q, struct run *r, const char *spec, size_t len)
 	if (old)
 		run_stop(old);
 	run_unref(old);
-	ret = run_join(r);
 	query_log(q, "started");
 	log_feeds(q, r);
 	query_ref(q); /* given back by run_changed() at the end */
-	if (ret == 0)
-		ret = run_start(r, run_changed, q);
-	if (ret < 0)
+	ret = run_start(r, run_changed, q);
+	if (ret < 0) {
+		run_stop(r); /* no feed waits for it */
 		query_unref(q);
+	}
 	run_unref(r);
 	return ret;
 }

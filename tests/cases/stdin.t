@@ -98,6 +98,9 @@ wait_for 10 has "$m/queries/b/out.csv" 10 && wait_for 10 has "$m/queries/a/out.c
 result $? 'then comes too'
 "$WEIR" run 'packets | print ts len' "$trace" >"$T/all.csv"
 is "$(sed 1d "$m/queries/b/out.csv")" "$(sed -n 12,21p "$T/all.csv")" 'the rows are those of the file'
+echo restart >"$m/queries/b/ctl"
+wait_for 10 grep -q 'lab: begins at record 21$' "$m/queries/b/log"
+result $? 'a query that is started again begins where the pipe is now'
 rmdir "$m/queries/a"
 is "$(ls -d "$m"/queries/*/ | wc -l)" 2 'a query is removed while its source is silent'
 kill -TERM $p
@@ -151,6 +154,10 @@ is "$(lines "$T/got.csv")" 3 'with its rows'
 cat "$trace" | "$WEIR" run '(a | filter -b tcp + b | filter -b udp) | print ts len' a=- "b=$trace" >"$T/got.csv"
 "$WEIR" run '(a | filter -b tcp + b | filter -b udp) | print ts len' "a=$trace" "b=$trace" >"$T/file.csv"
 same "$T/got.csv" "$T/file.csv" 'run, united with a file'
+cat "$trace" | "$WEIR" run '(a | filter -b tcp + b | filter -b udp) | print ts len' a=- "b=$T/pipe" >"$T/got.csv" &
+cat "$trace" >"$T/pipe"
+wait $!
+same "$T/got.csv" "$T/file.csv" 'run, two pipes united'
 like "$("$WEIR" run "pcapfile $T/pipe | head 1" 2>&1)" "not permitted: '$T/pipe' can be read only once" \
 	'a FIFO in a query is refused'
 finish
