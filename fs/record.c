@@ -24,8 +24,8 @@ static int find_known(struct fs *fs, struct record *r, bool table)
 		r->version = NULL;
 		return -ESTALE;
 	}
-	r->result = r->version->result;
 	r->snap = r->version->snap ? snapshot_ref(r->version->snap) : NULL;
+	r->result = r->snap ? snapshot_result(r->snap) : r->version->result;
 	return 0;
 }
 
@@ -53,10 +53,8 @@ static int find_current(struct fs *fs, struct record *r, uint64_t mask)
 	if (r->number == 0)
 		return r->node.kind == NODE_RECORDS ? 0 : -ESTALE;
 	empty = r->node;
-	if (find_known(fs, r, true) == 0) {
-		r->result = r->look.result;
+	if (find_known(fs, r, true) == 0)
 		return 0;
-	}
 	r->node = empty;
 	r->snap = result_version(r->result, r->number);
 	return r->snap ? 0 : -ESTALE;

@@ -64,6 +64,8 @@ struct snapshot *result_snapshot(struct result *r);
 struct snapshot *result_version(struct result *r, uint64_t n);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
+/* Whose version it is; borrowed. */
+struct result *snapshot_result(const struct snapshot *s);
 uint64_t snapshot_number(const struct snapshot *s);
 int64_t snapshot_time(const struct snapshot *s);
 uint64_t snapshot_rows(const struct snapshot *s);

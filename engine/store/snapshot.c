@@ -297,6 +297,11 @@ void snapshot_unref(struct snapshot *s)
 	result_unref(r);
 }
 
+struct result *snapshot_result(const struct snapshot *s)
+{
+	return s->r;
+}
+
 uint64_t snapshot_number(const struct snapshot *s)
 {
 	return s->number;

@@ -94,4 +94,15 @@ left = {f'm{i}' for i in range(1, 200, 2)}
 print(len(seen) == len(set(seen)), left <= set(seen))
 END
 is "$(cat "$T/out")" 'True True' 'readdir neither repeats nor leaves out while queries go'
+
+# A folder that is held shows its own rows, whatever the query has become.
+echo 'held: packets | group srcip count()' >"$m/queries/new"
+query_ended "$m" held
+is "$(
+	cd "$m/queries/held/records/0" && ls >/dev/null
+	echo 'packets | group dstip sum(len) as b' >../../spec
+	getfattr -n user.count --only-values 0
+)" "$(sed -n '2s/.*,//p' <<<"$("$WEIR" run 'packets | group srcip count()' "$trace")")" \
+	'attributes of a replaced query that is still held'
+ok 'the mount is alive' ls "$m"
 finish
