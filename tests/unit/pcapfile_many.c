@@ -446,9 +446,10 @@ static void replay(void **state)
 	read_files(&g, 100, &path, 1);
 	assert_int_equal(g.error, 0);
 	assert_int_equal(g.n, 11);
-	assert_int_equal(g.batches, 11);
+	/* never early; on a busy machine several may be due at once */
 	assert_true(g.took >= 100000000);
-	assert_true(g.again >= 10);
+	assert_true(g.batches >= 1 && g.batches <= 11);
+	assert_true(g.again >= 1);
 	got_release(&g);
 	read_files(&g, 1e9, &path, 1);
 	assert_int_equal(g.n, 11);
