@@ -61,6 +61,30 @@ static const char *written(const struct weir_arg *a)
 	return a->text && *a->text ? a->text : "expr";
 }
 
+static const char *name_of(const struct weir_bind *b, const struct weir_arg *a)
+{
+	return a->as ? a->as : a->field >= 0 ? b->in->fields[a->field].name : written(a);
+}
+
+/* 1: column i stands there already; -errno: another one of its name does. */
+static int repeated(
+        const struct weir_bind *b, const struct columns *c, uint32_t i, struct weir_err *err)
+{
+	const struct weir_arg *a = &c->args.arg[i];
+	const char *name = name_of(b, a);
+
+	for (uint32_t k = 0; k < i; k++) {
+		const struct weir_arg *to = &c->args.arg[k];
+
+		if (strcmp(name_of(b, to), name) != 0)
+			continue;
+		if (to->field == a->field && (a->field >= 0 || (!a->as && !to->as)))
+			return 1;
+		return weir_fail_no(err, EINVAL, WEIR_E_NAME_TAKEN, a->pos, a->len, name);
+	}
+	return 0;
+}
+
 int columns_bind(struct weir_bind *b, struct weir_err *err)
 {
 	struct columns *c = b->config;
@@ -73,6 +97,11 @@ int columns_bind(struct weir_bind *b, struct weir_err *err)
 
 		if (!a->expr)
 			return unknown(b, a, err);
+		r = repeated(b, c, i, err);
+		if (r == 1)
+			continue;
+		if (r < 0)
+			return r;
 		if (a->field >= 0)
 			r = weir_bind_keep(b, (uint32_t)a->field, a->as, err);
 		else

@@ -32,6 +32,8 @@ is "$(run 'packets | window 10s | window 5s | group count()' "$S")" \
 	"$(run 'packets | window 5s | group count()' "$S")" 'a window in a window'
 is "$(value 'packets | group ts.date as day dstip.family count() | group day sum(count)' "$S")" \
 	"$(value 'packets | head 1 | print ts.date' "$S"),$n" 'group by conversions'
+is "$(run 'packets | print len ttl len | head 0' "$S")" 'len,ttl' 'a field shown twice stands where it came first'
+refused 'packets | print len as x ttl as x' "the name 'x' is taken" 'two columns of one name'
 
 if [ -r /dev/fuse ] && mount_weir "$T/m" "$S"; then
 	echo 'none: packets where len > 99999' >"$T/m/queries/new"
