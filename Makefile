@@ -16,6 +16,10 @@ PKGS := fuse3 libpcap zlib libzstd liblz4 liblzma libpcre2-8 libxxhash libcap-ng
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
+# loaded when the first BPF expression comes
+PCAP_SONAME := $(shell readelf -d "$$(pkg-config --variable=libdir libpcap 2>/dev/null)/libpcap.so" \
+	2>/dev/null | sed -n 's/.*soname: \[\(.*\)\]/\1/p')
+
 OPT ?= -O2
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wundef -Wvla -Wno-unused-parameter -Wno-missing-field-initializers \
@@ -23,7 +27,7 @@ WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wpointer
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-Wno-maybe-uninitialized -Wno-unknown-warning-option)
 CPPFLAGS := -Iinclude -I. -I$(BUILD)/gen -D_GNU_SOURCE -DFUSE_USE_VERSION=314 \
-	-DWEIR_VERSION='"$(VERSION)"'
+	-DWEIR_VERSION='"$(VERSION)"' -DPCAP_SONAME='"$(or $(PCAP_SONAME),libpcap.so.0.8)"'
 CFLAGS := -std=gnu11 $(OPT) -g $(WARN) $(SANFLAGS) $(PKG_CFLAGS) -pthread -fno-strict-aliasing
 LDLIBS := $(PKG_LIBS) -lm -ldl -pthread
 LDFLAGS := $(SANFLAGS) -rdynamic
@@ -43,7 +47,7 @@ TOOLS := $(patsubst tests/gen/%.c,$(BUILD)/tests/gen/%,$(wildcard tests/gen/*.c)
 all: $(BUILD)/weir
 
 $(BUILD)/weir: $(FS_O) $(BUILD)/libweir.a
-	$(CC) $(LDFLAGS) -o $@ $(FS_O) -Wl,--whole-archive $(BUILD)/libweir.a -Wl,--no-whole-archive $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $(FS_O) -Wl,--whole-archive $(BUILD)/libweir.a -Wl,--no-whole-archive -Wl,--as-needed $(LDLIBS)
 
 # An object whose source is gone must leave the archive too.
 $(BUILD)/objects: FORCE

@@ -2,11 +2,23 @@
 /* linktype.c: what link types are called: libpcap's descriptions.
  *
  * libpcap names its own DLT_ numbers, which differ from those in files (LINKTYPE_) for a few old
- * types between 100 and 110; all others are equal.
+ * types between 100 and 110; all others are equal. The library is loaded when somebody asks: it
+ * draws in others, and most passes never need it.
  */
 #include "sources/linktype.h"
 
+#include <dlfcn.h>
 #include <pcap/pcap.h>
+#include <pthread.h>
+
+static __typeof__(pcap_datalink_val_to_description) *describe;
+
+static void load(void)
+{
+	void *h = dlopen(PCAP_SONAME, RTLD_NOW | RTLD_LOCAL);
+
+	describe = h ? (__typeof__(describe))dlsym(h, "pcap_datalink_val_to_description") : NULL;
+}
 
 const char *linktype_name(uint16_t linktype)
 {
@@ -23,12 +35,15 @@ const char *linktype_name(uint16_t linktype)
 	        {104, DLT_C_HDLC},
 	        {106, DLT_ATM_CLIP},
 	};
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int dlt = linktype;
 	const char *name;
+
+	pthread_once(&once, load);
 
 	for (unsigned i = 0; i < sizeof other / sizeof *other; i++)
 		if (other[i].linktype == linktype)
 			dlt = other[i].dlt;
-	name = pcap_datalink_val_to_description(dlt);
+	name = describe ? describe(dlt) : NULL;
 	return name ? name : "unknown";
 }

@@ -1,9 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-/* bpf.c: filter expressions of libpcap; the only file of the engine that includes pcap.h. */
+/* bpf.c: filter expressions of libpcap; the only file of the engine that includes pcap.h.
+ *
+ * libpcap is loaded when the first expression comes: with the libraries that it draws in it takes
+ * a third of the memory of a small query and of the time that weir needs to start.
+ */
 #include "engine/proto/bpf.h"
 #include <ctype.h>
+#include <dlfcn.h>
 #include <pcap/pcap.h>
+#include <pthread.h>
 #include <stdlib.h>
+
+/* The functions of libpcap in use; `missing`: why they are not there. */
+#define PCAP_FUNCTIONS(X)                                                                          \
+	X(pcap_open_dead)                                                                          \
+	X(pcap_compile)                                                                            \
+	X(pcap_geterr)                                                                             \
+	X(pcap_close)                                                                              \
+	X(pcap_freecode)                                                                           \
+	X(bpf_filter)
+
+static struct {
+#define X(f) __typeof__(f) *f;
+	PCAP_FUNCTIONS(X)
+#undef X
+	char missing[160];
+} lib;
+
+static void load(void)
+{
+	void *h = dlopen(PCAP_SONAME, RTLD_NOW | RTLD_LOCAL);
+
+#define X(f)                                                                                       \
+	if (h && !(lib.f = (__typeof__(f) *)dlsym(h, #f)))                                         \
+		h = NULL;
+	PCAP_FUNCTIONS(X)
+#undef X
+	if (!h) {
+		const char *why = dlerror();
+
+		snprintf(lib.missing, sizeof lib.missing, "libpcap is not to be had: %s",
+		        why ? why : PCAP_SONAME);
+	}
+}
 
 #define PROGRAMS_MAX 64 /* link types of one stream */
 #define SNAPLEN 262144
@@ -117,16 +156,24 @@ static int dlt_of(uint64_t linktype)
 
 static int compile(const char *text, int dlt, struct bpf_program *code, char *why, size_t size)
 {
-	pcap_t *p = pcap_open_dead(dlt, SNAPLEN);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pcap_t *p;
 	int r = -EINVAL;
 
+	pthread_once(&once, load);
+	if (lib.missing[0]) {
+		if (why)
+			snprintf(why, size, "%s", lib.missing);
+		return -EINVAL;
+	}
+	p = lib.pcap_open_dead(dlt, SNAPLEN);
 	if (!p)
 		return -ENOMEM;
-	if (pcap_compile(p, code, text, 1, PCAP_NETMASK_UNKNOWN) == 0)
+	if (lib.pcap_compile(p, code, text, 1, PCAP_NETMASK_UNKNOWN) == 0)
 		r = 0;
 	else if (why)
-		snprintf(why, size, "%s", pcap_geterr(p));
-	pcap_close(p);
+		snprintf(why, size, "%s", lib.pcap_geterr(p));
+	lib.pcap_close(p);
 	return r;
 }
 
@@ -151,7 +198,7 @@ int bpf_check(const char *text, char *why, size_t size)
 	for (size_t i = 0; r == -EINVAL && i < sizeof other / sizeof *other; i++)
 		r = compile(text, other[i], &code, NULL, 0);
 	if (r == 0)
-		pcap_freecode(&code);
+		lib.pcap_freecode(&code);
 	return r;
 }
 
@@ -170,7 +217,7 @@ void bpf_free(struct bpf *p)
 		return;
 	for (uint32_t i = 0; i < p->n; i++)
 		if (p->program[i].good)
-			pcap_freecode(&p->program[i].code);
+			lib.pcap_freecode(&p->program[i].code);
 	free(p);
 }
 
@@ -220,7 +267,7 @@ int bpf_select(struct bpf *p, const struct weir_col *packet, const struct weir_c
 			continue;
 		}
 		wire = len && weir_col_has(len, row) ? weir_col_u64(len)[row] : bytes[row].len;
-		c = bpf_filter(g->code.bf_insns, bytes[row].p, (u_int)wire,
+		c = lib.bpf_filter(g->code.bf_insns, bytes[row].p, (u_int)wire,
 		            (u_int)bytes[row].len) != 0;
 		out[k] = (uint16_t)row;
 		k += c;
