@@ -56,7 +56,7 @@ int weir_bind_new(struct weir_bind *pub, const char *schema_name, struct weir_er
 {
 	struct binding *b = of(pub);
 
-	b->started = true;
+	b->started = b->fresh = true;
 	b->same = false;
 	b->n = 0;
 	b->schema_name = schema_name;
@@ -106,6 +106,11 @@ int weir_bind_add(struct weir_bind *pub, const struct weir_field *field, struct 
 			return r;
 	}
 	b->same = false;
+	/* in a record of the module's own making no name can mean two things */
+	for (uint32_t i = 0; b->fresh && i < b->n; i++)
+		if (strcmp(b->fields[i].name, f.name) == 0)
+			return weir_fail_no(
+			        err, EINVAL, WEIR_E_NAME_TAKEN, pub->pos, pub->len, f.name);
 	f.flags |= WEIR_FIELD_ANNOTATION;
 	return append(b, &f, -1, err);
 }

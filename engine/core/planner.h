@@ -44,6 +44,7 @@ struct binding {
 	uint32_t n, cap;
 	const char *schema_name;
 	bool started, same; /* same: exactly the input so far */
+	bool fresh;         /* begun by weir_bind_new() */
 };
 
 /* Binds `module` with `args` to records of node `input` of the graph and appends the node. Its

@@ -106,8 +106,8 @@ int weir_bind_rename(struct weir_bind *b, uint32_t field, const char *name, stru
  * same name and kind (left alone it has no values). It is no packet any more. */
 int weir_bind_replace(struct weir_bind *b, uint32_t field, struct weir_err *err);
 
-/* Appends a field that the module fills itself; WEIR_FIELD_ANNOTATION is added to its flags.
- * Index in the output. */
+/* Appends a field that the module fills itself; WEIR_FIELD_ANNOTATION is added to its flags. After
+ * weir_bind_new() its name must be new (NAME_TAKEN). Index in the output. */
 int weir_bind_add(struct weir_bind *b, const struct weir_field *f, struct weir_err *err);
 
 /* The module reads input field `field`, apart from its options' fields and expressions. */

@@ -22,6 +22,8 @@ like "$(run -F pcap 'packets | group count()' "$S")" "^weir: '-F pcap' needs pac
 refused 'set memory 64KB packets | group count()' "memory limit of 64 KiB.*'set memory'" \
 	'a limit that the trace does not fit in says what to do'
 refused 'packets | skip 99999999999999999999' 'out of range \(64 bits\)' 'no range of 0 to 0'
+refused 'packets | group count() as x sum(len) as x' "the name 'x' is taken" 'two figures of one name'
+refused 'packets | group srcip count() as srcip' "the name 'srcip' is taken" 'a figure named like a key'
 refused 'packets | rename srcip dstip' "the name 'dstip' is taken" 'rename to a name in use'
 refused 'packets | rename srcip a srcip b' "unknown field 'srcip'" 'rename of a field twice'
 is "$(value 'packets | rename srcip dstip dstip srcip | head 1 | print dstip srcip' "$S")" \
