@@ -2,26 +2,6 @@
 /* column_ip.c: columns of the IP header, and the flow hash. */
 #include "engine/proto/column.h"
 
-/* 20 bytes in two stores. */
-static inline void put4(struct weir_ip *to, const void *addr)
-{
-	static const struct weir_ip head = {.family = 4, .prefix = 32};
-	uint32_t w[4] = {0, 0, 0, 0};
-
-	memcpy(&w[0], &head, 4);
-	memcpy(&w[1], addr, 4);
-	memcpy(to, w, 16);
-	memset((uint8_t *)to + 16, 0, 4);
-}
-
-static inline void put6(struct weir_ip *to, const void *addr)
-{
-	static const struct weir_ip head = {.family = 6, .prefix = 128};
-
-	memcpy(to, &head, 4);
-	memcpy(to->b, addr, 16);
-}
-
 /* First every row as IPv4, then those that are not over it: no branch for each row. `at4`: the
  * address within struct layer; `at6`: within an IPv6 header. */
 static inline __attribute__((always_inline)) int fill_ip(
@@ -66,7 +46,7 @@ int fill_dstip(const struct column *c)
 /* Whether `n` bytes of the IP header from its byte `at` on were captured. */
 #define HAS(at, n) (d->have & (L_IP4 | L_IP6) && d->l3 + (at) + (n) <= pk->caplen)
 
-FILL_WORDS(ipprotocol, L_PROTO, L_PROTO, d->have &L_PROTO, d->proto)
+FILL_LAYER(ipprotocol, L_PROTO, d->proto)
 FILL_WORDS(ipversion, 0, L_IP4 | L_IP6, d->have &(L_IP4 | L_IP6), V6 ? 6 : 4)
 FILL_WORDS(ttl, L_FULL3, L_IP4 | L_IP6, HAS(V6 ? 7u : 8u, 1u), *AT(d->l3 + (V6 ? 7 : 8)))
 FILL_WORDS(tos, L_FULL3, L_IP4 | L_IP6, HAS(V6 ? 0u : 1u, V6 ? 2u : 1u),

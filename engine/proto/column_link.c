@@ -67,5 +67,5 @@ int fill_dstmac(const struct column *c)
 	return fill_mac(c, 0, link_destination);
 }
 
-FILL_WORDS(ethertype, L_TYPE, L_TYPE, d->have &L_TYPE, d->ethertype)
-FILL_WORDS(vlan, L_VLAN, L_VLAN, d->have &L_VLAN, d->vlan)
+FILL_LAYER(ethertype, L_TYPE, d->ethertype)
+FILL_LAYER(vlan, L_VLAN, d->vlan)

@@ -11,8 +11,8 @@
 /* Whether the header of protocol `bit` has bytes [0, n). */
 #define HAS(bit, n) (d->have & (bit) && d->l4 + (n) <= d->end)
 
-FILL_WORDS(srcport, L_SPORT, L_SPORT, d->have &L_SPORT, __builtin_bswap16(d->sport))
-FILL_WORDS(dstport, L_DPORT, L_DPORT, d->have &L_DPORT, __builtin_bswap16(d->dport))
+FILL_LAYER(srcport, L_SPORT, __builtin_bswap16(d->sport))
+FILL_LAYER(dstport, L_DPORT, __builtin_bswap16(d->dport))
 
 #define FILL_TCP(id, n, value) FILL_WORDS(id, L_TCP | L_FULL4, L_TCP, HAS(L_TCP, n), value)
 

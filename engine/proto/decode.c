@@ -149,6 +149,8 @@ static struct layer *room(struct weir_batch *b, struct layers *l)
 	return weir_batch_alloc(b, (b->n + 1u) * sizeof *l->d);
 }
 
+_Thread_local unsigned decode_walks;
+
 struct decoded *decode(struct weir_batch *b)
 {
 	struct weir_packets *ps = b->priv;
@@ -205,6 +207,27 @@ int decode_inner(struct weir_batch *b, struct decoded *s)
 	return 0;
 }
 
+/* Bit `at` of the `have` of up to 64 layers. */
+static uint64_t bits_of(const struct layer *d, uint32_t n, unsigned at)
+{
+	uint64_t bits = 0;
+
+	if (n == 64) {
+		for (uint32_t j = 0; j < 64; j += 8) {
+			uint32_t eight = 0;
+
+#pragma GCC unroll 8
+			for (uint32_t i = 0; i < 8; i++)
+				eight |= (d[j + i].have >> at & 1) << i;
+			bits |= (uint64_t)eight << j;
+		}
+		return bits;
+	}
+	for (uint32_t j = 0; j < n; j++)
+		bits |= (uint64_t)(d[j].have >> at & 1) << j;
+	return bits;
+}
+
 struct rows *decode_rows(struct weir_batch *b, struct layers *l, uint32_t bit)
 {
 	unsigned at = (unsigned)__builtin_ctz(bit);
@@ -215,13 +238,8 @@ struct rows *decode_rows(struct weir_batch *b, struct layers *l, uint32_t bit)
 	r = weir_batch_alloc(b, sizeof *r);
 	if (!r)
 		return NULL;
-	for (uint32_t i = 0, k = 0; k < l->n; i++) {
-		uint64_t bits = 0;
-
-		for (unsigned j = 0; j < 64 && k < l->n; j++, k++)
-			bits |= (uint64_t)(l->d[k].have >> at & 1) << j;
-		r->bits[i] = bits;
-	}
+	for (uint32_t k = 0; k < l->n; k += 64)
+		r->bits[k / 64] = bits_of(l->d + k, l->n - k < 64 ? l->n - k : 64, at);
 	l->rows[at] = r;
 	return r;
 }

@@ -87,6 +87,16 @@ struct weir_schema *weir_packet_schema(unsigned digits)
 	return weir_schema_ref(s);
 }
 
+static int direct(struct weir_batch *b, uint32_t field)
+{
+	struct weir_col *col = weir_batch_own(b, field);
+	int r = col ? fill_direct(b, col, field == FIELD_srcip) : -ENOMEM;
+
+	if (r < 0 && col)
+		col->data = NULL; /* not filled */
+	return r;
+}
+
 int weir_packet_fill(struct weir_batch *b, uint32_t field)
 {
 	struct weir_packets *ps = b->priv;
@@ -96,6 +106,13 @@ int weir_packet_fill(struct weir_batch *b, uint32_t field)
 
 	if (field >= FIELDS)
 		return -EINVAL;
+	if (field == FIELD_srcip || field == FIELD_dstip) {
+		if (!ps->decoded && !decode_walks)
+			return direct(b, field);
+		decode_walks -= decode_walks > 0;
+	} else if (walks[field]) {
+		decode_walks = DECODE_WALKS;
+	}
 	if (walks[field]) {
 		d = decode(b);
 		if (!d || (walks[field] == 2 && decode_inner(b, d) < 0))

@@ -58,6 +58,23 @@ static void check_walk(const struct weir_packet *pk, const struct layer *got)
 		need(d.l3 < d.l4 && d.l4 <= d.end, "upper header beyond the packet");
 }
 
+/* Addresses without the walk of the batch are those with it. */
+static void check_direct(struct weir_batch *walked, struct weir_batch *b, uint32_t field)
+{
+	const struct weir_col *want = weir_batch_col(walked, field), *got;
+
+	decode_walks = 0;
+	got = weir_batch_col(b, field);
+	need(want && got, "out of memory");
+	need(want->flags == got->flags, "direct: flags");
+	for (uint32_t k = 0; k < b->n; k++) {
+		need(weir_col_has(want, k) == weir_col_has(got, k), "direct: there or not");
+		need(!weir_col_has(want, k) || memcmp(weir_col_ip(want) + k, weir_col_ip(got) + k,
+		                                       sizeof(struct weir_ip)) == 0,
+		        "direct: address");
+	}
+}
+
 /* Reads what a column says is there. */
 static uint64_t read_column(struct weir_batch *b, uint32_t field)
 {
@@ -92,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct weir_pool *pool;
 	const uint8_t *end = data + size;
 	volatile uint64_t sum = 0;
-	struct weir_batch *b;
+	struct weir_batch *b, *d;
 	uint16_t linktype;
 	uint32_t extra, n = 0;
 
@@ -116,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ps.pk[n++] = (struct weir_packet){
 		        .data = copy, .caplen = len, .len = len + extra, .linktype = linktype};
 	}
+	decode_walks = DECODE_WALKS;
 	ps.decoded = NULL;
 	b = pool_batch(pool, schema, n);
 	b->ops = &ops;
@@ -125,6 +143,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)sum;
 	for (uint32_t k = 0; k < n; k++)
 		check_walk(&ps.pk[k], &decode(b)->outer.d[k]);
+	ps.decoded = NULL;
+	d = pool_batch(pool, schema, n);
+	d->ops = &ops;
+	d->priv = &ps;
+	check_direct(b, d, (uint32_t)weir_schema_find(schema, "srcip", 5));
+	check_direct(b, d, (uint32_t)weir_schema_find(schema, "dstip", 5));
+	weir_batch_unref(d);
 	weir_batch_unref(b);
 	for (uint32_t k = 0; k < n; k++)
 		free((void *)ps.pk[k].data);
