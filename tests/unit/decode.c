@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* decode.c: what decode_tshark.c cannot ask tshark: the schema, flowid, validity, payloads. */
 #include "engine/core/pool.h"
+#include "engine/proto/column.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -163,6 +164,46 @@ static void snapped(void **state)
 	weir_batch_unref(b);
 }
 
+/* An address found without the walk of the batch is the one that the walk finds, at every snap
+ * length. */
+static void addresses_without_the_walk(void **state)
+{
+	static const char *const names[] = {"srcip", "dstip"};
+	uint8_t tagged[sizeof none6 + 4] = {0};
+
+	memcpy(tagged, none6, 12);
+	memcpy(tagged + 12, (const uint8_t[]){0x81, 0, 0, 7}, 4);
+	memcpy(tagged + 16, none6 + 12, sizeof none6 - 12);
+	for (uint32_t k = 0; k <= sizeof tagged; k++) {
+		packet(4 * k, udp4, k < sizeof udp4 ? k : sizeof udp4, 60);
+		packet(4 * k + 1, none6, k < sizeof none6 ? k : sizeof none6, 60);
+		packet(4 * k + 2, tagged, k, 60);
+		packet(4 * k + 3, arp, k < sizeof arp ? k : sizeof arp, 60);
+	}
+	for (int i = 0; i < 2; i++) {
+		uint32_t n = 4 * (sizeof tagged + 1);
+		struct weir_batch *direct = batch(n), *walked;
+		const struct weir_col *got, *want;
+
+		decode_walks = 0;
+		got = col(direct, names[i]);
+		assert_null(ps.decoded);
+		walked = batch(n);
+		decode_walks = DECODE_WALKS;
+		want = col(walked, names[i]);
+		assert_non_null(ps.decoded);
+		assert_int_equal(got->flags, want->flags);
+		for (uint32_t k = 0; k < n; k++) {
+			assert_int_equal(weir_col_has(got, k), weir_col_has(want, k));
+			if (weir_col_has(got, k))
+				assert_memory_equal(weir_col_ip(got) + k, weir_col_ip(want) + k,
+				        sizeof(struct weir_ip));
+		}
+		weir_batch_unref(direct);
+		weir_batch_unref(walked);
+	}
+}
+
 static void payload_leaves_the_padding_out(void **state)
 {
 	struct weir_batch *b = batch(1);
@@ -199,6 +240,7 @@ int main(void)
 	        cmocka_unit_test(full_columns_have_no_bitmap),
 	        cmocka_unit_test(mixed_families),
 	        cmocka_unit_test(snapped),
+	        cmocka_unit_test(addresses_without_the_walk),
 	        cmocka_unit_test(payload_leaves_the_padding_out),
 	};
 
