@@ -17,36 +17,32 @@ static uint8_t word_width(const struct weir_field *f)
 	return bits > 48 ? 8 : (uint8_t)((bits + 7) / 8);
 }
 
-static void set_widths(struct key_field *k, const struct weir_field *f)
+static uint32_t width_of(const struct weir_field *f, bool wide)
 {
 	switch (weir_storage_of(f->kind)) {
-	case WEIR_WORD:
-		k->width[KEY_NARROW] = k->width[KEY_WIDE] = word_width(f);
-		break;
 	case WEIR_ADDR:
-		k->width[KEY_NARROW] = f->kind == WEIR_IP ? 4 : 5;
-		k->width[KEY_WIDE] = WIDE_IP;
-		break;
+		return wide ? WIDE_IP : f->kind == WEIR_IP ? 4 : 5;
 	case WEIR_VAR:
-		k->width[KEY_NARROW] = k->width[KEY_WIDE] = 4;
-		break;
+		return 4;
+	default:
+		return word_width(f);
 	}
 }
 
 /* Wider fields first: then most of them are aligned. */
-static void place(struct keypack *p, unsigned layout)
+static void place(struct keypack *p)
 {
 	uint32_t at = p->prefix ? 4 : 0;
 
 	for (unsigned w = WIDE_IP; w; w--)
 		for (uint32_t i = 0; i < p->n; i++)
-			if (p->f[i].width[layout] == w) {
-				p->f[i].at[layout] = at;
+			if (p->f[i].width == w) {
+				p->f[i].at = at;
 				at += w;
 			}
-	p->bits_at[layout] = at;
+	p->bits_at = at;
 	at += (p->nbits + 7) / 8;
-	p->size[layout] = at ? (at + 7) & ~7u : 8;
+	p->size = at ? (at + 7) & ~7u : 8;
 }
 
 int keypack_init(struct keypack *p, struct weir_mem *mem, const struct weir_schema *s,
@@ -67,12 +63,14 @@ int keypack_init(struct keypack *p, struct weir_mem *mem, const struct weir_sche
 		k->bit = -1;
 		if (p->nulls && !(f->flags & WEIR_FIELD_ALWAYS))
 			k->bit = (int32_t)p->nbits++;
-		set_widths(k, f);
-		p->has_ip |= weir_storage_of(f->kind) == WEIR_ADDR;
-		p->has_text |= weir_storage_of(f->kind) == WEIR_VAR;
+		if (weir_storage_of(f->kind) == WEIR_ADDR)
+			k->family = p->naddr++;
+		p->wide |= weir_storage_of(f->kind) == WEIR_VAR;
 	}
-	place(p, KEY_NARROW);
-	place(p, KEY_WIDE);
+	p->wide |= p->naddr > KEYPACK_FAMILIES;
+	for (uint32_t i = 0; i < n; i++)
+		p->f[i].width = width_of(&s->fields[fields[i]], p->wide);
+	place(p);
 	return 0;
 }
 
@@ -128,39 +126,28 @@ int keypack_rows(const struct keypack *p, struct weir_batch *b, uint16_t *rows)
 	return (int)m;
 }
 
-/* All bits set where `row` has a value. */
-#define PRESENT (0 - (uint64_t)(valid[row >> 6] >> (row & 63) & 1))
+/* Whether `row` has a value. */
+#define PRESENT (valid[row >> 6] >> (row & 63) & 1)
 
-int keypack_wide(const struct keypack *p, struct weir_batch *b, const uint16_t *rows, uint32_t n,
-        uint8_t *wide)
+uint32_t keypack_ip6(const struct keypack *p, uint32_t i, const struct weir_batch *b,
+        const uint16_t *rows, uint32_t n, uint8_t *place, uint8_t *octets)
 {
-	uint8_t any = 0;
+	const struct weir_col *c = &b->cols[p->f[i].field];
+	const struct weir_ip *ip = weir_col_ip(c);
+	const uint64_t *valid = c->valid;
+	uint32_t m = 0;
 
-	for (uint32_t i = 0; i < p->n; i++) {
-		const struct weir_col *c;
-		const uint64_t *valid;
+	if (c->flags & WEIR_COL_IPV4)
+		return 0;
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t row = rows[k];
 
-		if (weir_storage_of(p->f[i].kind) != WEIR_ADDR)
-			continue;
-		c = weir_batch_col(b, p->f[i].field);
-		if (!c)
-			return -ENOMEM;
-		if (c->flags & WEIR_COL_IPV4)
-			continue;
-		if (!any)
-			memset(wide, 0, n);
-		valid = c->valid;
-		for (uint32_t k = 0; k < n; k++) {
-			uint32_t row = rows[k];
-			uint8_t is = weir_col_ip(c)[row].family == 6;
-
-			if (valid)
-				is &= (uint8_t)PRESENT;
-			wide[k] |= is;
-			any |= is;
-		}
+		place[m] = (uint8_t)k;
+		m += ip[row].family == 6 && (!valid || PRESENT);
 	}
-	return any;
+	for (uint32_t k = 0; k < m; k++)
+		memcpy(octets + (size_t)k * 16, ip[rows[place[k]]].b, 16);
+	return m;
 }
 
 static inline uint64_t canonical(uint64_t u)
@@ -244,10 +231,10 @@ static void pack_ip6(
 }
 
 /* One record's presence bits; the places of what is missing become zero. */
-static void pack_missing(const struct keypack *p, unsigned layout, const struct weir_batch *b,
-        uint32_t row, uint8_t *key)
+static void pack_missing(
+        const struct keypack *p, const struct weir_batch *b, uint32_t row, uint8_t *key)
 {
-	uint8_t *bits = key + p->bits_at[layout];
+	uint8_t *bits = key + p->bits_at;
 
 	memset(bits, 0, (p->nbits + 7) / 8);
 	for (uint32_t i = 0; i < p->n; i++) {
@@ -258,15 +245,15 @@ static void pack_missing(const struct keypack *p, unsigned layout, const struct 
 		if (weir_col_has(&b->cols[f->field], row))
 			bits[f->bit / 8] |= (uint8_t)(1u << (f->bit & 7));
 		else
-			memset(key + f->at[layout], 0, f->width[layout]);
+			memset(key + f->at, 0, f->width);
 	}
 }
 
 /* Most records lack nothing: one look at the bits of all fields together. */
-static void pack_bits(const struct keypack *p, unsigned layout, const struct weir_batch *b,
-        const uint16_t *rows, uint32_t n, uint8_t *to)
+static void pack_bits(const struct keypack *p, const struct weir_batch *b, const uint16_t *rows,
+        uint32_t n, uint8_t *to)
 {
-	size_t size = p->size[layout], at = p->bits_at[layout], bytes = (p->nbits + 7) / 8;
+	size_t size = p->size, at = p->bits_at, bytes = (p->nbits + 7) / 8;
 	uint8_t last = (uint8_t)((1u << (p->nbits - 8 * (bytes - 1))) - 1);
 	uint64_t words[WEIR_BATCH_ROWS / 64];
 	const uint64_t *valid = complete(p, b, words);
@@ -278,14 +265,14 @@ static void pack_bits(const struct keypack *p, unsigned layout, const struct wei
 			memset(to + at, 0xff, bytes - 1);
 		to[at + bytes - 1] = last;
 		if (valid && !(valid[row >> 6] >> (row & 63) & 1))
-			pack_missing(p, layout, b, row, to);
+			pack_missing(p, b, row, to);
 	}
 }
 
-int keypack_pack(const struct keypack *p, unsigned layout, struct weir_batch *b,
-        const uint16_t *rows, uint32_t n, const uint32_t *prefix, uint8_t *to)
+int keypack_pack(const struct keypack *p, struct weir_batch *b, const uint16_t *rows, uint32_t n,
+        const uint32_t *prefix, uint8_t *to)
 {
-	size_t size = p->size[layout];
+	size_t size = p->size;
 
 	if (p->prefix)
 		for (uint32_t k = 0; k < n; k++)
@@ -293,17 +280,17 @@ int keypack_pack(const struct keypack *p, unsigned layout, struct weir_batch *b,
 	for (uint32_t i = 0; i < p->n; i++) {
 		const struct key_field *f = &p->f[i];
 		const struct weir_col *c = weir_batch_col(b, f->field);
-		uint8_t *at = to + f->at[layout];
+		uint8_t *at = to + f->at;
 
 		if (!c)
 			return -ENOMEM;
 		switch (weir_storage_of(f->kind)) {
 		case WEIR_WORD:
-			pack_word(c, f->width[layout], rows, n, at, size);
+			pack_word(c, f->width, rows, n, at, size);
 			break;
 		case WEIR_ADDR:
-			if (layout == KEY_NARROW)
-				pack_ip4(c, f->width[layout], rows, n, at, size);
+			if (!p->wide)
+				pack_ip4(c, f->width, rows, n, at, size);
 			else
 				pack_ip6(c, rows, n, at, size);
 			break;
@@ -319,25 +306,25 @@ int keypack_pack(const struct keypack *p, unsigned layout, struct weir_batch *b,
 		}
 	}
 	if (p->nbits)
-		pack_bits(p, layout, b, rows, n, to);
+		pack_bits(p, b, rows, n, to);
 	return 0;
 }
 
-static void unpack_word(const struct key_field *f, const uint8_t *const *key, const uint8_t *layout,
-        uint32_t n, uint64_t *v)
+static void unpack_word(
+        const struct key_field *f, const uint8_t *const *key, uint32_t n, uint64_t *v)
 {
-	const uint32_t *at = f->at;
+	uint32_t at = f->at;
 
-	switch (f->width[KEY_NARROW]) {
+	switch (f->width) {
 	case 1:
 		for (uint32_t k = 0; k < n; k++)
-			v[k] = key[k][at[layout[k]]];
+			v[k] = key[k][at];
 		break;
 	case 2:
 		for (uint32_t k = 0; k < n; k++) {
 			uint16_t x;
 
-			memcpy(&x, key[k] + at[layout[k]], sizeof x);
+			memcpy(&x, key[k] + at, sizeof x);
 			v[k] = x;
 		}
 		break;
@@ -345,38 +332,56 @@ static void unpack_word(const struct key_field *f, const uint8_t *const *key, co
 		for (uint32_t k = 0; k < n; k++) {
 			uint32_t x;
 
-			memcpy(&x, key[k] + at[layout[k]], sizeof x);
+			memcpy(&x, key[k] + at, sizeof x);
 			v[k] = x;
 		}
 		break;
 	default:
 		for (uint32_t k = 0; k < n; k++) {
 			v[k] = 0;
-			memcpy(&v[k], key[k] + at[layout[k]], f->width[KEY_NARROW]);
+			memcpy(&v[k], key[k] + at, f->width);
 		}
 	}
 }
 
-static void unpack_ip(const struct key_field *f, const uint8_t *const *key, const uint8_t *layout,
-        uint32_t n, struct weir_col *c)
+static void unpack_wide(
+        const struct key_field *f, const uint8_t *const *key, uint32_t n, struct weir_col *c)
 {
 	struct weir_ip *ip = c->data;
 	bool all4 = true;
 
 	for (uint32_t k = 0; k < n; k++) {
-		const uint8_t *p = key[k] + f->at[layout[k]];
-		struct weir_ip v = {0};
+		const uint8_t *p = key[k] + f->at;
 
-		if (layout[k] == KEY_NARROW) {
-			v.family = 4;
-			v.prefix = f->kind == WEIR_IP ? 32 : p[4];
-			memcpy(v.b, p, 4);
+		ip[k] = (struct weir_ip){.family = p[0], .prefix = p[1]};
+		memcpy(ip[k].b, p + 2, 16);
+		all4 &= p[0] != 6;
+	}
+	c->flags = all4 ? WEIR_COL_IPV4 : 0;
+}
+
+static void unpack_ip(const struct key_field *f, const uint8_t *const *key, const uint8_t *families,
+        const uint8_t *ip6, uint32_t n, struct weir_col *c)
+{
+	struct weir_ip *ip = c->data;
+	bool all4 = true;
+
+	for (uint32_t k = 0; k < n; k++) {
+		const uint8_t *p = key[k] + f->at;
+		struct weir_ip v = {.family = 4, .prefix = 32};
+		uint32_t num;
+
+		if (families && families[k] >> f->family & 1) {
+			memcpy(&num, p, 4);
+			v.family = 6;
+			v.prefix = 128;
+			memcpy(v.b, ip6 + (size_t)num * 16, 16);
+			all4 = false;
 		} else {
-			v.family = p[0];
-			v.prefix = p[1];
-			memcpy(v.b, p + 2, 16);
-			all4 &= v.family != 6;
+			memcpy(v.b, p, 4);
 		}
+		if (f->kind == WEIR_SUBNET)
+			v.prefix = p[4];
 		ip[k] = v;
 	}
 	c->flags = all4 ? WEIR_COL_IPV4 : 0;
@@ -386,15 +391,15 @@ static void unpack_ip(const struct key_field *f, const uint8_t *const *key, cons
 static const uint8_t *text_of(
         const struct keypack *p, uint32_t i, const uint8_t *key, uint32_t *ret_len)
 {
-	const uint8_t *at = key + p->size[KEY_WIDE];
+	const uint8_t *at = key + p->size;
 	uint32_t len;
 
 	for (uint32_t j = 0; j < i; j++)
 		if (weir_storage_of(p->f[j].kind) == WEIR_VAR) {
-			memcpy(&len, key + p->f[j].at[KEY_WIDE], 4);
+			memcpy(&len, key + p->f[j].at, 4);
 			at += len;
 		}
-	memcpy(ret_len, key + p->f[i].at[KEY_WIDE], 4);
+	memcpy(ret_len, key + p->f[i].at, 4);
 	return at;
 }
 
@@ -407,7 +412,7 @@ static int unpack_text(const struct keypack *p, uint32_t i, const uint8_t *const
 	uint8_t *to;
 
 	for (uint32_t k = 0; k < n; k++) {
-		memcpy(&len, key[k] + p->f[i].at[KEY_WIDE], 4);
+		memcpy(&len, key[k] + p->f[i].at, 4);
 		total += len;
 	}
 	to = weir_batch_alloc(b, total + 1);
@@ -425,7 +430,7 @@ static int unpack_text(const struct keypack *p, uint32_t i, const uint8_t *const
 }
 
 int keypack_unpack(const struct keypack *p, uint32_t i, const uint8_t *const *key,
-        const uint8_t *layout, uint32_t n, struct weir_batch *b, uint32_t out)
+        const uint8_t *families, const uint8_t *ip6, uint32_t n, struct weir_batch *b, uint32_t out)
 {
 	const struct key_field *f = &p->f[i];
 	struct weir_col *c = weir_batch_own(b, out);
@@ -434,10 +439,13 @@ int keypack_unpack(const struct keypack *p, uint32_t i, const uint8_t *const *ke
 		return -ENOMEM;
 	switch (weir_storage_of(f->kind)) {
 	case WEIR_WORD:
-		unpack_word(f, key, layout, n, c->data);
+		unpack_word(f, key, n, c->data);
 		break;
 	case WEIR_ADDR:
-		unpack_ip(f, key, layout, n, c);
+		if (p->wide)
+			unpack_wide(f, key, n, c);
+		else
+			unpack_ip(f, key, families, ip6, n, c);
 		break;
 	case WEIR_VAR:
 		if (unpack_text(p, i, key, n, b, c) < 0)
@@ -449,7 +457,7 @@ int keypack_unpack(const struct keypack *p, uint32_t i, const uint8_t *const *ke
 	if (!weir_batch_own_valid(b, c))
 		return -ENOMEM;
 	for (uint32_t k = 0; k < n; k++)
-		if (key[k][p->bits_at[layout[k]] + f->bit / 8] >> (f->bit & 7) & 1)
+		if (key[k][p->bits_at + f->bit / 8] >> (f->bit & 7) & 1)
 			weir_valid_set(c->valid, k);
 	return 0;
 }

@@ -2,10 +2,12 @@
 /* keypack.h: the key fields of records as a few packed bytes, equal where the keys are equal.
  *
  * Each field has a fixed place, as narrow as its `bits` allow, so that the keys of packets take
- * 8 or 16 bytes. There are two layouts: in the *narrow* one addresses are IPv4 and take 4 bytes,
- * in the *wide* one they take 18 (family, prefix, 16 octets). A key is narrow exactly when all
- * its addresses are IPv4, so 1.2.3.4 and ::ffff:1.2.3.4 never meet. Text has its length in the wide
- * layout and its octets behind it.
+ * 8 or 16 bytes. An address takes 4 bytes: an IPv4 address stands there itself, of an IPv6 address
+ * its number in a dictionary of the caller. Which it is says a bit for each address field in the
+ * key's *families*, a byte that the caller keeps beside the key: equal keys have equal families, so
+ * 1.2.3.4 and ::ffff:1.2.3.4 never meet. Keys are *wide* if there is text, or more addresses than
+ * families hold: then an address takes 18 bytes (family, prefix, 16 octets), text has its length in
+ * its place and its octets behind the key, and families are zero.
  *
  * Numbers are in host order, which is little-endian here; f64 is made canonical (-0.0 is 0.0, one
  * NaN). With `nulls` a missing value is a value of its own: a bit for each field that can be
@@ -16,14 +18,14 @@
 
 #include <weir/module.h>
 
-enum { KEY_NARROW, KEY_WIDE, KEY_LAYOUTS };
+#define KEYPACK_FAMILIES 8 /* address fields in keys that are not wide */
 
 struct key_field {
 	uint32_t field;
 	enum weir_kind kind;
-	uint8_t width[KEY_LAYOUTS];
-	uint32_t at[KEY_LAYOUTS];
-	int32_t bit; /* presence, -1: never missing, or rows without it are dropped */
+	uint32_t width, at;
+	int32_t bit;     /* presence, -1: never missing, or rows without it are dropped */
+	unsigned family; /* of an address: its bit in the families */
 };
 
 struct keypack {
@@ -31,10 +33,10 @@ struct keypack {
 	uint32_t n;
 	struct key_field *f;
 	bool nulls, prefix; /* prefix: the first 4 bytes are a number that the caller gives */
-	bool has_ip, has_text;
-	uint32_t nbits;
-	uint32_t bits_at[KEY_LAYOUTS];
-	uint32_t size[KEY_LAYOUTS]; /* a multiple of 8; with text: without the octets */
+	bool wide;
+	uint32_t naddr, nbits;
+	uint32_t bits_at;
+	uint32_t size; /* a multiple of 8; without the octets of text */
 };
 
 enum {
@@ -49,18 +51,21 @@ void keypack_release(struct keypack *p);
 /* Writes to rows the selected rows of b whose key is there, in order. Their number or -ENOMEM. */
 int keypack_rows(const struct keypack *p, struct weir_batch *b, uint16_t *rows);
 
-/* Whether some of rows[0..n) need the wide layout; then wide[k] says which. -ENOMEM. */
-int keypack_wide(const struct keypack *p, struct weir_batch *b, const uint16_t *rows, uint32_t n,
-        uint8_t *wide);
+/* Packs rows[0..n), one behind the other, without the octets of text; in the place of an IPv6
+ * address stands anything. Padding in `to` is not written: it must be zero. prefix[k] belongs to
+ * rows[k]. */
+int keypack_pack(const struct keypack *p, struct weir_batch *b, const uint16_t *rows, uint32_t n,
+        const uint32_t *prefix, uint8_t *to);
 
-/* Packs rows[0..n) in one layout, one behind the other, without the octets of text. Padding in
- * `to` is not written: it must be zero. prefix[k] belongs to rows[k]. */
-int keypack_pack(const struct keypack *p, unsigned layout, struct weir_batch *b,
-        const uint16_t *rows, uint32_t n, const uint32_t *prefix, uint8_t *to);
+/* Of packed rows[0..n), n <= 256, those in which key field i is an IPv6 address: their places in
+ * rows and their octets, 16 each. Returns how many. */
+uint32_t keypack_ip6(const struct keypack *p, uint32_t i, const struct weir_batch *b,
+        const uint16_t *rows, uint32_t n, uint8_t *place, uint8_t *octets);
 
-/* Fills rows 0..n of the built batch's own column `out` with key field i of packed keys;
- * layout[k] says how key[k] is packed. Text is copied into the batch. */
+/* Fills rows 0..n of the built batch's own column `out` with key field i of packed keys with these
+ * families (NULL: all zero); ip6: the dictionary's octets. Text is copied into the batch. */
 int keypack_unpack(const struct keypack *p, uint32_t i, const uint8_t *const *key,
-        const uint8_t *layout, uint32_t n, struct weir_batch *b, uint32_t out);
+        const uint8_t *families, const uint8_t *ip6, uint32_t n, struct weir_batch *b,
+        uint32_t out);
 
 #endif

@@ -18,34 +18,35 @@
 #define TEXT_KEPT ((size_t)1 << 20)
 #define CACHED ((size_t)128 << 10) /* a part below this needs no prefetch */
 
-#define NARROW (&t->part[KEY_NARROW])
-#define WIDE (&t->part[KEY_WIDE])
-
 int keytab_init(struct keytab *t, struct weir_mem *mem, const struct weir_schema *s,
         const uint32_t *fields, uint32_t n, unsigned flags, uint32_t payload)
 {
+	uint32_t size;
 	int r;
 
-	*t = (struct keytab){.mem = mem, .payload = (payload + 7) & ~7u, .ids = flags & KEYTAB_IDS};
+	*t = (struct keytab){.mem = mem, .payload = (payload + 7) & ~7u};
 	heap_init(&t->heap, mem);
 	r = keypack_init(&t->pack, mem, s, fields, n, flags);
-	for (unsigned i = 0; i < KEY_LAYOUTS; i++) {
-		t->part[i].key_size = t->pack.has_text ? sizeof(void *) : t->pack.size[i];
-		t->part[i].stride = t->part[i].key_size + t->payload;
-		t->part[i].shift = 32;
-	}
+	size = t->pack.wide ? sizeof(void *) : t->pack.size;
+	t->keys = (struct keytab_part){.key_size = size, .stride = size + t->payload, .shift = 32};
+	if (!t->pack.wide)
+		t->keys.families = (1u << t->pack.naddr) - 1;
+	t->ip6 = (struct keytab_part){.key_size = 16, .stride = 16, .shift = 32};
 	return r;
+}
+
+static void release_part(struct keytab *t, struct keytab_part *p)
+{
+	grow_free(t->mem, p->slot, p->slot_size);
+	grow_free(t->mem, p->rec, p->rec_size);
 }
 
 void keytab_release(struct keytab *t)
 {
-	for (unsigned i = 0; i < KEY_LAYOUTS; i++) {
-		grow_free(t->mem, t->part[i].slot, t->part[i].slot_size);
-		grow_free(t->mem, t->part[i].rec, t->part[i].rec_size);
-		grow_free(t->mem, t->part[i].id, t->part[i].id_size);
-		grow_free(t->mem, t->packed[i], t->packed_size[i]);
-	}
-	grow_free(t->mem, t->where, t->where_size);
+	release_part(t, &t->keys);
+	release_part(t, &t->ip6);
+	grow_free(t->mem, t->families, t->families_size);
+	grow_free(t->mem, t->packed, t->packed_size);
 	grow_free(t->mem, t->text, t->text_size);
 	heap_release(&t->heap);
 	keypack_release(&t->pack);
@@ -148,10 +149,10 @@ static inline __attribute__((always_inline)) bool equal(
 	return x == 0;
 }
 
-/* Writes the numbers of n <= BLOCK packed keys to at[]. There is room for all of them. */
+/* Writes the numbers of n <= BLOCK packed keys to num[]. There is room for all of them. */
 static inline __attribute__((always_inline)) void probe_block(struct keytab_part *p,
-        const uint8_t *keys, uint32_t n, uint32_t *num, uint32_t size, uint32_t stride,
-        const struct keyhash_secret *secret)
+        const uint8_t *keys, const uint8_t *families, uint32_t n, uint32_t *num, uint32_t size,
+        uint32_t stride, const struct keyhash_secret *secret)
 {
 	uint64_t *slot = p->slot;
 	uint8_t *rec = p->rec;
@@ -161,7 +162,8 @@ static inline __attribute__((always_inline)) void probe_block(struct keytab_part
 	bool far = p->slot_size + (size_t)p->n * stride > CACHED;
 
 	for (uint32_t k = 0; k < n; k++) {
-		hash[k] = keyhash(secret, keys + (size_t)k * size, size);
+		hash[k] = (keyhash(secret, keys + (size_t)k * size, size) & ~p->families) |
+		          families[k];
 		at[k] = hash[k] >> shift;
 		if (far)
 			__builtin_prefetch(&slot[at[k]]);
@@ -197,18 +199,19 @@ static inline __attribute__((always_inline)) void probe_block(struct keytab_part
 	}
 }
 
-static void probe(struct keytab_part *p, const uint8_t *keys, uint32_t n, uint32_t *num)
+static void probe(struct keytab_part *p, const uint8_t *keys, const uint8_t *families, uint32_t n,
+        uint32_t *num)
 {
 	const struct keyhash_secret *secret = keyhash_secret();
 
 	if (p->key_size == 8)
-		probe_block(p, keys, n, num, 8, p->stride, secret);
+		probe_block(p, keys, families, n, num, 8, p->stride, secret);
 	else if (p->key_size == 16)
-		probe_block(p, keys, n, num, 16, p->stride, secret);
+		probe_block(p, keys, families, n, num, 16, p->stride, secret);
 	else if (p->key_size == 24)
-		probe_block(p, keys, n, num, 24, p->stride, secret);
+		probe_block(p, keys, families, n, num, 24, p->stride, secret);
 	else
-		probe_block(p, keys, n, num, p->key_size, p->stride, secret);
+		probe_block(p, keys, families, n, num, p->key_size, p->stride, secret);
 }
 
 static inline struct heap_cell *cell_at(const uint8_t *rec)
@@ -224,7 +227,7 @@ static int serialise(struct keytab *t, struct weir_batch *b, const uint8_t *fixe
         const uint16_t *rows, uint32_t n, size_t *at)
 {
 	const struct keypack *p = &t->pack;
-	uint32_t size = p->size[KEY_WIDE], len;
+	uint32_t size = p->size, len;
 	uint8_t *text, *to;
 
 	at[0] = 0;
@@ -232,7 +235,7 @@ static int serialise(struct keytab *t, struct weir_batch *b, const uint8_t *fixe
 		at[k + 1] = at[k] + size;
 		for (uint32_t i = 0; i < p->n; i++)
 			if (weir_storage_of(p->f[i].kind) == WEIR_VAR) {
-				memcpy(&len, fixed + (size_t)k * size + p->f[i].at[KEY_WIDE], 4);
+				memcpy(&len, fixed + (size_t)k * size + p->f[i].at, 4);
 				at[k + 1] += len;
 			}
 	}
@@ -249,7 +252,7 @@ static int serialise(struct keytab *t, struct weir_batch *b, const uint8_t *fixe
 		for (uint32_t i = 0; i < p->n; i++) {
 			if (weir_storage_of(p->f[i].kind) != WEIR_VAR)
 				continue;
-			memcpy(&len, from + p->f[i].at[KEY_WIDE], 4);
+			memcpy(&len, from + p->f[i].at, 4);
 			if (len)
 				memcpy(to, weir_col_str(&b->cols[p->f[i].field])[rows[k]].p, len);
 			to += len;
@@ -262,7 +265,7 @@ static int serialise(struct keytab *t, struct weir_batch *b, const uint8_t *fixe
 static int probe_text(struct keytab *t, const size_t *from, uint32_t n, uint32_t *num)
 {
 	const struct keyhash_secret *secret = keyhash_secret();
-	struct keytab_part *p = WIDE;
+	struct keytab_part *p = &t->keys;
 	uint32_t mask, hash[BLOCK];
 
 	mask = slots_of(p) - 1;
@@ -330,188 +333,112 @@ static int map_text(struct keytab *t, struct weir_batch *b, const uint8_t *packe
 	return r;
 }
 
-/* Packs and looks up rows that are all of one layout. Adds to fresh the places in rows of the first
- * row of each new key; returns how many, or -ENOMEM. */
-static int map_part(struct keytab *t, unsigned layout, struct weir_batch *b, const uint16_t *rows,
-        uint32_t n, const uint32_t *prefix, uint32_t *num, uint16_t *fresh)
+/* Puts the numbers of the IPv6 addresses among m packed rows into their keys, and adds them to the
+ * families. */
+static int number_ip6(
+        struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t m, uint8_t *families)
 {
-	struct keytab_part *p = &t->part[layout];
-	uint32_t before = p->n, nfresh = 0;
-	uint8_t *packed = grow(t->mem, t->packed[layout], &t->packed_size[layout],
-	        (size_t)BLOCK * t->pack.size[layout]);
+	static const uint8_t none[BLOCK];
+	uint8_t place[BLOCK], octets[BLOCK * 16];
+	uint32_t num[BLOCK], size = t->pack.size;
+	bool any = false;
 
-	if (!packed)
-		return -ENOMEM;
-	t->packed[layout] = packed;
-	for (uint32_t first = 0; first < n; first += BLOCK) {
-		uint32_t m = n - first < BLOCK ? n - first : BLOCK;
-		int r = reserve(t, p, m);
+	for (uint32_t i = 0; i < t->pack.n; i++) {
+		const struct key_field *f = &t->pack.f[i];
+		uint32_t n;
 
-		if (r == 0)
-			r = keypack_pack(&t->pack, layout, b, rows + first, m,
-			        prefix ? prefix + first : NULL, packed);
-		if (r < 0)
-			return r;
-		if (!t->pack.has_text)
-			probe(p, packed, m, num + first);
-		else if (map_text(t, b, packed, rows + first, m, num + first) < 0)
-			return -ENOMEM;
-		if (before + nfresh == p->n)
+		if (weir_storage_of(f->kind) != WEIR_ADDR)
 			continue;
-		for (uint32_t k = first; k < first + m; k++) {
-			fresh[nfresh] = (uint16_t)k;
-			nfresh += num[k] == before + nfresh; /* numbers are given in order */
+		n = keypack_ip6(&t->pack, i, b, rows, m, place, octets);
+		if (!n)
+			continue;
+		if (reserve(t, &t->ip6, n) < 0)
+			return -ENOMEM;
+		probe(&t->ip6, octets, none, n, num);
+		for (uint32_t k = 0; k < n; k++) {
+			memcpy(t->packed + (size_t)place[k] * size + f->at, &num[k], 4);
+			families[place[k]] |= (uint8_t)(1u << f->family);
 		}
+		any = true;
 	}
-	return (int)nfresh;
+	return any;
 }
 
-/* The tables between numbers and ids, from the first time that there are two parts. */
-static int mix(struct keytab *t)
+/* Room for the families of n more keys, if there are any so far or `some` of these have. */
+static int reserve_families(struct keytab *t, uint32_t n, bool some)
 {
-	uint32_t total = NARROW->n + WIDE->n, *where;
+	uint8_t *p;
 
-	where = grow(t->mem, t->where, &t->where_size, (total + 1) * sizeof *where);
-	if (!where)
-		return -ENOMEM;
-	t->where = where;
-	for (unsigned i = 0; i < KEY_LAYOUTS && t->ids; i++) {
-		struct keytab_part *p = &t->part[i];
-		uint32_t *ids = grow(t->mem, p->id, &p->id_size, (p->n + 1) * sizeof *ids);
-
-		if (!ids)
-			return -ENOMEM;
-		p->id = ids;
-	}
-	if (t->mixed)
+	if (!some && !t->families)
 		return 0;
-	for (uint32_t i = 0; i < t->n; i++)
-		where[i] = i << 1 | t->single;
-	for (uint32_t i = 0; i < t->n && t->ids; i++)
-		t->part[t->single].id[i] = i;
-	t->mixed = true;
+	p = grow(t->mem, t->families, &t->families_size, t->keys.n + n);
+	if (!p)
+		return -ENOMEM;
+	t->families = p;
 	return 0;
 }
 
-/* Rows of one layout among those of a batch. */
-struct some {
-	uint32_t n, nfresh;
-	uint16_t place[WEIR_BATCH_ROWS]; /* in the batch's rows */
-	uint16_t row[WEIR_BATCH_ROWS], fresh[WEIR_BATCH_ROWS];
-	uint32_t num[WEIR_BATCH_ROWS];
-};
-
-/* Gives ids to new keys, in the order of the rows. */
-static void number(struct keytab *t, struct some *some, struct keytab_rows *ret)
+/* Packs and looks up m <= BLOCK rows. After a failure no key is there by half. */
+static int map_block(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t m,
+        const uint32_t *prefix, uint8_t *families, uint32_t *num)
 {
-	uint32_t at[KEY_LAYOUTS] = {0};
+	int r = reserve(t, &t->keys, m);
 
-	ret->nfresh = some[KEY_NARROW].nfresh + some[KEY_WIDE].nfresh;
-	for (uint32_t i = 0; i < ret->nfresh; i++) {
-		uint32_t place[KEY_LAYOUTS], part, num;
-
-		for (unsigned l = 0; l < KEY_LAYOUTS; l++)
-			place[l] = at[l] < some[l].nfresh ? some[l].place[some[l].fresh[at[l]]]
-			                                  : UINT32_MAX;
-		part = place[KEY_WIDE] < place[KEY_NARROW];
-		num = some[part].num[some[part].fresh[at[part]++]];
-		ret->fresh[i] = (uint16_t)place[part];
-		if (t->ids)
-			t->part[part].id[num] = t->n;
-		t->where[t->n++] = num << 1 | part;
-	}
-}
-
-/* Rows of both layouts in one batch, or the layout that was not in use so far. */
-static int map_mixed(struct keytab *t, struct weir_batch *b, const uint8_t *wide,
-        const uint32_t *prefix, struct keytab_rows *ret)
-{
-	struct some some[KEY_LAYOUTS];
-	uint32_t m = 0, pre[WEIR_BATCH_ROWS];
-	int r;
-
-	for (uint32_t k = 0; k < ret->n; k++) {
-		some[KEY_NARROW].row[k - m] = some[KEY_WIDE].row[m] = ret->row[k];
-		some[KEY_NARROW].place[k - m] = some[KEY_WIDE].place[m] = (uint16_t)k;
-		m += wide[k];
-	}
-	some[KEY_NARROW].n = ret->n - m;
-	some[KEY_WIDE].n = m;
-	for (unsigned l = 0; l < KEY_LAYOUTS; l++) {
-		struct some *s = &some[l];
-		const struct keytab_part *p = &t->part[l];
-
-		for (uint32_t i = 0; prefix && i < s->n; i++)
-			pre[i] = prefix[s->place[i]];
-		r = map_part(t, l, b, s->row, s->n, prefix ? pre : NULL, s->num, s->fresh);
-		if (r < 0)
-			return r;
-		s->nfresh = (uint32_t)r;
-		for (uint32_t i = 0; t->payload && i < s->n; i++)
-			ret->state[s->place[i]] =
-			        p->rec + (size_t)s->num[i] * p->stride + p->key_size;
-	}
-	r = mix(t);
+	if (r == 0)
+		r = keypack_pack(&t->pack, b, rows, m, prefix, t->packed);
 	if (r < 0)
 		return r;
-	number(t, some, ret);
-	for (unsigned l = 0; l < KEY_LAYOUTS && t->ids; l++)
-		for (uint32_t i = 0; i < some[l].n; i++)
-			ret->id[some[l].place[i]] = t->part[l].id[some[l].num[i]];
+	if (t->pack.wide)
+		return map_text(t, b, t->packed, rows, m, num);
+	memset(families, 0, BLOCK);
+	if (t->pack.naddr)
+		r = number_ip6(t, b, rows, m, families);
+	if (r < 0 || reserve_families(t, m, r) < 0)
+		return -ENOMEM;
+	probe(&t->keys, t->packed, families, m, num);
 	return 0;
 }
 
-static void states(const struct keytab *t, const uint32_t *id, uint32_t n, uint8_t **state)
+/* Notes the first row of each new key among rows first … first + m - 1, and its families. */
+static void note_fresh(struct keytab *t, struct keytab_rows *ret, uint32_t first, uint32_t m,
+        const uint8_t *families)
 {
-	const struct keytab_part *p = &t->part[t->single];
-	uint32_t stride = p->stride;
-	uint8_t *at = p->rec + p->key_size;
+	uint32_t n = ret->nfresh;
 
-	for (uint32_t k = 0; k < n; k++)
-		state[k] = at + (size_t)id[k] * stride;
+	for (uint32_t k = first; k < first + m; k++) {
+		ret->fresh[n] = (uint16_t)k;
+		n += ret->id[k] == ret->before + n; /* numbers are given in order */
+	}
+	for (uint32_t i = ret->nfresh; t->families && i < n; i++)
+		t->families[ret->before + i] = families[ret->fresh[i] - first];
+	ret->nfresh = n;
 }
 
 static int map(
         struct keytab *t, struct weir_batch *b, const uint32_t *prefix, struct keytab_rows *ret)
 {
-	unsigned layout = t->pack.has_text ? KEY_WIDE : KEY_NARROW;
-	uint8_t wide[WEIR_BATCH_ROWS];
-	bool both = t->mixed;
-	int r = 0;
+	uint8_t families[BLOCK] = {0};
+	uint8_t *packed = grow(t->mem, t->packed, &t->packed_size, (size_t)BLOCK * t->pack.size);
 
 	ret->before = t->n;
 	ret->nfresh = 0;
-	if (ret->n == 0)
-		return 0;
-	if (t->pack.has_ip && !t->pack.has_text) {
-		uint32_t nwide = 0;
+	if (!packed)
+		return -ENOMEM;
+	t->packed = packed;
+	for (uint32_t first = 0; first < ret->n; first += BLOCK) {
+		uint32_t m = ret->n - first < BLOCK ? ret->n - first : BLOCK;
+		int r = map_block(t, b, ret->row + first, m, prefix ? prefix + first : NULL,
+		        families, ret->id + first);
 
-		r = keypack_wide(&t->pack, b, ret->row, ret->n, wide);
+		t->n = t->keys.n;
 		if (r < 0)
 			return r;
-		if (!r)
-			memset(wide, 0, ret->n);
-		for (uint32_t k = 0; r && k < ret->n; k++)
-			nwide += wide[k];
-		both |= nwide && nwide < ret->n;
-		if (nwide == ret->n)
-			layout = KEY_WIDE;
+		if (ret->before + ret->nfresh < t->n)
+			note_fresh(t, ret, first, m, families);
 	}
-	if (!t->n && !both)
-		t->single = layout;
-	if (both || layout != t->single) {
-		r = map_mixed(t, b, wide, prefix, ret);
-	} else {
-		r = map_part(t, layout, b, ret->row, ret->n, prefix, ret->id, ret->fresh);
-		t->n = t->part[layout].n;
-		if (r < 0)
-			return r;
-		ret->nfresh = (uint32_t)r;
-		if (t->payload)
-			states(t, ret->id, ret->n, ret->state);
-		r = 0;
-	}
-	return r;
+	for (uint32_t k = 0; t->payload && k < ret->n; k++)
+		ret->state[k] = keytab_state(t, ret->id[k]);
+	return 0;
 }
 
 int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret)
@@ -549,41 +476,23 @@ int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows
 	return map(t, b, prefix ? pre : NULL, ret);
 }
 
-static const uint8_t *record(const struct keytab *t, uint32_t id, const struct keytab_part **ret)
-{
-	unsigned part = t->mixed ? t->where[id] & 1 : t->single;
-	uint32_t num = t->mixed ? t->where[id] >> 1 : id;
-
-	*ret = &t->part[part];
-	return t->part[part].rec + (size_t)num * t->part[part].stride;
-}
-
-const uint8_t *keytab_key(const struct keytab *t, uint32_t id, uint8_t *ret_layout)
-{
-	const struct keytab_part *p;
-	const uint8_t *rec = record(t, id, &p);
-
-	*ret_layout = (uint8_t)(p - t->part);
-	return t->pack.has_text ? cell_at(rec)->bytes : rec;
-}
-
 uint8_t *keytab_state(const struct keytab *t, uint32_t id)
 {
-	const struct keytab_part *p;
-	const uint8_t *rec = record(t, id, &p);
-
-	return (uint8_t *)rec + p->key_size;
+	return t->keys.rec + (size_t)id * t->keys.stride + t->keys.key_size;
 }
 
 int keytab_load(const struct keytab *t, uint32_t i, uint32_t first, uint32_t n,
         struct weir_batch *b, uint32_t out)
 {
 	const uint8_t *key[WEIR_BATCH_ROWS];
-	uint8_t layout[WEIR_BATCH_ROWS];
 
-	for (uint32_t k = 0; k < n; k++)
-		key[k] = keytab_key(t, first + k, &layout[k]);
-	return keypack_unpack(&t->pack, i, key, layout, n, b, out);
+	for (uint32_t k = 0; k < n; k++) {
+		key[k] = t->keys.rec + (size_t)(first + k) * t->keys.stride;
+		if (t->pack.wide)
+			key[k] = cell_at(key[k])->bytes;
+	}
+	return keypack_unpack(
+	        &t->pack, i, key, t->families ? t->families + first : NULL, t->ip6.rec, n, b, out);
 }
 
 void keytab_states(const struct keytab *t, uint32_t first, uint32_t n, uint8_t **ret)

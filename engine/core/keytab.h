@@ -9,8 +9,9 @@
  * at a key. A batch is hashed, prefetched and probed in blocks. Nothing depends on the seed but
  * time: it is drawn at process start, so that nobody can send keys that collide.
  *
- * Keys with an IPv6 address, or with text, go to a second table of their own (see keypack.h);
- * ids are common to both.
+ * An IPv6 address is in a key as its number in a dictionary, a second table of the kind (see
+ * keypack.h); the key's families stand in the lowest bits of its hash, so that a slot tells them
+ * apart, and by number in an array that is there once there was an IPv6 address.
  */
 #ifndef KEYTAB_H
 #define KEYTAB_H
@@ -21,30 +22,26 @@
 struct keytab_part {
 	uint32_t key_size, stride; /* bytes; a record is the key and its state */
 	uint32_t n;
-	unsigned shift; /* 32 - log2(slots) */
-	uint32_t far;   /* no slot stands farther behind its home (its hash's place) */
-	uint64_t *slot; /* hash << 32 | number + 1; 0: empty */
+	unsigned shift;    /* 32 - log2(slots) */
+	uint32_t far;      /* no slot stands farther behind its home (its hash's place) */
+	uint32_t families; /* bits of the hash that are the key's families */
+	uint64_t *slot;    /* hash << 32 | number + 1; 0: empty */
 	size_t slot_size;
 	uint8_t *rec;
 	size_t rec_size;
-	uint32_t *id; /* KEYTAB_IDS, once both parts are in use: number -> id */
-	size_t id_size;
 };
 
 struct keytab {
 	struct weir_mem *mem;
 	struct keypack pack;
-	struct keytab_part part[KEY_LAYOUTS];
-	uint32_t n; /* ids given */
+	struct keytab_part keys, ip6; /* a key's number is its id */
+	uint32_t n;                   /* ids given */
 	uint32_t payload;
-	unsigned single; /* the part in use, until both are */
-	bool ids;        /* keytab_rows.id is wanted */
-	bool mixed;      /* both parts are in use */
-	uint32_t *where; /* if so: id -> number << 1 | part */
-	size_t where_size;
-	struct heap heap;             /* keys with text */
-	uint8_t *packed[KEY_LAYOUTS]; /* of the block at hand; padding is zero */
-	size_t packed_size[KEY_LAYOUTS];
+	uint8_t *families; /* by id; NULL: all zero */
+	size_t families_size;
+	struct heap heap; /* wide keys */
+	uint8_t *packed;  /* of the block at hand; padding is zero */
+	size_t packed_size;
 	uint8_t *text;
 	size_t text_size;
 };
@@ -54,14 +51,12 @@ struct keytab_rows {
 	uint32_t n, missing;     /* missing: selected rows that were dropped for want of a field */
 	uint32_t before, nfresh; /* ids given before this batch, and in it */
 	uint16_t row[WEIR_BATCH_ROWS];
-	uint32_t id[WEIR_BATCH_ROWS];    /* with KEYTAB_IDS */
+	uint32_t id[WEIR_BATCH_ROWS];
 	uint8_t *state[WEIR_BATCH_ROWS]; /* aligned to 8; valid until the next keytab_map() */
 	/* places in the arrays above of the first record of each new key, in order; the i-th key's
 	 * id is before + i */
 	uint16_t fresh[WEIR_BATCH_ROWS];
 };
-
-enum { KEYTAB_IDS = 1 << 8 }; /* beside KEYPACK_*: keytab_rows.id is wanted */
 
 /* Keys are `n` fields of schema s, see KEYPACK_*. After a failure too, keytab_release(). */
 int keytab_init(struct keytab *t, struct weir_mem *mem, const struct weir_schema *s,
@@ -70,13 +65,13 @@ void keytab_release(struct keytab *t);
 
 /* Looks up the selected rows of b, adding keys that are new. prefix: with KEYPACK_PREFIX, a
  * number for each selected row, by place in the selection, and `rows`, if not NULL, are looked up
- * instead of the selected ones (n of them). -ENOMEM: some may have been added. */
+ * instead of the selected ones (n of them). -ENOMEM: some may have been
+ * added, which are there like the others. */
 int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret);
 int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t n,
         const uint32_t *prefix, struct keytab_rows *ret);
 
-/* The key and the state of an id. */
-const uint8_t *keytab_key(const struct keytab *t, uint32_t id, uint8_t *ret_layout);
+/* The state of an id. */
 uint8_t *keytab_state(const struct keytab *t, uint32_t id);
 
 /* Fills rows 0..n of the built batch's column `out` with key field i of ids first … */

@@ -231,14 +231,9 @@ static int group_open(struct weir_node *n, struct weir_err *err)
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
-	unsigned flags = KEYPACK_NULLS;
 	int r;
 
-	for (uint32_t i = 0; i < c->nagg; i++)
-		if (c->agg[i].op == AGG_DISTINCT || c->agg[i].op == AGG_PERCENTILE)
-			flags |= KEYTAB_IDS;
-	r = keytab_init(&s->tab, n->mem, n->in, c->keys.index, c->keys.n, flags, c->size);
-
+	r = keytab_init(&s->tab, n->mem, n->in, c->keys.index, c->keys.n, KEYPACK_NULLS, c->size);
 	if (r < 0)
 		return r;
 	s->run = weir_calloc(n->mem, (c->nagg + 1) * sizeof *s->run);
