@@ -157,13 +157,12 @@ static inline __attribute__((always_inline)) void probe_block(struct keytab_part
 	uint64_t *slot = p->slot;
 	uint8_t *rec = p->rec;
 	unsigned shift = p->shift;
-	uint32_t mask = (uint32_t)((1ull << (32 - shift)) - 1);
+	uint32_t mask = (uint32_t)((1ull << (32 - shift)) - 1), keep = ~p->families;
 	uint32_t hash[BLOCK], at[BLOCK];
 	bool far = p->slot_size + (size_t)p->n * stride > CACHED;
 
 	for (uint32_t k = 0; k < n; k++) {
-		hash[k] = (keyhash(secret, keys + (size_t)k * size, size) & ~p->families) |
-		          families[k];
+		hash[k] = (keyhash(secret, keys + (size_t)k * size, size) & keep) | families[k];
 		at[k] = hash[k] >> shift;
 		if (far)
 			__builtin_prefetch(&slot[at[k]]);
@@ -414,6 +413,15 @@ static void note_fresh(struct keytab *t, struct keytab_rows *ret, uint32_t first
 	ret->nfresh = n;
 }
 
+static void states(const struct keytab_part *p, const uint32_t *id, uint32_t n, uint8_t **state)
+{
+	size_t stride = p->stride;
+	uint8_t *first = p->rec + p->key_size;
+
+	for (uint32_t k = 0; k < n; k++)
+		state[k] = first + id[k] * stride;
+}
+
 static int map(
         struct keytab *t, struct weir_batch *b, const uint32_t *prefix, struct keytab_rows *ret)
 {
@@ -436,8 +444,8 @@ static int map(
 		if (ret->before + ret->nfresh < t->n)
 			note_fresh(t, ret, first, m, families);
 	}
-	for (uint32_t k = 0; t->payload && k < ret->n; k++)
-		ret->state[k] = keytab_state(t, ret->id[k]);
+	if (t->payload && ret->n)
+		states(&t->keys, ret->id, ret->n, ret->state);
 	return 0;
 }
 
@@ -497,6 +505,9 @@ int keytab_load(const struct keytab *t, uint32_t i, uint32_t first, uint32_t n,
 
 void keytab_states(const struct keytab *t, uint32_t first, uint32_t n, uint8_t **ret)
 {
+	size_t stride = t->keys.stride;
+	uint8_t *at = n ? keytab_state(t, first) : NULL;
+
 	for (uint32_t k = 0; k < n; k++)
-		ret[k] = keytab_state(t, first + k);
+		ret[k] = at + k * stride;
 }
