@@ -12,7 +12,7 @@ INSTALL ?= install
 BUILD ?= build
 SAN ?=
 
-PKGS := fuse3 libpcap zlib libzstd liblz4 liblzma libpcre2-8 libxxhash libcap-ng
+PKGS := fuse3 libpcap zlib libzstd liblz4 liblzma libpcre2-8 libxxhash
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
