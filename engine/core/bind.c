@@ -115,6 +115,11 @@ int weir_bind_add(struct weir_bind *pub, const struct weir_field *field, struct 
 	return append(b, &f, -1, err);
 }
 
+void weir_bind_serial(struct weir_bind *pub)
+{
+	of(pub)->node->serial = true;
+}
+
 void weir_bind_use(struct weir_bind *pub, uint32_t field)
 {
 	bit_set(of(pub)->node->uses, field);

@@ -17,9 +17,14 @@ static const char *order(const struct plan_node *n)
 {
 	if (n->source)
 		return "source";
-	if (n->module->flags & WEIR_KEYED)
+	switch (plan_order(n)) {
+	case WEIR_KEYED:
 		return "keyed";
-	return n->module->flags & WEIR_PARALLEL ? "parallel" : "serial";
+	case WEIR_PARALLEL:
+		return "parallel";
+	default:
+		return "serial";
+	}
 }
 
 static void put(const struct plan *p, const struct plan_graph *g, int indent,

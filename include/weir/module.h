@@ -110,6 +110,10 @@ int weir_bind_replace(struct weir_bind *b, uint32_t field, struct weir_err *err)
  * weir_bind_new() its name must be new (NAME_TAKEN). Index in the output. */
 int weir_bind_add(struct weir_bind *b, const struct weir_field *f, struct weir_err *err);
 
+/* This use of the module is WEIR_SERIAL, whatever its flags say: for modes whose state cannot be
+ * split by key. */
+void weir_bind_serial(struct weir_bind *b);
+
 /* The module reads input field `field`, apart from its options' fields and expressions. */
 void weir_bind_use(struct weir_bind *b, uint32_t field);
 
