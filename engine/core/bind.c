@@ -115,9 +115,12 @@ int weir_bind_add(struct weir_bind *pub, const struct weir_field *field, struct 
 	return append(b, &f, -1, err);
 }
 
-void weir_bind_serial(struct weir_bind *pub)
+void weir_bind_flags(struct weir_bind *pub, uint32_t flags)
 {
-	of(pub)->node->serial = true;
+	struct plan_node *n = of(pub)->node;
+
+	n->flags = flags;
+	n->table = n->in_table || (flags & WEIR_BLOCKING);
 }
 
 void weir_bind_use(struct weir_bind *pub, uint32_t field)
@@ -287,7 +290,8 @@ int planner_module(struct planner *pl, const struct weir_module *module, const c
 	n->ins[0].node = input;
 	n->in = from->outside;
 	n->in_table = from->table;
-	n->table = n->in_table || (module->flags & WEIR_BLOCKING);
+	n->flags = module->flags;
+	n->table = n->in_table || (n->flags & WEIR_BLOCKING);
 	n->config = arena_alloc(&pl->p->arena, module->config_size + 1);
 	n->uses = planner_bits(pl, n->in);
 	if (!n->config || !n->uses)

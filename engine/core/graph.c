@@ -157,7 +157,7 @@ static void lose_interest(struct node *n)
 		struct node *from = &n->graph->node[p->ins[k].node];
 
 		if (from->live && --from->live == 0 && !from->is_last && !from->done &&
-		        !(from->plan->module && (from->plan->module->flags & WEIR_EFFECT)))
+		        !(from->plan->flags & WEIR_EFFECT))
 			lose_interest(from);
 	}
 }
@@ -316,7 +316,7 @@ int graph_refresh(struct graph *g)
 
 		if (n->plan->in_table)
 			r = flush(n, WEIR_END);
-		else if (n->plan->module && (n->plan->module->flags & WEIR_BLOCKING))
+		else if (n->plan->flags & WEIR_BLOCKING)
 			r = flush(n, WEIR_REFRESH);
 		n->dirty |= n->plan->in_table;
 	}

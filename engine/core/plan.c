@@ -78,6 +78,7 @@ static int add_columns(struct planner *pl, const struct ast_stage *st, int input
 	if (!n)
 		return pl->err && pl->err->no ? -pl->err->no : -ENOMEM;
 	n->module = &module_derive;
+	n->flags = module_derive.flags;
 	n->ins[0].node = (uint32_t)input;
 	n->in = in;
 	n->in_table = n->table = from->table;
@@ -328,7 +329,7 @@ static int add_module(struct planner *pl, const struct ast_stage *st, int input)
 			if (o->type == WEIR_OPT_DURATION)
 				pl->p->set.refresh =
 				        *(int64_t *)((char *)planner_at(pl, r)->config + o->offset);
-	if (r >= 0 && pl->scope && (m->flags & WEIR_BLOCKING))
+	if (r >= 0 && pl->scope && (planner_at(pl, r)->flags & WEIR_BLOCKING))
 		r = add_stamp(pl, r);
 	return r;
 }

@@ -31,6 +31,7 @@ struct plan_node {
 	const struct weir_module *module;
 	const struct weir_source *source;
 	void *config;
+	uint32_t flags;    /* the module's, or what bind said instead; else 0 */
 	const char *name;  /* for status and plan */
 	uint32_t pos, len; /* in the spec */
 	uint32_t nins;
@@ -43,7 +44,6 @@ struct plan_node {
 	uint64_t *uses;          /* bits of in: fields that the module itself reads */
 	uint64_t *needs;         /* bits of out */
 	uint64_t *outside_needs; /* scopes: bits of outside */
-	bool serial;             /* bind asked for it; see plan_order() */
 	bool in_table;           /* its input starts anew with each version */
 	bool table;              /* so does its output */
 	struct plan_graph *body;
@@ -52,12 +52,6 @@ struct plan_node {
 	uint32_t reader; /* number among the plan's sources */
 	struct mounted *mounted; /* the one source of the mount that it is, or NULL */
 };
-
-/* The order class of a module's node: WEIR_SERIAL, WEIR_PARALLEL or WEIR_KEYED. */
-static inline uint32_t plan_order(const struct plan_node *n)
-{
-	return n->serial ? WEIR_SERIAL : n->module->flags & (WEIR_PARALLEL | WEIR_KEYED);
-}
 
 struct plan_graph {
 	uint32_t n, cap;

@@ -17,14 +17,9 @@ static const char *order(const struct plan_node *n)
 {
 	if (n->source)
 		return "source";
-	switch (plan_order(n)) {
-	case WEIR_KEYED:
+	if (n->flags & WEIR_KEYED)
 		return "keyed";
-	case WEIR_PARALLEL:
-		return "parallel";
-	default:
-		return "serial";
-	}
+	return n->flags & WEIR_PARALLEL ? "parallel" : "serial";
 }
 
 static void put(const struct plan *p, const struct plan_graph *g, int indent,
@@ -38,8 +33,8 @@ static void put(const struct plan *p, const struct plan_graph *g, int indent,
 		text_printf(to, "%*s%u %s", indent, "", n->id, n->name);
 		for (uint32_t k = 0; k < n->nins; k++)
 			text_printf(to, "%s%u", k ? "," : " <- ", g->nodes[n->ins[k].node]->id);
-		text_printf(to, "  [%s%s]", order(n),
-		        n->module && (n->module->flags & WEIR_BLOCKING) ? " blocking" : "");
+		text_printf(
+		        to, "  [%s%s]", order(n), (n->flags & WEIR_BLOCKING) ? " blocking" : "");
 		if (n->pos < p->text_len && n->len && n->module && n->source == NULL)
 			text_printf(to, "  %.*s", (int)n->len, p->text + n->pos);
 		text_puts(to, "  -> ");

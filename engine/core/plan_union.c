@@ -91,6 +91,7 @@ int planner_union(struct planner *pl, uint32_t *ins, uint32_t nins, const struct
 	if (!n)
 		return pl->err && pl->err->no ? -pl->err->no : -ENOMEM;
 	n->module = &module_union;
+	n->flags = module_union.flags;
 	n->in_table = n->table = table;
 	for (uint32_t i = 0; i < nins; i++)
 		n->ins[i].node = ins[i];

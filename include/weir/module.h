@@ -110,9 +110,9 @@ int weir_bind_replace(struct weir_bind *b, uint32_t field, struct weir_err *err)
  * weir_bind_new() its name must be new (NAME_TAKEN). Index in the output. */
 int weir_bind_add(struct weir_bind *b, const struct weir_field *f, struct weir_err *err);
 
-/* This use of the module is WEIR_SERIAL, whatever its flags say: for modes whose state cannot be
- * split by key. */
-void weir_bind_serial(struct weir_bind *b);
+/* This use of the module has these flags instead of its descriptor's: for a mode whose state cannot
+ * be split by key (WEIR_SERIAL), or that answers at marks (WEIR_BLOCKING). Not for WEIR_SCOPE. */
+void weir_bind_flags(struct weir_bind *b, uint32_t flags);
 
 /* The module reads input field `field`, apart from its options' fields and expressions. */
 void weir_bind_use(struct weir_bind *b, uint32_t field);
