@@ -14,8 +14,12 @@
 #include <time.h>
 
 #include "engine/core/engine.h"
+#include "engine/core/firsts.h"
 #include "engine/core/planner.h"
 #include "engine/core/union.h"
+
+/* ns spent downstream of the module that runs now, on this thread. */
+static _Thread_local int64_t nested;
 
 static int node_open(struct node *n)
 {
@@ -173,8 +177,7 @@ static void fail(struct node *n, int r)
 
 int node_process(struct node *n, uint32_t input, struct weir_batch *b)
 {
-	struct run_context *run = n->graph->run;
-	int64_t start, outer = run->nested;
+	int64_t start, outer = nested;
 	int r;
 
 	if (n->done)
@@ -182,12 +185,12 @@ int node_process(struct node *n, uint32_t input, struct weir_batch *b)
 	n->dirty = true;
 	stat_add(&n->stats->batches_in, 1);
 	stat_add(&n->stats->records_in, weir_batch_count(b));
-	run->nested = 0;
+	nested = 0;
 	start = now_ns(CLOCK_MONOTONIC);
 	r = n->plan->module->process(&n->pub, input, b);
 	start = now_ns(CLOCK_MONOTONIC) - start;
-	stat_add(&n->stats->ns, (uint64_t)(start - run->nested));
-	run->nested = outer + start;
+	stat_add(&n->stats->ns, (uint64_t)(start - nested));
+	nested = outer + start;
 	if (r < 0)
 		fail(n, r);
 	else if (r == WEIR_DONE)
@@ -270,20 +273,32 @@ int graph_push(struct graph *g, uint32_t i, struct weir_batch *b)
 	return r < 0 ? r : graph_wants(g, i) ? 0 : WEIR_DONE;
 }
 
+static int answer(struct weir_node *n, const struct weir_module *m, enum weir_mark mark)
+{
+	uint32_t rows = 0;
+	int r = m->begin(n, mark, &rows);
+
+	for (uint32_t at = 0; at < rows && r >= 0; at += WEIR_BATCH_ROWS)
+		r = m->part(n, at, rows - at < WEIR_BATCH_ROWS ? rows - at : WEIR_BATCH_ROWS);
+	if (m->end)
+		m->end(n);
+	return r;
+}
+
 static int flush(struct node *n, enum weir_mark mark)
 {
-	struct run_context *run = n->graph->run;
-	int64_t start, outer = run->nested;
-	int r = run->scheduler->drain(n->graph);
+	const struct weir_module *m = n->plan->module;
+	int64_t start, outer = nested;
+	int r = n->graph->run->scheduler->drain(n->graph);
 
-	if (r < 0 || !n->plan->module || !n->plan->module->flush)
+	if (r < 0 || !m || (!m->flush && !m->begin))
 		return r;
-	run->nested = 0;
+	nested = 0;
 	start = now_ns(CLOCK_MONOTONIC);
-	r = n->plan->module->flush(&n->pub, mark);
+	r = m->begin ? answer(&n->pub, m, mark) : m->flush(&n->pub, mark);
 	start = now_ns(CLOCK_MONOTONIC) - start;
-	stat_add(&n->stats->ns, (uint64_t)(start - run->nested));
-	run->nested = outer + start;
+	stat_add(&n->stats->ns, (uint64_t)(start - nested));
+	nested = outer + start;
 	if (r < 0)
 		fail(n, r);
 	return r < 0 ? r : 0;
@@ -368,6 +383,14 @@ bool weir_node_needs(const struct weir_node *n, uint32_t field)
 int weir_node_origin(const struct weir_node *n, uint32_t field)
 {
 	return ((const struct node *)n)->plan->origin[field];
+}
+
+int weir_node_fresh(struct weir_node *n, const struct weir_batch *b, const uint16_t *row,
+        const uint16_t *fresh, uint32_t nfresh)
+{
+	struct firsts *f = node_of(n)->firsts;
+
+	return f ? firsts_add(f, b->token, row, fresh, nfresh) : 0;
 }
 
 int weir_node_fail(struct weir_node *n, int no, const char *text)

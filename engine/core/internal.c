@@ -62,7 +62,7 @@ static int derive_process(struct weir_node *n, uint32_t input, struct weir_batch
 
 const struct weir_module module_derive = {
         .abi = WEIR_ABI,
-        .flags = WEIR_PARALLEL,
+        .flags = WEIR_PARALLEL | WEIR_VIEWS,
         .name = "derive",
         .summary = "columns for conversions",
         .process = derive_process,

@@ -49,6 +49,7 @@ struct node {
 	uint32_t live;          /* targets that still want records */
 	bool is_last;           /* its output is the graph's */
 	bool opened, done, dirty;
+	struct firsts *firsts; /* of a lane: where its keys first appeared; NULL: nobody asks */
 	struct queued *queue, **queue_end; /* breadth-first */
 	uint32_t queue_len;
 };
@@ -72,7 +73,6 @@ struct run_context {
 	struct weir_pool *pool;
 	struct rights rights;     /* of the query's writer */
 	struct node_stats *stats; /* one for each node of the plan */
-	int64_t nested;           /* ns spent downstream of the module that runs now */
 	/* where the query's rows go; consumes nothing */
 	int (*rows)(void *arg, struct weir_batch *b);
 	void *arg;

@@ -38,7 +38,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(const) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_PARALLEL,
+        .flags = WEIR_PARALLEL | WEIR_VIEWS,
         .name = "const",
         .summary = "add a field with one value for all records",
         .doc = "Adds each value as an annotation to every record, named by 'as NAME', by -f, or "

@@ -152,7 +152,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(count) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_KEYED,
+        .flags = WEIR_KEYED | WEIR_VIEWS,
         .name = "count",
         .summary = "running count of records by tuple of fields",
         .doc = "Adds to each record how many records so far, itself included, had the same values "

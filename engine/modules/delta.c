@@ -65,7 +65,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(delta) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_KEYED,
+        .flags = WEIR_KEYED | WEIR_VIEWS,
         .name = "delta",
         .summary = "difference from the previous record",
         .doc = "Adds how much FIELD is above its value in the previous record, or, with --by, in "

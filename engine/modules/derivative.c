@@ -77,7 +77,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(derivative) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_KEYED,
+        .flags = WEIR_KEYED | WEIR_VIEWS,
         .name = "derivative",
         .summary = "how fast a field changes, per second",
         .doc = "Adds the difference of FIELD from its value in the previous record, divided by the "

@@ -28,7 +28,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(every) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_PARALLEL,
+        .flags = WEIR_PARALLEL | WEIR_VIEWS,
         .name = "every",
         .summary = "set how often the answer is renewed",
         .doc = "Sets the refresh of this query, as 'set refresh TIME' does; where it stands in the "

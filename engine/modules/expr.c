@@ -28,7 +28,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(expr) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_PARALLEL,
+        .flags = WEIR_PARALLEL | WEIR_VIEWS,
         .name = "expr",
         .summary = "add a field computed from others",
         .doc = "Adds the value of each expression as an annotation, named by 'as NAME', by -f, or "

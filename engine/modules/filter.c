@@ -152,7 +152,7 @@ static const char *const counters[] = {"unknown link type", NULL};
 
 WEIR_MODULE(filter) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_PARALLEL,
+        .flags = WEIR_PARALLEL | WEIR_VIEWS,
         .name = "filter",
         .summary = "records that meet all criteria",
         .doc = "Passes on the records for which every criterion holds: field=value, or any "

@@ -259,6 +259,8 @@ static int group_process(struct weir_node *n, uint32_t input, struct weir_batch 
 		r = keytab_map(&s->tab, b, &s->rows);
 	else
 		s->rows.n = (uint32_t)(r = keypack_rows(&s->tab.pack, b, s->rows.row));
+	if (r >= 0 && c->keys.n)
+		r = weir_node_fresh(n, b, s->rows.row, s->rows.fresh, s->rows.nfresh);
 	if (r < 0)
 		return r;
 	for (uint32_t first = 0; first < s->rows.n; first += c->slice) {
@@ -306,7 +308,7 @@ static int part_fill(struct weir_batch *b, uint32_t field)
 
 static const struct weir_batch_ops part_ops = {.fill = part_fill};
 
-static int emit(struct weir_node *n, uint32_t first, uint32_t m)
+static int group_part(struct weir_node *n, uint32_t first, uint32_t m)
 {
 	struct part p = {n, first, m};
 	struct weir_batch *b = weir_build(n, m);
@@ -327,22 +329,26 @@ static int emit(struct weir_node *n, uint32_t first, uint32_t m)
 	return r;
 }
 
-static int group_flush(struct weir_node *n, enum weir_mark mark)
+static int group_begin(struct weir_node *n, enum weir_mark mark, uint32_t *ret_rows)
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
-	uint32_t groups = c->keys.n ? s->tab.n : 1;
 	int r = 0;
 
+	*ret_rows = c->keys.n ? s->tab.n : 1;
 	for (uint32_t i = 0; i < c->nagg && r == 0; i++)
 		if (s->run[i].needed)
-			r = aggregate_begin(&c->agg[i], &s->run[i], groups);
-	for (uint32_t first = 0; first < groups && r >= 0; first += WEIR_BATCH_ROWS)
-		r = emit(n, first,
-		        groups - first < WEIR_BATCH_ROWS ? groups - first : WEIR_BATCH_ROWS);
+			r = aggregate_begin(&c->agg[i], &s->run[i], *ret_rows);
+	return r;
+}
+
+static void group_end(struct weir_node *n)
+{
+	const struct config *c = n->config;
+	struct state *s = n->state;
+
 	for (uint32_t i = 0; i < c->nagg; i++)
 		aggregate_end(&s->run[i]);
-	return r < 0 ? r : 0;
 }
 
 static void group_close(struct weir_node *n)
@@ -402,6 +408,8 @@ WEIR_MODULE(group) = {
         .bind = group_bind,
         .open = group_open,
         .process = group_process,
-        .flush = group_flush,
+        .begin = group_begin,
+        .part = group_part,
+        .end = group_end,
         .close = group_close,
 };

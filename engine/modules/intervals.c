@@ -49,7 +49,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(intervals) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_KEYED,
+        .flags = WEIR_KEYED | WEIR_VIEWS,
         .name = "intervals",
         .summary = "time since the previous record of the same key",
         .doc = "Adds the time since the previous record that agrees in the named fields as "

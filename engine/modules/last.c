@@ -83,36 +83,38 @@ static int last_process(struct weir_node *n, uint32_t input, struct weir_batch *
 
 		rc = keytab_map_rows(&s->tab, b, &row, 1, NULL, &r);
 	}
+	if (rc == 0)
+		rc = weir_node_fresh(n, b, r.row, r.fresh, r.nfresh);
 	return rc < 0 ? rc : row_store(&s->row, &s->heap, b, r.row, r.n, r.state);
 }
 
-static int last_flush(struct weir_node *n, enum weir_mark mark)
+static int last_begin(struct weir_node *n, enum weir_mark mark, uint32_t *ret_rows)
+{
+	const struct state *s = n->state;
+
+	*ret_rows = s->tab.n;
+	return 0;
+}
+
+static int last_part(struct weir_node *n, uint32_t first, uint32_t m)
 {
 	struct state *s = n->state;
+	struct weir_batch *b = weir_build(n, m);
+	uint8_t *state[WEIR_BATCH_ROWS];
+	int r = b ? 0 : -ENOMEM;
 
-	for (uint32_t first = 0; first < s->tab.n; first += WEIR_BATCH_ROWS) {
-		uint32_t left = s->tab.n - first;
-		uint32_t m = left < WEIR_BATCH_ROWS ? left : WEIR_BATCH_ROWS;
-		struct weir_batch *b = weir_build(n, m);
-		uint8_t *state[WEIR_BATCH_ROWS];
-		int r = b ? 0 : -ENOMEM;
+	keytab_states(&s->tab, first, m, state);
+	for (uint32_t i = 0; i < s->nfrom && r == 0; i++) {
+		const struct from *from = &s->from[i];
 
-		keytab_states(&s->tab, first, m, state);
-		for (uint32_t i = 0; i < s->nfrom && r == 0; i++) {
-			const struct from *from = &s->from[i];
-
-			r = from->key ? keytab_load(&s->tab, from->i, first, m, b, from->out)
-			              : row_load(&s->row, from->i, state, m, b, from->out);
-		}
-		if (r < 0) {
-			weir_batch_unref(b);
-			return r;
-		}
-		r = weir_emit(n, 0, b);
-		if (r < 0)
-			return r;
+		r = from->key ? keytab_load(&s->tab, from->i, first, m, b, from->out)
+		              : row_load(&s->row, from->i, state, m, b, from->out);
 	}
-	return 0;
+	if (r < 0) {
+		weir_batch_unref(b);
+		return r;
+	}
+	return weir_emit(n, 0, b);
 }
 
 static void last_close(struct weir_node *n)
@@ -157,6 +159,7 @@ WEIR_MODULE(last) = {
         .counters = counters,
         .open = last_open,
         .process = last_process,
-        .flush = last_flush,
+        .begin = last_begin,
+        .part = last_part,
         .close = last_close,
 };

@@ -281,7 +281,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(mask) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_PARALLEL,
+        .flags = WEIR_PARALLEL | WEIR_VIEWS,
         .name = "mask",
         .summary = "zero the host part of addresses, or replace values by pseudonyms",
         .doc = "Sets the bits of addresses behind the first 24 (IPv4) or 48 (IPv6) to zero.\n\n"

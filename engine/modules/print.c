@@ -5,7 +5,7 @@
 
 WEIR_MODULE(print) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_PARALLEL,
+        .flags = WEIR_PARALLEL | WEIR_VIEWS,
         .name = "print",
         .summary = "show these fields",
         .doc = "The records have the named fields and no others, in this order: the columns of the "

@@ -4,7 +4,7 @@
 
 WEIR_MODULE(project) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_PARALLEL,
+        .flags = WEIR_PARALLEL | WEIR_VIEWS,
         .name = "project",
         .summary = "keep only the named fields",
         .doc = "The records have the named fields and no others, in this order. A field may be an "

@@ -109,7 +109,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(rename) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_PARALLEL,
+        .flags = WEIR_PARALLEL | WEIR_VIEWS,
         .name = "rename",
         .summary = "give fields other names",
         .doc = "Renames fields; their values and places stay. Behind it only the new name is "

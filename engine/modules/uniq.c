@@ -64,7 +64,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(uniq) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_KEYED,
+        .flags = WEIR_KEYED | WEIR_VIEWS,
         .name = "uniq",
         .summary = "the first record of each tuple of fields",
         .doc = "Passes a record if no earlier one had the same values in all of the fields, as "

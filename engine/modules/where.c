@@ -34,7 +34,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(where) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_PARALLEL,
+        .flags = WEIR_PARALLEL | WEIR_VIEWS,
         .name = "where",
         .summary = "records for which a condition holds",
         .doc = "The condition is made of fields, literals, = != < <= > >= in like ~ + - * / % and "

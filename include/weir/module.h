@@ -7,7 +7,7 @@
  *             error out. Pure: it opens nothing and serves dry runs too.
  *   open      once for each instance (a version of a table, a window, a lane): make the state.
  *   process   for each batch. Never blocks. Emits any number of batches on any channel.
- *   flush     at a mark, see enum weir_mark.
+ *   flush     at a mark, see enum weir_mark; or begin, part, end, which say the same by parts.
  *   close     always, once for each open that was begun; a half-built state must do.
  *
  * A node is used by one thread at a time. Counts of records, batches and time are the engine's.
@@ -37,6 +37,10 @@ enum {
 	WEIR_SCOPE = 8,    /* what stands behind it is its body, see weir_body_open() */
 	WEIR_EFFECT = 32,  /* does something besides emitting: runs on though nobody listens */
 	WEIR_ORDERED = 16, /* needs records in time order, so it cannot follow a table */
+	/* Emits at most one batch for each that it gets, a view of it (weir_view()), and nothing at
+	 * marks: what a WEIR_KEYED module that does not block must do, and a WEIR_PARALLEL one between
+	 * two of them, to be run in lanes. */
+	WEIR_VIEWS = 64,
 };
 
 enum weir_mark {
@@ -79,6 +83,14 @@ struct weir_module {
 	int (*open)(struct weir_node *n, struct weir_err *err); /* NULL: nothing to do */
 	int (*process)(struct weir_node *n, uint32_t input, struct weir_batch *b); /* borrows b */
 	int (*flush)(struct weir_node *n, enum weir_mark mark); /* NULL: nothing to do */
+	/* In place of flush, where a module that is WEIR_KEYED and WEIR_BLOCKING answers with one
+	 * row for each key, in the order in which the keys first appeared: it then runs in lanes,
+	 * and calls weir_node_fresh(). begin gives the number of rows; part emits rows [first,
+	 * first + n) as one batch, n from 1 to WEIR_BATCH_ROWS, asked for in order; end follows
+	 * each begin. */
+	int (*begin)(struct weir_node *n, enum weir_mark mark, uint32_t *ret_rows);
+	int (*part)(struct weir_node *n, uint32_t first, uint32_t rows);
+	void (*end)(struct weir_node *n);
 	void (*close)(struct weir_node *n);
 	void (*release)(void *config); /* what bind made outside its arena */
 };
@@ -140,6 +152,11 @@ struct weir_batch *weir_build(struct weir_node *n, uint32_t rows);
 /* Hands a batch on; consumes it, on failure too. A negative errno must end the process or flush
  * that called it. */
 int weir_emit(struct weir_node *n, uint32_t channel, struct weir_batch *b);
+
+/* In process: rows row[fresh[0 .. nfresh)] of b were the first of keys that had not appeared, in
+ * the order of the answer's rows (see part). 0 or -ENOMEM. */
+int weir_node_fresh(struct weir_node *n, const struct weir_batch *b, const uint16_t *row,
+        const uint16_t *fresh, uint32_t nfresh);
 
 /* Whether anything downstream (or the result) reads output field `field`. Blocking modules keep
  * only such fields. */
