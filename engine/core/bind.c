@@ -123,6 +123,20 @@ void weir_bind_flags(struct weir_bind *pub, uint32_t flags)
 	n->table = n->in_table || (flags & WEIR_BLOCKING);
 }
 
+int weir_bind_stamp(struct weir_bind *pub, uint32_t field)
+{
+	struct plan_node *n = of(pub)->node;
+	uint32_t *more = arena_alloc(&of(pub)->pl->p->arena, (n->nstamps + 1) * sizeof *more);
+
+	if (!more)
+		return -ENOMEM;
+	if (n->nstamps)
+		memcpy(more, n->stamps, n->nstamps * sizeof *more);
+	more[n->nstamps++] = field;
+	n->stamps = more;
+	return 0;
+}
+
 void weir_bind_use(struct weir_bind *pub, uint32_t field)
 {
 	bit_set(of(pub)->node->uses, field);

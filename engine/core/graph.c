@@ -50,67 +50,67 @@ static int node_reset(struct node *n)
 	return node_open(n);
 }
 
-/* Consumers, counted before they are listed. */
-static int connect(struct graph *g)
+static size_t aligned(size_t n)
 {
-	const struct plan_graph *p = g->plan;
-	uint32_t total = 0;
-	struct target *t;
+	return (n + 15) & ~(size_t)15;
+}
+
+static size_t block_size(const struct plan_graph *p, const struct node *scope)
+{
+	size_t size = aligned(sizeof(struct graph) + p->n * sizeof(struct node));
 
 	for (uint32_t i = 0; i < p->n; i++)
-		total += p->nodes[i]->nins;
-	t = calloc(total + 1, sizeof *t);
-	if (!t)
-		return -ENOMEM;
-	g->node[0].targets = t;
-	for (uint32_t i = 0; i < g->n; i++) {
-		struct node *n = &g->node[i];
+		if (p->nodes[i]->module)
+			size += aligned(p->nodes[i]->module->state_size);
+	if (p->stamped)
+		size += scope->plan->nstamps * sizeof(struct weir_value);
+	return size;
+}
 
-		n->targets = t;
-		for (uint32_t k = 0; k < p->n; k++)
-			for (uint32_t j = 0; j < p->nodes[k]->nins; j++)
-				if (p->nodes[k]->ins[j].node == i)
-					n->targets[n->ntargets++] = (struct target){&g->node[k], j};
-		t += n->ntargets;
-		n->live = n->ntargets;
-		n->is_last = i == p->last;
-	}
-	return 0;
+static void init_node(struct node *n, struct graph *g, const struct plan_node *p, char **state)
+{
+	struct run_context *run = g->run;
+
+	n->plan = p;
+	n->graph = g;
+	n->live = (uint16_t)p->ntargets;
+	n->pub = (struct weir_node){.config = p->config,
+	        .in = p->in,
+	        .out = p->out,
+	        .mem = run->mem,
+	        .counters = run->stats[p->id].counters};
+	if (!p->module)
+		return;
+	n->pub.state = *state;
+	*state += aligned(p->module->state_size);
 }
 
 int graph_new(struct run_context *run, const struct plan_graph *plan, struct node *scope,
-        struct graph **ret)
+        uint32_t child, struct graph **ret)
 {
-	size_t size = sizeof(struct graph) + plan->n * sizeof(struct node);
-	struct graph *g = weir_calloc(run->mem, size);
-	int r = g ? 0 : -ENOMEM;
+	size_t size = block_size(plan, scope);
+	struct graph *g = size <= UINT32_MAX ? weir_calloc(run->mem, size) : NULL;
+	char *state;
+	int r = 0;
 
 	if (!g)
-		return r;
+		return -ENOMEM;
 	g->plan = plan;
 	g->run = run;
 	g->pool = run->pool;
 	g->scope = scope;
-	g->n = plan->n;
-	r = connect(g);
-	for (uint32_t i = 0; i < g->n && r == 0; i++) {
-		struct node *n = &g->node[i];
-		const struct plan_node *p = plan->nodes[i];
-
-		n->plan = p;
-		n->graph = g;
-		n->stats = &run->stats[p->id];
-		n->queue_end = &n->queue;
-		n->pub = (struct weir_node){.config = p->config,
-		        .in = p->in,
-		        .out = p->out,
-		        .mem = run->mem,
-		        .counters = n->stats->counters};
-		if (!p->module)
-			continue;
-		n->pub.state = weir_calloc(run->mem, p->module->state_size);
-		r = n->pub.state ? node_open(n) : -ENOMEM;
-	}
+	g->child = (uint8_t)child;
+	g->size = (uint32_t)size;
+	g->n = (uint16_t)plan->n;
+	state = (char *)g + aligned(sizeof *g + plan->n * sizeof g->node[0]);
+	for (uint32_t i = 0; i < g->n; i++)
+		init_node(&g->node[i], g, plan->nodes[i], &state);
+	g->node[plan->last].is_last = true;
+	if (plan->stamped)
+		g->stamp = (struct weir_value *)state;
+	for (uint32_t i = 0; i < g->n && r == 0; i++)
+		if (plan->nodes[i]->module)
+			r = node_open(&g->node[i]);
 	if (r < 0) {
 		graph_free(g);
 		return r;
@@ -125,6 +125,19 @@ struct queued {
 	uint32_t input;
 };
 
+/* The oldest of a node's queue, taken out. */
+static struct queued *take(struct node *n)
+{
+	struct queued *q = n->queue->next;
+
+	if (q == n->queue)
+		n->queue = NULL;
+	else
+		n->queue->next = q->next;
+	n->queue_len--;
+	return q;
+}
+
 void graph_free(struct graph *g)
 {
 	if (!g)
@@ -133,19 +146,18 @@ void graph_free(struct graph *g)
 		struct node *n = &g->node[i];
 
 		while (n->queue) {
-			struct queued *q = n->queue;
+			struct queued *q = take(n);
 
-			n->queue = q->next;
 			weir_batch_unref(q->batch);
 			free(q);
 		}
-		if (n->plan && n->plan->module) {
+		if (n->plan->module)
 			node_close(n);
-			weir_free(g->run->mem, n->pub.state, n->plan->module->state_size);
-		}
 	}
-	free(g->node[0].targets);
-	weir_free(g->run->mem, g, sizeof *g + g->n * sizeof g->node[0]);
+	for (uint32_t i = 0; g->stamp && i < g->scope->plan->nstamps; i++)
+		if (weir_storage_of(g->stamp[i].kind) == WEIR_VAR)
+			weir_free(g->run->mem, (void *)g->stamp[i].d.s.p, g->stamp[i].d.s.len);
+	weir_free(g->run->mem, g, g->size);
 }
 
 /* A node that nobody listens to any more needs no input either; tables must stay whole for the
@@ -177,19 +189,20 @@ static void fail(struct node *n, int r)
 
 int node_process(struct node *n, uint32_t input, struct weir_batch *b)
 {
+	struct node_stats *stats = node_stats(n);
 	int64_t start, outer = nested;
 	int r;
 
 	if (n->done)
 		return 0;
 	n->dirty = true;
-	stat_add(&n->stats->batches_in, 1);
-	stat_add(&n->stats->records_in, weir_batch_count(b));
+	stat_add(&stats->batches_in, 1);
+	stat_add(&stats->records_in, weir_batch_count(b));
 	nested = 0;
 	start = now_ns(CLOCK_MONOTONIC);
 	r = n->plan->module->process(&n->pub, input, b);
 	start = now_ns(CLOCK_MONOTONIC) - start;
-	stat_add(&n->stats->ns, (uint64_t)(start - nested));
+	stat_add(&stats->ns, (uint64_t)(start - nested));
 	nested = outer + start;
 	if (r < 0)
 		fail(n, r);
@@ -203,49 +216,56 @@ static int output(struct graph *g, struct weir_batch *b)
 	int r;
 
 	if (g->scope)
-		return scope_emit(g->scope, b);
+		return scope_emit(g->scope, g->child, b);
 	r = g->run->rows(g->run->arg, b);
 	weir_batch_unref(b);
 	return r;
 }
 
-static int send(struct node *n, struct weir_batch *b)
+static int send(struct node *n, uint32_t channel, struct weir_batch *b)
 {
 	const struct scheduler *s = n->graph->run->scheduler;
+	const struct plan_target *t = n->plan->targets, *end = t + n->plan->ntargets;
 	int r = 0;
 
-	if (n->is_last) {
-		if (!n->ntargets)
+	while (t < end && t->channel < channel)
+		t++;
+	if (n->is_last && channel == 0) {
+		if (t == end)
 			return output(n->graph, b);
 		r = output(n->graph, weir_batch_ref(b));
 	}
-	for (uint32_t i = 0; i < n->ntargets && r == 0; i++) {
-		if (n->targets[i].node->done)
-			continue;
-		r = s->deliver(n->targets[i].node, n->targets[i].input, weir_batch_ref(b));
+	for (; t < end && t->channel == channel && r == 0; t++) {
+		struct node *to = &n->graph->node[t->node];
+
+		if (!to->done)
+			r = s->deliver(to, t->input, weir_batch_ref(b));
 	}
 	weir_batch_unref(b);
 	return r;
 }
 
-int scope_emit(struct node *scope, struct weir_batch *b)
+/* Counts a batch that leaves a node, and sends it. */
+static int leave(struct node *n, uint32_t channel, struct weir_batch *b)
 {
-	stat_add(&scope->stats->batches_out, 1);
-	stat_add(&scope->stats->records_out, weir_batch_count(b));
-	return send(scope, b);
+	struct node_stats *stats = node_stats(n);
+
+	stat_add(&stats->batches_out, 1);
+	stat_add(&stats->records_out, weir_batch_count(b));
+	return send(n, channel, b);
+}
+
+int scope_emit(struct node *scope, uint32_t channel, struct weir_batch *b)
+{
+	return leave(scope, channel, b);
 }
 
 int weir_emit(struct weir_node *pub, uint32_t channel, struct weir_batch *b)
 {
-	struct node *n = node_of(pub);
-
-	if (!weir_batch_count(b)) {
-		weir_batch_unref(b);
-		return 0;
-	}
-	stat_add(&n->stats->batches_out, 1);
-	stat_add(&n->stats->records_out, weir_batch_count(b));
-	return send(n, b);
+	if (weir_batch_count(b))
+		return leave(node_of(pub), channel, b);
+	weir_batch_unref(b);
+	return 0;
 }
 
 bool graph_wants(const struct graph *g, uint32_t i)
@@ -259,12 +279,10 @@ int graph_push(struct graph *g, uint32_t i, struct weir_batch *b)
 	int r;
 
 	n->dirty = true;
-	stat_add(&n->stats->batches_out, 1);
-	stat_add(&n->stats->records_out, weir_batch_count(b));
-	r = send(n, b);
+	r = leave(n, 0, b);
 	if (r == 0)
 		r = g->run->scheduler->drain(g);
-	for (uint32_t k = 0; k < g->n && r >= 0; k++)
+	for (uint32_t k = 0; g->plan->settles && k < g->n && r >= 0; k++)
 		if (g->plan->nodes[k]->module == &module_union && !g->plan->nodes[k]->in_table) {
 			r = union_settle(&g->node[k].pub);
 			if (r == 0)
@@ -297,7 +315,7 @@ static int flush(struct node *n, enum weir_mark mark)
 	start = now_ns(CLOCK_MONOTONIC);
 	r = m->begin ? answer(&n->pub, m, mark) : m->flush(&n->pub, mark);
 	start = now_ns(CLOCK_MONOTONIC) - start;
-	stat_add(&n->stats->ns, (uint64_t)(start - nested));
+	stat_add(&node_stats(n)->ns, (uint64_t)(start - nested));
 	nested = outer + start;
 	if (r < 0)
 		fail(n, r);
@@ -331,7 +349,7 @@ int graph_refresh(struct graph *g)
 
 		if (n->plan->in_table)
 			r = flush(n, WEIR_END);
-		else if (n->plan->flags & WEIR_BLOCKING)
+		else if (n->plan->table)
 			r = flush(n, WEIR_REFRESH);
 		n->dirty |= n->plan->in_table;
 	}
@@ -415,50 +433,6 @@ int weir_node_create_file(struct weir_node *n, const char *path, struct weir_err
 	return fd;
 }
 
-struct weir_body {
-	struct graph graph;
-};
-
-struct weir_body *weir_body_open(struct weir_node *n, struct weir_err *err)
-{
-	struct node *scope = node_of(n);
-	struct graph *g;
-
-	if (graph_new(scope->graph->run, scope->plan->body, scope, &g) < 0)
-		return NULL;
-	return (struct weir_body *)g;
-}
-
-int weir_body_push(struct weir_body *body, struct weir_batch *b)
-{
-	struct graph *g = &body->graph;
-	uint32_t f = b->schema->nfields - 1;
-
-	if (g->stamp.kind == WEIR_NONE && weir_batch_count(b) && g->scope->plan->origin[f] < 0) {
-		int r = weir_batch_value(b, f, weir_batch_row(b, 0), &g->stamp);
-
-		if (r < 0) {
-			weir_batch_unref(b);
-			return r;
-		}
-	}
-	return graph_push(&body->graph, 0, b);
-}
-
-int weir_body_end(struct weir_body *body)
-{
-	int r = graph_end(&body->graph);
-
-	graph_free(&body->graph);
-	return r;
-}
-
-void weir_body_close(struct weir_body *body)
-{
-	if (body)
-		graph_free(&body->graph);
-}
-
 /* ---- depth-first: a batch runs to the end of the graph before the next ---- */
 
 static int depth_deliver(struct node *to, uint32_t input, struct weir_batch *b)
@@ -482,14 +456,9 @@ const struct scheduler scheduler_depth = {"depth", depth_deliver, depth_drain};
 
 static int work(struct node *n)
 {
-	struct queued *q = n->queue;
-	int r;
+	struct queued *q = take(n);
+	int r = node_process(n, q->input, q->batch);
 
-	n->queue = q->next;
-	if (!n->queue)
-		n->queue_end = &n->queue;
-	n->queue_len--;
-	r = node_process(n, q->input, q->batch);
 	weir_batch_unref(q->batch);
 	free(q);
 	return r;
@@ -504,9 +473,12 @@ static int breadth_deliver(struct node *to, uint32_t input, struct weir_batch *b
 		weir_batch_unref(b);
 		return -ENOMEM;
 	}
-	*q = (struct queued){NULL, b, input};
-	*to->queue_end = q;
-	to->queue_end = &q->next;
+	*q = (struct queued){q, b, input};
+	if (to->queue) {
+		q->next = to->queue->next;
+		to->queue->next = q;
+	}
+	to->queue = q;
 	to->queue_len++;
 	/* full: make room by running the consumer first; its own queue is bounded alike */
 	while (r == 0 && to->queue_len > QUEUE_MAX)

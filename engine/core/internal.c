@@ -98,36 +98,83 @@ const struct weir_module module_hold = {
         .close = hold_close,
 };
 
-/* stamp: gives records that were made in a scope's body the scope's annotation, which is the same
- * for all of them. */
+/* stamp: gives records that were made in a scope's body what the scope says of all of them. */
 struct stamp_config {
-	uint32_t field;
+	uint32_t level; /* bodies to go out to reach that of the scope */
+	uint32_t n;
+	struct stamp_field {
+		uint32_t out, stamp; /* output field; number among the scope's stamps */
+	} * f;
 };
 
 static int stamp_bind(struct weir_bind *b, struct weir_err *err)
 {
-	const struct plan_node *scope = ((struct binding *)b)->pl->scope;
+	const struct planner *pl = ((struct binding *)b)->pl;
+	const struct plan_node *scope = pl->stamping->scope;
 	struct stamp_config *c = b->config;
-	int r = weir_bind_add(b, &scope->out->fields[scope->out->nfields - 1], err);
 
-	c->field = (uint32_t)r;
-	return r < 0 ? r : 0;
+	c->f = weir_bind_alloc(b, scope->nstamps * sizeof *c->f);
+	if (!c->f)
+		return -ENOMEM;
+	for (const struct plan_graph *g = pl->g; g != pl->stamping; g = g->outer)
+		c->level++;
+	pl->stamping->stamped = true;
+	for (uint32_t i = 0; i < scope->nstamps; i++) {
+		struct weir_field f = scope->out->fields[scope->stamps[i]];
+		int r;
+
+		if (weir_schema_find(b->in, f.name, strlen(f.name)) >= 0)
+			continue;
+		f.flags &= ~(uint32_t)(WEIR_FIELD_PACKET | WEIR_FIELD_HIDDEN);
+		r = weir_bind_add(b, &f, err);
+		if (r < 0)
+			return r;
+		c->f[c->n++] = (struct stamp_field){(uint32_t)r, i};
+	}
+	return 0;
+}
+
+static int stamp_fill(struct weir_batch *view, uint32_t field, const struct weir_value *v)
+{
+	struct weir_col *col = weir_batch_own(view, field);
+	size_t size = col ? weir_kind_size(col->kind) : 0;
+	void *text;
+
+	if (!col || (v->kind == WEIR_NONE && !weir_batch_own_valid(view, col)))
+		return -ENOMEM;
+	if (v->kind == WEIR_NONE)
+		return 0;
+	for (uint32_t row = 0; row < view->n; row++)
+		memcpy((char *)col->data + row * size, &v->d, size);
+	if (weir_storage_of(v->kind) != WEIR_VAR)
+		return 0;
+	/* the batch may live longer than the body */
+	text = weir_batch_alloc(view, v->d.s.len + 1);
+	if (!text)
+		return -ENOMEM;
+	if (v->d.s.len)
+		memcpy(text, v->d.s.p, v->d.s.len);
+	for (uint32_t row = 0; row < view->n; row++)
+		((struct weir_str *)col->data)[row].p = text;
+	return 0;
 }
 
 static int stamp_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
 {
 	const struct stamp_config *c = n->config;
-	const struct weir_value *v = &node_of(n)->graph->stamp;
+	const struct graph *g = node_of(n)->graph;
 	struct weir_batch *view = weir_view(n, b);
-	struct weir_col *col = view ? weir_batch_own(view, c->field) : NULL;
+	int r = view ? 0 : -ENOMEM;
 
-	if (!col || (v->kind == WEIR_NONE && !weir_batch_own_valid(view, col))) {
-		weir_batch_unref(view);
-		return -ENOMEM;
-	}
-	for (uint32_t row = 0; v->kind != WEIR_NONE && row < view->n; row++)
-		((uint64_t *)col->data)[row] = v->d.u;
-	return weir_emit(n, 0, view);
+	for (uint32_t i = 0; i < c->level; i++)
+		g = g->scope->graph;
+	for (uint32_t i = 0; i < c->n && r == 0; i++)
+		if (weir_node_needs(n, c->f[i].out))
+			r = stamp_fill(view, c->f[i].out, &g->stamp[c->f[i].stamp]);
+	if (r == 0)
+		return weir_emit(n, 0, view);
+	weir_batch_unref(view);
+	return r;
 }
 
 static const struct weir_option no_options[] = {WEIR_OPTIONS_END};
@@ -136,7 +183,7 @@ const struct weir_module module_stamp = {
         .abi = WEIR_ABI,
         .flags = WEIR_PARALLEL,
         .name = "stamp",
-        .summary = "the annotation of a scope",
+        .summary = "what a scope says of all records of a body",
         .options = no_options,
         .config_size = sizeof(struct stamp_config),
         .bind = stamp_bind,

@@ -3,9 +3,16 @@
 #include "engine/core/planner.h"
 #include "engine/store/render.h"
 
-static uint64_t *outside_needs(struct plan_node *n)
+/* Where the needs of a node's consumers on a channel stand: of a scope, at the end of the body. */
+static uint64_t *needs_of(const struct plan_node *n, uint32_t channel)
 {
-	return n->body ? n->outside_needs : n->needs;
+	while (n->nbodies) {
+		const struct plan_graph *body = plan_body(n, channel);
+
+		n = body->nodes[body->last];
+		channel = 0;
+	}
+	return n->needs;
 }
 
 static void back(struct plan_graph *g)
@@ -13,14 +20,13 @@ static void back(struct plan_graph *g)
 	for (uint32_t i = g->n; i-- > 0;) {
 		struct plan_node *n = g->nodes[i];
 
-		if (n->body) {
-			/* the body's entry shares its needs with n */
-			back(n->body);
-		}
+		/* the bodies' entries share their needs with n */
+		for (uint32_t k = 0; k < n->nbodies; k++)
+			back(&n->bodies[k]);
 		for (uint32_t k = 0; k < n->nins; k++) {
 			struct plan_node *from = g->nodes[n->ins[k].node];
 			const int32_t *map = n->ins[k].map ? n->ins[k].map : n->origin;
-			uint64_t *to = outside_needs(from);
+			uint64_t *to = needs_of(from, n->ins[k].channel);
 
 			for (uint32_t f = 0; f < n->out->nfields; f++)
 				if (bit_get(n->needs, f) && map[f] >= 0)
@@ -45,7 +51,7 @@ int planner_needs(struct planner *pl)
 	struct plan *p = pl->p;
 	struct plan_node *last = p->root.nodes[p->root.last];
 	const struct weir_schema *s = p->out;
-	uint64_t *bits = outside_needs(last);
+	uint64_t *bits = needs_of(last, 0);
 	uint32_t *shown = arena_alloc(&p->arena, (s->nfields + 1) * sizeof *shown);
 	uint32_t n;
 

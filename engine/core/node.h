@@ -32,26 +32,18 @@ static inline uint64_t stat_get(const uint64_t *from)
 }
 
 struct graph;
-struct node;
 
-struct target {
-	struct node *node;
-	uint32_t input;
-};
-
+/* Kept small: there may be a million instances of a body. */
 struct node {
 	struct weir_node pub; /* first */
 	const struct plan_node *plan;
 	struct graph *graph;
-	struct node_stats *stats;
-	uint32_t ntargets;
-	struct target *targets; /* of channel 0; the only one so far */
-	uint32_t live;          /* targets that still want records */
-	bool is_last;           /* its output is the graph's */
+	struct queued *queue; /* breadth-first: the newest; its successor is the oldest */
+	uint16_t queue_len;
+	uint16_t live; /* targets that still want records */
+	bool is_last;  /* its output is the graph's */
 	bool opened, done, dirty;
 	struct firsts *firsts; /* of a lane: where its keys first appeared; NULL: nobody asks */
-	struct queued *queue, **queue_end; /* breadth-first */
-	uint32_t queue_len;
 };
 
 /* How batches travel: one interface for all schedulers. */
@@ -80,13 +72,17 @@ struct run_context {
 	const char *failed;  /* its name */
 };
 
+/* One block of memory: this, the nodes, their states, the stamps. */
 struct graph {
 	const struct plan_graph *plan;
 	struct run_context *run;
 	struct weir_pool *pool;
-	struct node *scope;      /* a body's: the scope it stands behind; NULL: the root */
-	struct weir_value stamp; /* a body's: what its scope annotates every record of it with */
-	uint32_t n;
+	struct node *scope;       /* a body's: the scope it stands behind; NULL: the root */
+	struct weir_value *stamp; /* values of scope->plan->stamps, where they are read */
+	uint32_t size;            /* of the block */
+	uint16_t n;
+	uint8_t child; /* of the scope's bodies, its channel */
+	bool is_stamped;
 	struct node node[];
 };
 
@@ -95,9 +91,16 @@ static inline struct node *node_of(struct weir_node *n)
 	return (struct node *)n;
 }
 
-/* Makes and opens all nodes. 0 and *ret, or -errno and run->err. */
+static inline struct node_stats *node_stats(const struct node *n)
+{
+	return (struct node_stats *)((char *)n->pub.counters -
+	                             offsetof(struct node_stats, counters));
+}
+
+/* Makes and opens all nodes; a body (child number `child` of `scope`) or the root (NULL). 0 and
+ * *ret, or -errno and run->err. */
 int graph_new(struct run_context *run, const struct plan_graph *plan, struct node *scope,
-        struct graph **ret);
+        uint32_t child, struct graph **ret);
 void graph_free(struct graph *g); /* NULL is fine */
 
 /* Hands a batch from a source (or to a body's entry): what node `i` emits. Consumes b. 0,
@@ -112,8 +115,8 @@ int graph_refresh(struct graph *g);
 /* The end of the stream. */
 int graph_end(struct graph *g);
 
-/* Sends what a body left to the consumers of its scope. Consumes b. */
-int scope_emit(struct node *scope, struct weir_batch *b);
+/* Sends what a body left to the consumers of its scope on the body's channel. Consumes b. */
+int scope_emit(struct node *scope, uint32_t channel, struct weir_batch *b);
 
 /* For schedulers: runs the node's module on b (borrowed). */
 int node_process(struct node *n, uint32_t input, struct weir_batch *b);

@@ -262,19 +262,18 @@ static int add_body(
 {
 	struct plan_node *n = planner_at(pl, scope), *entry;
 	struct plan_graph *outer = pl->g;
-	const struct plan_node *outer_scope = pl->scope;
 	int r;
 
 	scope_late(pl, n);
-	n->body = arena_alloc(&pl->p->arena, sizeof *n->body);
-	if (!n->body)
+	n->bodies = arena_alloc(&pl->p->arena, sizeof *n->bodies);
+	if (!n->bodies)
 		return -ENOMEM;
-	pl->g = n->body;
-	pl->scope = n;
+	n->bodies->scope = n;
+	n->bodies->outer = outer;
+	pl->g = n->bodies;
 	entry = planner_node(pl, "entry", n->pos, n->len, 0);
 	if (!entry) {
 		pl->g = outer;
-		pl->scope = outer_scope;
 		return pl->err && pl->err->no ? -pl->err->no : -ENOMEM;
 	}
 	entry->in = entry->out = entry->outside = n->out;
@@ -285,28 +284,36 @@ static int add_body(
 	if (r >= 0) {
 		const struct plan_node *last = pl->g->nodes[r];
 
-		n->body->last = (uint32_t)r;
+		n->bodies->last = (uint32_t)r;
+		n->nbodies = 1;
 		n->outside = last->outside;
-		n->outside_needs = last->body ? last->outside_needs : last->needs;
 	}
 	pl->g = outer;
-	pl->scope = outer_scope;
 	return r < 0 ? r : scope;
 }
 
 /* Behind a module that makes records of its own, those of a scope's body are annotated anew: rows
- * keep their window. */
-static int add_stamp(struct planner *pl, int input)
+ * keep their window, their key; of all the scopes that they stand in. */
+static int add_stamps(struct planner *pl, int input)
 {
-	const struct plan_node *n = planner_at(pl, input);
-	uint32_t f = pl->scope->out->nfields - 1;
-	const struct weir_field *added = &pl->scope->out->fields[f];
+	uint32_t pos = planner_at(pl, input)->pos, len = planner_at(pl, input)->len;
 
-	if (pl->scope->origin[f] >= 0 || weir_storage_of(added->kind) != WEIR_WORD ||
-	        weir_schema_find(n->outside, added->name, strlen(added->name)) >= 0)
-		return input;
-	return planner_module(
-	        pl, &module_stamp, added->name, NULL, 0, n->pos, n->len, (uint32_t)input);
+	for (struct plan_graph *g = pl->g; g->scope && input >= 0; g = g->outer) {
+		const struct weir_schema *have = planner_at(pl, input)->outside;
+		bool lacks = false;
+
+		for (uint32_t i = 0; i < g->scope->nstamps; i++) {
+			const char *name = g->scope->out->fields[g->scope->stamps[i]].name;
+
+			lacks |= weir_schema_find(have, name, strlen(name)) < 0;
+		}
+		if (!lacks)
+			continue;
+		pl->stamping = g;
+		input = planner_module(
+		        pl, &module_stamp, "stamp", NULL, 0, pos, len, (uint32_t)input);
+	}
+	return input;
 }
 
 static int add_module(struct planner *pl, const struct ast_stage *st, int input)
@@ -329,8 +336,8 @@ static int add_module(struct planner *pl, const struct ast_stage *st, int input)
 			if (o->type == WEIR_OPT_DURATION)
 				pl->p->set.refresh =
 				        *(int64_t *)((char *)planner_at(pl, r)->config + o->offset);
-	if (r >= 0 && pl->scope && (planner_at(pl, r)->flags & WEIR_BLOCKING))
-		r = add_stamp(pl, r);
+	if (r >= 0 && (planner_at(pl, r)->flags & WEIR_BLOCKING))
+		r = add_stamps(pl, r);
 	return r;
 }
 
@@ -428,8 +435,8 @@ static void fuse(struct plan_graph *g)
 		const struct weir_option *o, *limit;
 		uint32_t users = 0;
 
-		if (n->body)
-			fuse(n->body);
+		for (uint32_t k = 0; k < n->nbodies; k++)
+			fuse(&n->bodies[k]);
 		if (!n->module || strcmp(n->module->name, "head") != 0)
 			continue;
 		from = g->nodes[n->ins[0].node];
@@ -478,7 +485,8 @@ static int build(struct planner *pl)
 	p->out = p->root.nodes[r]->outside;
 	p->table = p->root.nodes[r]->table;
 	fuse(&p->root);
-	return planner_needs(pl);
+	r = planner_targets(pl, &p->root);
+	return r < 0 ? r : planner_needs(pl);
 }
 
 int plan_make(struct engine *e, const char *text, size_t len, const struct rights *rights,

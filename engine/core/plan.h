@@ -2,8 +2,8 @@
 /* plan.h: what a query means: bound modules in a directed acyclic graph.
  *
  * Every front end ends here. A plan is immutable once made and may be run any number of times.
- * Nodes stand in topological order. What stands behind a scope (a window) is a graph of its own,
- * the scope's body, whose node 0 is its entry.
+ * Nodes stand in topological order. What a scope makes instances of (all that stands behind a
+ * window, the block of a split) is a graph of its own, the scope's body, whose node 0 is its entry.
  *
  * Per field the planner knows who needs it: `needs` says which output fields of a node anybody
  * downstream reads, so that sources decode and blocking modules keep nothing else.
@@ -17,12 +17,30 @@
 
 struct engine;
 struct mounted;
+struct plan_node;
 struct rights;
 
 struct plan_edge {
 	uint32_t node; /* index in the same graph */
 	uint32_t channel;
 	const int32_t *map; /* unions: output field -> field of this input, -1: none */
+};
+
+/* The other end of an edge. */
+struct plan_target {
+	uint32_t node, input; /* index in the same graph */
+	uint32_t channel;     /* of the node that it is a target of */
+};
+
+struct plan_graph {
+	uint32_t n, cap;
+	struct plan_node **nodes;
+	uint32_t last; /* whose output is the graph's */
+	bool settles;  /* it has nodes that wait for the end of a batch, see graph_push() */
+	/* bodies */
+	const struct plan_node *scope; /* NULL: the root */
+	struct plan_graph *outer;      /* that of the scope */
+	bool stamped;                  /* the scope's stamps are read in it, or in a body of it */
 };
 
 struct plan_node {
@@ -39,25 +57,31 @@ struct plan_node {
 	const struct weir_schema *in;  /* of input 0; NULL for sources */
 	const struct weir_schema *out; /* what process emits; a scope: what its body gets */
 	const struct weir_schema
-	        *outside;        /* what consumers in this graph see; out but for scopes */
-	const int32_t *origin;   /* out field -> in field, -1 */
-	uint64_t *uses;          /* bits of in: fields that the module itself reads */
-	uint64_t *needs;         /* bits of out */
-	uint64_t *outside_needs; /* scopes: bits of outside */
-	bool in_table;           /* its input starts anew with each version */
-	bool table;              /* so does its output */
-	struct plan_graph *body;
+	        *outside;      /* what consumers in this graph see; out but for scopes */
+	const int32_t *origin; /* out field -> in field, -1 */
+	uint64_t *uses;        /* bits of in: fields that the module itself reads */
+	uint64_t *needs;       /* bits of out */
+	uint32_t ntargets;
+	const struct plan_target *targets; /* by channel */
+	bool in_table;                     /* its input starts anew with each version */
+	bool table;                        /* so does its output */
+	/* scopes */
+	uint32_t nbodies;
+	struct plan_graph *bodies;
+	uint32_t nstamps;
+	const uint32_t *stamps; /* fields of out that are one for all records of a body */
 	/* sources */
 	bool own;        /* opened with the rights of the query's writer, else the mount's */
 	uint32_t reader; /* number among the plan's sources */
 	struct mounted *mounted; /* the one source of the mount that it is, or NULL */
 };
 
-struct plan_graph {
-	uint32_t n, cap;
-	struct plan_node **nodes;
-	uint32_t last; /* whose output is the graph's */
-};
+/* A scope's body: child 0 is all that stands behind it, 1 … its blocks. A scope has the one or the
+ * others. */
+static inline const struct plan_graph *plan_body(const struct plan_node *n, uint32_t child)
+{
+	return &n->bodies[child ? child - 1 : 0];
+}
 
 struct settings {
 	int64_t refresh; /* ns */

@@ -45,8 +45,8 @@ static void put(const struct plan *p, const struct plan_graph *g, int indent,
 			text_puts(to, "}");
 		}
 		text_puts(to, "\n");
-		if (n->body)
-			put(p, n->body, indent + 2, counters, arg, to);
+		for (uint32_t k = 0; k < n->nbodies; k++)
+			put(p, &n->bodies[k], indent + 2, counters, arg, to);
 	}
 }
 
@@ -74,12 +74,14 @@ static void dot(const struct plan_graph *g, plan_counters *counters, void *arg, 
 		text_printf(to, "\"%s];\n", n->source ? ", shape=box" : "");
 		for (uint32_t k = 0; k < n->nins; k++)
 			text_printf(to, "\tn%u -> n%u;\n", g->nodes[n->ins[k].node]->id, n->id);
-		if (n->body) {
-			text_printf(to, "\tsubgraph cluster%u {\n", n->id);
-			dot(n->body, counters, arg, to);
+		for (uint32_t k = 0; k < n->nbodies; k++) {
+			const struct plan_graph *body = &n->bodies[k];
+
+			text_printf(to, "\tsubgraph cluster%u {\n", body->nodes[0]->id);
+			dot(body, counters, arg, to);
 			text_puts(to, "\t}\n");
 			text_printf(
-			        to, "\tn%u -> n%u [style=dashed];\n", n->id, n->body->nodes[0]->id);
+			        to, "\tn%u -> n%u [style=dashed];\n", n->id, body->nodes[0]->id);
 		}
 	}
 }

@@ -24,8 +24,8 @@ struct plan_schema {
 struct planner {
 	struct engine *e;
 	struct plan *p;
-	struct plan_graph *g;          /* where nodes go now */
-	const struct plan_node *scope; /* whose body that is, or NULL */
+	struct plan_graph *g;        /* where nodes go now */
+	struct plan_graph *stamping; /* the body whose stamps a stamp node is made for */
 	struct ast_spec *spec;
 	const struct ast_definition *open[NEST_MAX]; /* being expanded */
 	uint32_t nopen, nnodes;
@@ -96,6 +96,9 @@ struct derive_config {
 	uint32_t first, n; /* output fields first … first + n - 1 */
 	struct weir_expr **expr;
 };
+
+/* Lists the consumers of each node (plan_node.targets), in the bodies too. */
+int planner_targets(struct planner *pl, struct plan_graph *g);
 
 /* Marks what each node's consumers read (plan_node.needs). */
 int planner_needs(struct planner *pl);

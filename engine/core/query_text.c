@@ -38,8 +38,8 @@ static void drops(struct run *r, const struct plan_graph *g, struct text *to)
 			if (stat_get(&s->counters[k]))
 				text_printf(to, "%s.%s: %llu\n", n->name, n->module->counters[k],
 				        (unsigned long long)stat_get(&s->counters[k]));
-		if (n->body)
-			drops(r, n->body, to);
+		for (uint32_t k = 0; k < n->nbodies; k++)
+			drops(r, &n->bodies[k], to);
 	}
 }
 
@@ -73,8 +73,8 @@ static void nodes(struct run *r, const struct plan_graph *g, int indent, struct 
 		text_printf(to, "node: %*s%s ", indent, "", n->name);
 		node_counters(r, n, to);
 		text_puts(to, "\n");
-		if (n->body)
-			nodes(r, n->body, indent + 2, to);
+		for (uint32_t k = 0; k < n->nbodies; k++)
+			nodes(r, &n->bodies[k], indent + 2, to);
 	}
 }
 

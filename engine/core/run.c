@@ -560,7 +560,7 @@ static enum query_state execute(struct run *r)
 	struct head *head = calloc(r->plan->nsources + 1, sizeof *head);
 	struct graph *g = NULL;
 	bool stopped = false;
-	int ret = head ? graph_new(&r->context, &r->plan->root, NULL, &g) : -ENOMEM;
+	int ret = head ? graph_new(&r->context, &r->plan->root, NULL, 0, &g) : -ENOMEM;
 
 	for (uint32_t i = 0; ret == 0 && i < r->plan->root.n; i++)
 		if (r->plan->root.nodes[i]->source)

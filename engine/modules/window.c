@@ -217,7 +217,7 @@ static int window_bind(struct weir_bind *b, struct weir_err *err)
 	if (r < 0 || (r = weir_bind_add(b, &f, err)) < 0)
 		return r;
 	c->out = (uint32_t)r;
-	return 0;
+	return weir_bind_stamp(b, c->out);
 }
 
 /* ---- windows ---- */
@@ -294,7 +294,7 @@ static int open_window(struct weir_node *n, int64_t start, int64_t end, uint32_t
 	}
 	for (i = s->n; i > 0 && s->w[i - 1].start > start; i--)
 		;
-	struct weir_body *body = weir_body_open(n, NULL);
+	struct weir_body *body = weir_body_open(n, 0, NULL);
 
 	if (!body)
 		return -ENOMEM;
@@ -508,7 +508,7 @@ static int open_session(struct weir_node *n, struct chains *ch, struct session *
 		if (r < 0)
 			return r;
 	}
-	x->w = (struct window){.start = t, .end = t, .body = weir_body_open(n, NULL)};
+	x->w = (struct window){.start = t, .end = t, .body = weir_body_open(n, 0, NULL)};
 	if (!x->w.body)
 		return -ENOMEM;
 	s->sessions++;

@@ -38,8 +38,8 @@ enum {
 	WEIR_EFFECT = 32,  /* does something besides emitting: runs on though nobody listens */
 	WEIR_ORDERED = 16, /* needs records in time order, so it cannot follow a table */
 	/* Emits at most one batch for each that it gets, a view of it (weir_view()), and nothing at
-	 * marks: what a WEIR_KEYED module that does not block must do, and a WEIR_PARALLEL one between
-	 * two of them, to be run in lanes. */
+	 * marks: what a WEIR_KEYED module that does not block must do, and a WEIR_PARALLEL one
+	 * between two of them, to be run in lanes. */
 	WEIR_VIEWS = 64,
 };
 
@@ -126,6 +126,10 @@ int weir_bind_add(struct weir_bind *b, const struct weir_field *f, struct weir_e
  * be split by key (WEIR_SERIAL), or that answers at marks (WEIR_BLOCKING). Not for WEIR_SCOPE. */
 void weir_bind_flags(struct weir_bind *b, uint32_t flags);
 
+/* WEIR_SCOPE: output field `field` has one value for all records of a body (its window, its key):
+ * what the body makes anew is annotated with it. 0 or -ENOMEM. */
+int weir_bind_stamp(struct weir_bind *b, uint32_t field);
+
 /* The module reads input field `field`, apart from its options' fields and expressions. */
 void weir_bind_use(struct weir_bind *b, uint32_t field);
 
@@ -181,12 +185,15 @@ void weir_free(struct weir_mem *m, void *p, size_t size);
 
 /* ---- scopes ---- */
 
-/* An instance of all that stands behind a WEIR_SCOPE module (for a window, for a key): its own
- * states; its output goes where the query's output goes. NULL: out of memory. */
+/* An instance of child `child` of a WEIR_SCOPE module (for a window, for a key), with states of its
+ * own: 0 is all that stands behind the module. What it leaves goes where the others' output
+ * goes. NULL: out of memory. */
 struct weir_body;
-struct weir_body *weir_body_open(struct weir_node *n, struct weir_err *err);
+struct weir_body *weir_body_open(struct weir_node *n, uint32_t child, struct weir_err *err);
 /* Batches have the node's output schema; consumes b. 0, WEIR_DONE, or -errno. */
 int weir_body_push(struct weir_body *body, struct weir_batch *b);
+/* Its tables emit their answers so far (WEIR_REFRESH). */
+int weir_body_refresh(struct weir_body *body);
 /* Marks the end of the body's stream and frees it. */
 int weir_body_end(struct weir_body *body);
 /* Frees it without a mark. NULL is fine. */

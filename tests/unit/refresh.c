@@ -138,7 +138,7 @@ static void trial_new(
 	assert_int_equal(
 	        render_init(&f->render, FORMAT_CSV, f->plan->out, f->plan->shown, f->plan->nshown),
 	        0);
-	assert_int_equal(graph_new(&f->context, &f->plan->root, NULL, &f->graph), 0);
+	assert_int_equal(graph_new(&f->context, &f->plan->root, NULL, 0, &f->graph), 0);
 }
 
 static void trial_free(struct trial *f)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* body.c: instances of what a scope stands before, one for each window or key.
+ *
+ * An instance is a graph in one block of memory; the plan, which all instances share, says how its
+ * nodes are joined. What it leaves goes to the consumers of the scope, on the channel of the child
+ * that it is an instance of.
+ */
+#include "engine/core/node.h"
+
+struct weir_body {
+	struct graph graph;
+};
+
+struct weir_body *weir_body_open(struct weir_node *n, uint32_t child, struct weir_err *err)
+{
+	struct node *scope = node_of(n);
+	struct graph *g;
+
+	if (graph_new(scope->graph->run, plan_body(scope->plan, child), scope, child, &g) < 0)
+		return NULL;
+	return (struct weir_body *)g;
+}
+
+/* Remembers what the scope says of all records of the body, from the first of them. */
+static int stamp(struct graph *g, struct weir_batch *b)
+{
+	const struct plan_node *scope = g->scope->plan;
+
+	for (uint32_t i = 0; i < scope->nstamps; i++) {
+		struct weir_value *v = &g->stamp[i];
+		struct weir_str s;
+		int r = weir_batch_value(b, scope->stamps[i], weir_batch_row(b, 0), v);
+
+		if (r == 0 && weir_storage_of(v->kind) == WEIR_VAR) {
+			s = v->d.s;
+			v->d.s.p = weir_alloc(g->run->mem, s.len);
+			if (!v->d.s.p)
+				v->d.s.len = 0, r = -ENOMEM;
+			else if (s.len)
+				memcpy((void *)v->d.s.p, s.p, s.len);
+		}
+		if (r < 0)
+			return r;
+	}
+	g->is_stamped = true;
+	return 0;
+}
+
+int weir_body_push(struct weir_body *body, struct weir_batch *b)
+{
+	struct graph *g = &body->graph;
+	int r = g->stamp && !g->is_stamped && weir_batch_count(b) ? stamp(g, b) : 0;
+
+	if (r < 0) {
+		weir_batch_unref(b);
+		return r;
+	}
+	return graph_push(g, 0, b);
+}
+
+int weir_body_refresh(struct weir_body *body)
+{
+	return graph_refresh(&body->graph);
+}
+
+int weir_body_end(struct weir_body *body)
+{
+	int r = graph_end(&body->graph);
+
+	graph_free(&body->graph);
+	return r;
+}
+
+void weir_body_close(struct weir_body *body)
+{
+	if (body)
+		graph_free(&body->graph);
+}
