@@ -20,9 +20,9 @@
 
 #define BLOCK (256u << 10)      /* two of them stay in a second-level cache */
 #define BLOCK_SMALL (64u << 10) /* where many files are open at once */
-#define HOLD 2                  /* blocks that a batch of one file keeps, and one of huge packets */
-#define PARTIAL_NS 50000000     /* a slow pipe's packets wait so long for a full batch */
-#define NAP_NS 1000000          /* a replay does not wake more often */
+#define HOLD 3 /* blocks of a batch of one file: it ends with the first packet in the last */
+#define PARTIAL_NS 50000000 /* a slow pipe's packets wait so long for a full batch */
+#define NAP_NS 1000000      /* a replay does not wake more often */
 
 struct config {
 	struct weir_words files;
@@ -120,28 +120,25 @@ static int read_one(struct weir_reader *r, struct state *s, struct weir_batch **
 	struct merge_file *f = s->merge.file[0];
 	struct weir_packets *p;
 	struct hold *h;
-	bool entered;
-	int n, room;
+	int n;
 
 	if (!s->merge.nheap)
 		return 0;
-	if (begin(r, s, HOLD + 1) < 0)
+	if (begin(r, s, HOLD) < 0)
 		return -ENOMEM;
 	p = s->batch->priv;
 	h = p->owner;
 	do {
 		struct block *block;
 
-		room = WEIR_BATCH_ROWS - s->batch->n;
-		n = trace_next(&f->pass->trace, p->pk + s->batch->n, (unsigned)room, &block);
+		n = trace_next(&f->pass->trace, p->pk + s->batch->n, WEIR_BATCH_ROWS - s->batch->n,
+		        &block);
 		if (n <= 0)
 			break;
 		s->batch->n += (uint16_t)n;
-		entered = !h->n || h->block[h->n - 1] != block;
-		if (entered)
+		if (!h->n || h->block[h->n - 1] != block)
 			h->block[h->n++] = block_ref(block);
-		/* fewer than asked for of a known block: it is at its end */
-	} while (n < room && h->n < HOLD + entered);
+	} while (s->batch->n < WEIR_BATCH_ROWS && h->n < HOLD);
 	r->bytes_done = f->pass->trace.in.from.done;
 	if (n == -EAGAIN)
 		return idle(r, s, f->pass->trace.in.from.fd, ret);
