@@ -14,11 +14,16 @@ SAN ?=
 
 PKGS := fuse3 libpcap zlib libzstd liblz4 liblzma libpcre2-8 libxxhash
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) # of tests and tools
 
-# loaded when the first BPF expression comes
-PCAP_SONAME := $(shell readelf -d "$$(pkg-config --variable=libdir libpcap 2>/dev/null)/libpcap.so" \
-	2>/dev/null | sed -n 's/.*soname: \[\(.*\)\]/\1/p')
+# Loaded when they are first needed (weir/late.h), so not linked with: for each, the name in the
+# library that the headers here belong to.
+LATE := $(shell d=$$(pkg-config --variable=libdir libpcap 2>/dev/null); \
+	for l in FUSE=libfuse3.so.3 PCAP=libpcap.so.0.8 Z=libz.so.1 ZSTD=libzstd.so.1 LZ4=liblz4.so.1 \
+			LZMA=liblzma.so.5 PCRE2=libpcre2-8.so.0; do echo $$l; done | while IFS== read -r v f; do \
+		s=$$(readelf -d "$$d/$${f%.so*}.so" 2>/dev/null | sed -n 's/.*soname: \[\(.*\)\]/\1/p'); \
+		printf '%s ' "-D$${v}_SONAME='\"$${s:-$$f}\"'"; \
+	done)
 
 OPT ?= -O2
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -27,9 +32,9 @@ WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wpointer
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-Wno-maybe-uninitialized -Wno-unknown-warning-option)
 CPPFLAGS := -Iinclude -I. -I$(BUILD)/gen -D_GNU_SOURCE -DFUSE_USE_VERSION=314 \
-	-DWEIR_VERSION='"$(VERSION)"' -DPCAP_SONAME='"$(or $(PCAP_SONAME),libpcap.so.0.8)"'
+	-DWEIR_VERSION='"$(VERSION)"' $(LATE)
 CFLAGS := -std=gnu11 $(OPT) -g $(WARN) $(SANFLAGS) $(PKG_CFLAGS) -pthread -fno-strict-aliasing
-LDLIBS := $(PKG_LIBS) -lm -ldl -pthread
+LDLIBS := -lm -ldl -pthread
 LDFLAGS := $(SANFLAGS) -rdynamic
 
 LIB_C := $(sort $(wildcard engine/*/*.c sources/*.c))
@@ -47,7 +52,7 @@ TOOLS := $(patsubst tests/gen/%.c,$(BUILD)/tests/gen/%,$(wildcard tests/gen/*.c)
 all: $(BUILD)/weir
 
 $(BUILD)/weir: $(FS_O) $(BUILD)/libweir.a
-	$(CC) $(LDFLAGS) -o $@ $(FS_O) -Wl,--whole-archive $(BUILD)/libweir.a -Wl,--no-whole-archive -Wl,--as-needed $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $(FS_O) -Wl,--whole-archive $(BUILD)/libweir.a -Wl,--no-whole-archive $(LDLIBS)
 
 # An object whose source is gone must leave the archive too.
 $(BUILD)/objects: FORCE
@@ -85,11 +90,11 @@ FORCE:
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libweir.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(BUILD)/libweir.a -Wl,--no-whole-archive -lcmocka $(LDLIBS)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(BUILD)/libweir.a -Wl,--no-whole-archive -lcmocka $(PKG_LIBS) $(LDLIBS)
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libweir.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(BUILD)/libweir.a -Wl,--no-whole-archive $(LDLIBS)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< -Wl,--whole-archive $(BUILD)/libweir.a -Wl,--no-whole-archive $(PKG_LIBS) $(LDLIBS)
 
 $(BUILD)/tests/gen/%: tests/gen/%.c
 	@mkdir -p $(@D)
@@ -97,7 +102,7 @@ $(BUILD)/tests/gen/%: tests/gen/%.c
 
 $(BUILD)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LDLIBS)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(PKG_LIBS) $(LDLIBS)
 
 unit: $(UNIT)
 tools: $(TOOLS)

@@ -3,7 +3,7 @@
  * is written ./run. */
 #include "fs/cmd.h"
 #include "fs/mount.h"
-#include <locale.h>
+#include <stdio.h>
 
 int main(int argc, char **argv)
 {
@@ -11,7 +11,6 @@ int main(int argc, char **argv)
 	struct mount_options o;
 	int r = 0;
 
-	setlocale(LC_CTYPE, "");
 	if (c)
 		return c->run(argc - 1, argv + 1);
 	if (argc < 2) {

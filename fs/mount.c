@@ -149,9 +149,9 @@ static struct fuse_session *session_new(struct fs *fs, const struct mount_option
 	if (o->kernel.len)
 		text_printf(&words, ",%s", o->kernel.p);
 	argv[2] = words.p;
-	se = words.failed ? NULL : fuse_session_new(&args, &fs_ops, sizeof fs_ops, fs);
+	se = words.failed ? NULL : fuse.session_new(&args, &fs_ops, sizeof fs_ops, fs);
 	text_release(&words);
-	fuse_opt_free_args(&args);
+	fuse.opt_free_args(&args);
 	return se;
 }
 
@@ -184,7 +184,7 @@ static void release(struct fs *fs)
 	if (fs->engine)
 		engine_free(fs->engine);
 	if (fs->session)
-		fuse_session_destroy(fs->session);
+		fuse.session_destroy(fs->session);
 	jobs_free(fs->jobs);
 	jobs_free(fs->writes);
 	states_free(fs->states);
@@ -193,16 +193,16 @@ static void release(struct fs *fs)
 
 static int loop(struct fs *fs)
 {
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	struct fuse_loop_config *config = fuse.loop_cfg_create();
 	int r;
 
 	fs->notify = notify_new(fs);
-	fuse_set_signal_handlers(fs->session);
+	fuse.set_signal_handlers(fs->session);
 	signals(SIG_UNBLOCK);
-	r = fuse_session_loop_mt(fs->session, config);
+	r = fuse.session_loop_mt(fs->session, config);
 	signals(SIG_BLOCK);
-	fuse_remove_signal_handlers(fs->session);
-	fuse_loop_cfg_destroy(config);
+	fuse.remove_signal_handlers(fs->session);
+	fuse.loop_cfg_destroy(config);
 	return r < 0 ? 1 : 0;
 }
 
@@ -210,18 +210,21 @@ static int loop(struct fs *fs)
 static int serve(const struct mount_options *o, int ready)
 {
 	struct fs *fs = calloc(1, sizeof *fs);
+	const char *why;
 	int r = 1;
 
 	if (!fs)
 		return 1;
 	signals(SIG_BLOCK);
-	if (recover(o->mountpoint) == 0 && begin(fs, o) == 0) {
+	if (fuse_load(&why) < 0) {
+		fprintf(stderr, "weir: cannot mount: %s\n", why);
+	} else if (recover(o->mountpoint) == 0 && begin(fs, o) == 0) {
 		fs->session = session_new(fs, o);
-		if (fs->session && fuse_session_mount(fs->session, fs->mountpoint) == 0) {
+		if (fs->session && fuse.session_mount(fs->session, fs->mountpoint) == 0) {
 			if (ready >= 0)
 				detach(o, ready);
 			r = loop(fs);
-			fuse_session_unmount(fs->session);
+			fuse.session_unmount(fs->session);
 		}
 	}
 	release(fs);

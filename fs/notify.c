@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* notify.c: see notify.h. */
 #include "fs/notify.h"
+#include "fs/fuse.h"
 #include "fs/version.h"
-#include <fuse_lowlevel.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -28,7 +28,7 @@ static void stale(void *arg, const struct node *n)
 
 	if (!node_rows[n->kind].name || entry_parent(fs, n, &dir) < 0)
 		return;
-	fuse_lowlevel_notify_inval_entry(fs->session, node_ino(&dir), node_rows[n->kind].name,
+	fuse.lowlevel_notify_inval_entry(fs->session, node_ino(&dir), node_rows[n->kind].name,
 	        strlen(node_rows[n->kind].name));
 }
 
@@ -52,7 +52,7 @@ static void *run(void *arg)
 		n->n = 0;
 		pthread_mutex_unlock(&n->lock);
 		for (unsigned i = 0; i < count; i++)
-			fuse_lowlevel_notify_inval_inode(n->fs->session, node_ino(&todo[i]), -1, 0);
+			fuse.lowlevel_notify_inval_inode(n->fs->session, node_ino(&todo[i]), -1, 0);
 		if (!count)
 			versions_prune(n->fs->versions, stale, n->fs);
 		pthread_mutex_lock(&n->lock);

@@ -35,9 +35,9 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	int r = node_parse(ino, &n) ? entry_attr(req_fs(req), &n, &st, &timeout) : -ESTALE;
 
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		fuse.reply_err(req, -r);
 	else
-		fuse_reply_attr(req, &st, timeout);
+		fuse.reply_attr(req, &st, timeout);
 }
 
 static void op_setattr(
@@ -49,7 +49,7 @@ static void op_setattr(
 	if (node_parse(ino, &n) && node_nature(n.kind) == NATURE_CONTROL)
 		op_getattr(req, ino, fi);
 	else
-		fuse_reply_err(req, EPERM);
+		fuse.reply_err(req, EPERM);
 }
 
 static uint64_t fh_of(const void *p)
@@ -122,9 +122,9 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 out:
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		fuse.reply_err(req, -r);
 	else
-		fuse_reply_open(req, fi);
+		fuse.reply_open(req, fi);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -139,15 +139,15 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		query_unref((struct query *)(uintptr_t)fi->fh);
 	else
 		version_put(req_fs(req)->versions, (struct version *)(uintptr_t)fi->fh);
-	fuse_reply_err(req, 0);
+	fuse.reply_err(req, 0);
 }
 
 static void reply_part(fuse_req_t req, const char *p, size_t len, size_t size, uint64_t off)
 {
 	if (off >= len)
-		fuse_reply_buf(req, NULL, 0);
+		fuse.reply_buf(req, NULL, 0);
 	else
-		fuse_reply_buf(req, p + off, len - off < size ? len - off : size);
+		fuse.reply_buf(req, p + off, len - off < size ? len - off : size);
 }
 
 static void read_log(fuse_req_t req, struct version *v, size_t size, uint64_t off)
@@ -156,9 +156,9 @@ static void read_log(fuse_req_t req, struct version *v, size_t size, uint64_t of
 	int64_t n = buf ? logfile_read(req_fs(req), v, off, buf, size) : -ENOMEM;
 
 	if (n < 0)
-		fuse_reply_err(req, (int)-n);
+		fuse.reply_err(req, (int)-n);
 	else
-		fuse_reply_buf(req, buf, (size_t)n);
+		fuse.reply_buf(req, buf, (size_t)n);
 	free(buf);
 }
 
@@ -173,7 +173,7 @@ static void read_record(fuse_req_t req, const struct node *n, size_t size, uint6
 		record_release(req_fs(req), &rec);
 	}
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		fuse.reply_err(req, -r);
 	else
 		reply_part(req, t.p, t.len, size, off);
 	text_release(&t);
@@ -186,7 +186,7 @@ static void op_read(
 	struct node n;
 
 	if (!node_parse(ino, &n))
-		fuse_reply_err(req, ESTALE);
+		fuse.reply_err(req, ESTALE);
 	else if (node_nature(n.kind) == NATURE_CONTROL)
 		control_op_read(req, fi->fh, size, off);
 	else if (n.kind == NODE_RECORD)
@@ -210,7 +210,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 	if (is_control(ino))
 		control_op_write(req, fi->fh, buf, size, off, fi->lock_owner);
 	else
-		fuse_reply_err(req, EBADF);
+		fuse.reply_err(req, EBADF);
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -218,7 +218,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (is_control(ino))
 		control_op_flush(req, fi->fh, fi->lock_owner);
 	else
-		fuse_reply_err(req, 0);
+		fuse.reply_err(req, 0);
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -226,27 +226,27 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	if (is_control(ino))
 		control_op_sync(req, fi->fh);
 	else
-		fuse_reply_err(req, 0);
+		fuse.reply_err(req, 0);
 }
 
 static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	fuse_reply_err(req, 0);
+	fuse.reply_err(req, 0);
 }
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs st = {.f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255};
 
-	fuse_reply_statfs(req, &st);
+	fuse.reply_statfs(req, &st);
 }
 
 static void op_poll(
         fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
 {
 	if (ph)
-		fuse_pollhandle_destroy(ph);
-	fuse_reply_poll(req, POLLIN | POLLRDNORM | (is_control(ino) ? POLLOUT | POLLWRNORM : 0));
+		fuse.pollhandle_destroy(ph);
+	fuse.reply_poll(req, POLLIN | POLLRDNORM | (is_control(ino) ? POLLOUT | POLLWRNORM : 0));
 }
 
 /* ---- extended attributes ---- */
@@ -254,11 +254,11 @@ static void op_poll(
 static void reply_value(fuse_req_t req, const struct text *t, size_t size)
 {
 	if (size == 0)
-		fuse_reply_xattr(req, t->len);
+		fuse.reply_xattr(req, t->len);
 	else if (t->len > size)
-		fuse_reply_err(req, ERANGE);
+		fuse.reply_err(req, ERANGE);
 	else
-		fuse_reply_buf(req, t->p, t->len);
+		fuse.reply_buf(req, t->p, t->len);
 }
 
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
@@ -268,7 +268,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 	int r = node_parse(ino, &n) ? xattr_get(req_fs(req), &n, name, &t) : -ESTALE;
 
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		fuse.reply_err(req, -r);
 	else
 		reply_value(req, &t, size);
 	text_release(&t);
@@ -281,7 +281,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	int r = node_parse(ino, &n) ? xattr_list(req_fs(req), &n, &t) : -ESTALE;
 
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		fuse.reply_err(req, -r);
 	else
 		reply_value(req, &t, size);
 	text_release(&t);
@@ -290,46 +290,46 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void op_setxattr(
         fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-	fuse_reply_err(req, strncmp(name, "user.", 5) == 0 ? EPERM : ENOTSUP);
+	fuse.reply_err(req, strncmp(name, "user.", 5) == 0 ? EPERM : ENOTSUP);
 }
 
 static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	fuse_reply_err(req, strncmp(name, "user.", 5) == 0 ? EPERM : ENOTSUP);
+	fuse.reply_err(req, strncmp(name, "user.", 5) == 0 ? EPERM : ENOTSUP);
 }
 
 /* ---- what the tree does not do ---- */
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	fuse_reply_err(req, EPERM);
+	fuse.reply_err(req, EPERM);
 }
 
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
         const char *newname, unsigned flags)
 {
-	fuse_reply_err(req, EPERM);
+	fuse.reply_err(req, EPERM);
 }
 
 static void op_create(
         fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
-	fuse_reply_err(req, EPERM);
+	fuse.reply_err(req, EPERM);
 }
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-	fuse_reply_err(req, EPERM);
+	fuse.reply_err(req, EPERM);
 }
 
 static void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
-	fuse_reply_err(req, EPERM);
+	fuse.reply_err(req, EPERM);
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
-	fuse_reply_err(req, EPERM);
+	fuse.reply_err(req, EPERM);
 }
 
 const struct fuse_lowlevel_ops fs_ops = {

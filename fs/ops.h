@@ -4,7 +4,7 @@
 #define OPS_H
 
 #include "fs/fs.h"
-#include <fuse_lowlevel.h>
+#include "fs/fuse.h"
 
 extern const struct fuse_lowlevel_ops fs_ops;
 
@@ -33,7 +33,7 @@ void control_op_release(fuse_req_t req, uint64_t fh);
 
 static inline struct fs *req_fs(fuse_req_t req)
 {
-	return fuse_req_userdata(req);
+	return fuse.req_userdata(req);
 }
 
 #endif

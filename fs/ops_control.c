@@ -20,10 +20,10 @@ struct request {
 static struct request *request_new(fuse_req_t req, uint64_t fh, size_t room)
 {
 	struct request *r = calloc(1, sizeof *r + room);
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	const struct fuse_ctx *ctx = fuse.req_ctx(req);
 
 	if (!r) {
-		fuse_reply_err(req, ENOMEM);
+		fuse.reply_err(req, ENOMEM);
 		return NULL;
 	}
 	r->req = req;
@@ -38,9 +38,9 @@ static void do_write(void *arg)
 	int n = control_write(r->control, r->data, r->size, r->off, r->owner, &r->who);
 
 	if (n < 0)
-		fuse_reply_err(r->req, -n);
+		fuse.reply_err(r->req, -n);
 	else
-		fuse_reply_write(r->req, (size_t)n);
+		fuse.reply_write(r->req, (size_t)n);
 	free(r);
 }
 
@@ -64,9 +64,9 @@ static void do_read(void *arg)
 	int64_t n = control_read(r->control, r->off, r->data, r->size);
 
 	if (n < 0)
-		fuse_reply_err(r->req, (int)-n);
+		fuse.reply_err(r->req, (int)-n);
 	else
-		fuse_reply_buf(r->req, r->data, (size_t)n);
+		fuse.reply_buf(r->req, r->data, (size_t)n);
 	free(r);
 }
 
@@ -85,7 +85,7 @@ static void do_flush(void *arg)
 {
 	struct request *r = arg;
 
-	fuse_reply_err(r->req, -control_flush(r->control, r->owner));
+	fuse.reply_err(r->req, -control_flush(r->control, r->owner));
 	free(r);
 }
 
@@ -103,7 +103,7 @@ static void do_sync(void *arg)
 {
 	struct request *r = arg;
 
-	fuse_reply_err(r->req, -control_sync(r->control));
+	fuse.reply_err(r->req, -control_sync(r->control));
 	free(r);
 }
 
@@ -120,7 +120,7 @@ static void do_release(void *arg)
 	struct request *r = arg;
 
 	control_release(r->control);
-	fuse_reply_err(r->req, 0);
+	fuse.reply_err(r->req, 0);
 	free(r);
 }
 

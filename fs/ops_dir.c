@@ -191,8 +191,8 @@ static size_t add(
 		p.attr.st_mode = node_is_dir(d->node.kind) ? S_IFDIR : S_IFREG;
 	}
 	if (plus)
-		return fuse_add_direntry_plus(req, to, room, d->name, &p, (off_t)d->cookie);
-	return fuse_add_direntry(req, to, room, d->name, &p.attr, (off_t)d->cookie);
+		return fuse.add_direntry_plus(req, to, room, d->name, &p, (off_t)d->cookie);
+	return fuse.add_direntry(req, to, room, d->name, &p.attr, (off_t)d->cookie);
 }
 
 static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
@@ -207,7 +207,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool pl
 	buf = r < 0 ? NULL : malloc(size);
 	if (!buf) {
 		listing_close(&l);
-		fuse_reply_err(req, r < 0 ? -r : ENOMEM);
+		fuse.reply_err(req, r < 0 ? -r : ENOMEM);
 		return;
 	}
 	while (next(&l, (uint64_t)off, &d)) {
@@ -218,7 +218,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool pl
 		off = (off_t)d.cookie;
 	}
 	listing_close(&l);
-	fuse_reply_buf(req, buf, len);
+	fuse.reply_buf(req, buf, len);
 	free(buf);
 }
 
@@ -242,7 +242,7 @@ static bool is_queries(fuse_ino_t parent)
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	const struct fuse_ctx *ctx = fuse.req_ctx(req);
 	struct cred who = {ctx->uid, ctx->gid, ctx->pid};
 	struct weir_err err = WEIR_ERR_INIT;
 	struct fs *fs = req_fs(req);
@@ -251,23 +251,23 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	int r;
 
 	if (!is_queries(parent)) {
-		fuse_reply_err(req, EPERM);
+		fuse.reply_err(req, EPERM);
 		return;
 	}
 	if (node_child(NODE_QUERIES, name)) {
-		fuse_reply_err(req, EEXIST);
+		fuse.reply_err(req, EEXIST);
 		return;
 	}
 	r = query_mkdir(fs->engine, name, &who, &q, &err);
 	if (r < 0) {
-		fuse_reply_err(req, -r);
+		fuse.reply_err(req, -r);
 		return;
 	}
 	n.serial = (uint32_t)query_serial(q);
 	if (query_serial(q) > NODE_SERIAL_MAX) {
 		query_remove(q);
 		query_unref(q);
-		fuse_reply_err(req, EDQUOT);
+		fuse.reply_err(req, EDQUOT);
 		return;
 	}
 	reply_entry(req, fs, &n);
@@ -289,14 +289,14 @@ static void do_remove(void *arg)
 	states_drop(fs->states, (uint32_t)query_serial(m->q));
 	query_remove(m->q);
 	query_unref(m->q);
-	fuse_reply_err(m->req, 0);
+	fuse.reply_err(m->req, 0);
 	notify_dir(fs->notify, NODE_QUERIES, 0);
 	free(m);
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	const struct fuse_ctx *ctx = fuse.req_ctx(req);
 	struct fs *fs = req_fs(req);
 	struct removal *m;
 	struct query *q;
@@ -304,19 +304,19 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	gid_t gid;
 
 	if (!is_queries(parent) || node_child(NODE_QUERIES, name)) {
-		fuse_reply_err(req, EPERM);
+		fuse.reply_err(req, EPERM);
 		return;
 	}
 	q = query_by_name(fs->engine, name);
 	if (!q) {
-		fuse_reply_err(req, ENOENT);
+		fuse.reply_err(req, ENOENT);
 		return;
 	}
 	query_owner(q, &uid, &gid);
 	m = ctx->uid && ctx->uid != uid ? NULL : malloc(sizeof *m);
 	if (!m) {
 		query_unref(q);
-		fuse_reply_err(req, ctx->uid && ctx->uid != uid ? EPERM : ENOMEM);
+		fuse.reply_err(req, ctx->uid && ctx->uid != uid ? EPERM : ENOMEM);
 		return;
 	}
 	*m = (struct removal){req, fs, q};

@@ -32,7 +32,7 @@ static void send_entry(fuse_req_t req, struct fs *fs, struct entry *e)
 	entry_param(e, &p);
 	if (e->version)
 		version_looked_up(fs->versions, e->version);
-	if (fuse_reply_entry(req, &p) < 0 && e->version)
+	if (fuse.reply_entry(req, &p) < 0 && e->version)
 		version_forget(fs->versions, e->ino, 1); /* the request was interrupted */
 	version_put(fs->versions, e->version);
 }
@@ -43,7 +43,7 @@ void reply_entry(fuse_req_t req, struct fs *fs, const struct node *n)
 	int r = entry_fill(fs, n, &e);
 
 	if (r < 0)
-		fuse_reply_err(req, -r == ESTALE ? ENOENT : -r);
+		fuse.reply_err(req, -r == ESTALE ? ENOENT : -r);
 	else
 		send_entry(req, fs, &e);
 }
@@ -62,7 +62,7 @@ static void answer(void *arg)
 	struct waiting *w = arg;
 
 	if (atomic_load(&w->fs->stopping))
-		fuse_reply_err(w->req, EIO);
+		fuse.reply_err(w->req, EIO);
 	else
 		reply_entry(w->req, w->fs, &w->node);
 	free(w);
@@ -87,7 +87,7 @@ static void look(fuse_req_t req, struct fs *fs, const struct node *n)
 	w = r < 0 ? NULL : malloc(sizeof *w);
 	if (!w) {
 		look_release(&l);
-		fuse_reply_err(req, r < 0 ? ENOENT : ENOMEM);
+		fuse.reply_err(req, r < 0 ? ENOENT : ENOMEM);
 		return;
 	}
 	w->req = req;
@@ -114,7 +114,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int r;
 
 	if (!node_parse(parent, &dir)) {
-		fuse_reply_err(req, ENOENT);
+		fuse.reply_err(req, ENOENT);
 		return;
 	}
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
@@ -123,14 +123,14 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		if (r == 0)
 			r = entry_again(fs, &n, &e);
 		if (r < 0)
-			fuse_reply_err(req, ENOENT); /* the kernel makes it ESTALE */
+			fuse.reply_err(req, ENOENT); /* the kernel makes it ESTALE */
 		else
 			send_entry(req, fs, &e);
 		return;
 	}
 	r = entry_child(fs, &dir, name, &n);
 	if (r < 0)
-		fuse_reply_err(req, r == -ESTALE ? ENOENT : -r);
+		fuse.reply_err(req, r == -ESTALE ? ENOENT : -r);
 	else if (node_nature(n.kind) == NATURE_RESULT || n.kind == NODE_RECORDS)
 		look(req, fs, &n);
 	else
@@ -140,12 +140,12 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 {
 	version_forget(req_fs(req)->versions, ino, n);
-	fuse_reply_none(req);
+	fuse.reply_none(req);
 }
 
 void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
 		version_forget(req_fs(req)->versions, forgets[i].ino, forgets[i].nlookup);
-	fuse_reply_none(req);
+	fuse.reply_none(req);
 }

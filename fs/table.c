@@ -7,6 +7,7 @@
 #include "fs/state.h"
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #define SMALL_ROWS 20000

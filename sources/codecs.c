@@ -1,17 +1,49 @@
 /* SPDX-License-Identifier: MIT */
-/* codecs.c: the decompression libraries behind one interface. */
+/* codecs.c: the decompression libraries behind one interface; each is loaded for the first file
+ * that needs it. */
 #include "sources/unpack.h"
 
 #include <errno.h>
 #include <lz4frame.h>
 #include <lzma.h>
 #include <stdlib.h>
+#include <weir/late.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #define XZ_MEMORY (128u << 20)
 #define ZSTD_WINDOW 27    /* log2 of the largest window */
 #define PIECE (16u << 10) /* fed at once where an error loses what came before it in the call */
+
+#define ZLIB_FUNCTIONS(X)                                                                          \
+	X(inflateInit2_)                                                                           \
+	X(inflate)                                                                                 \
+	X(inflateReset)                                                                            \
+	X(inflateEnd)
+WEIR_LATE(libz, Z_SONAME, ZLIB_FUNCTIONS)
+
+#define ZSTD_FUNCTIONS(X)                                                                          \
+	X(ZSTD_createDCtx)                                                                         \
+	X(ZSTD_DCtx_setParameter)                                                                  \
+	X(ZSTD_decompressStream)                                                                   \
+	X(ZSTD_isError)                                                                            \
+	X(ZSTD_DCtx_reset)                                                                         \
+	X(ZSTD_freeDCtx)
+WEIR_LATE(libzstd, ZSTD_SONAME, ZSTD_FUNCTIONS)
+
+#define LZ4_FUNCTIONS(X)                                                                           \
+	X(LZ4F_createDecompressionContext)                                                         \
+	X(LZ4F_isError)                                                                            \
+	X(LZ4F_decompress)                                                                         \
+	X(LZ4F_resetDecompressionContext)                                                          \
+	X(LZ4F_freeDecompressionContext)
+WEIR_LATE(liblz4, LZ4_SONAME, LZ4_FUNCTIONS)
+
+#define LZMA_FUNCTIONS(X)                                                                          \
+	X(lzma_stream_decoder)                                                                     \
+	X(lzma_code)                                                                               \
+	X(lzma_end)
+WEIR_LATE(liblzma, LZMA_SONAME, LZMA_FUNCTIONS)
 
 static uInt at_most(size_t n)
 {
@@ -22,7 +54,7 @@ static void *gzip_start(void)
 {
 	z_stream *z = calloc(1, sizeof *z);
 
-	if (z && inflateInit2(z, 15 + 16) != Z_OK) {
+	if (z && libz.inflateInit2_(z, 15 + 16, ZLIB_VERSION, sizeof *z) != Z_OK) {
 		free(z);
 		z = NULL;
 	}
@@ -40,7 +72,7 @@ static int gzip_step(
 	z->avail_in = n;
 	z->next_out = *out;
 	z->avail_out = m;
-	r = inflate(z, Z_NO_FLUSH);
+	r = libz.inflate(z, Z_NO_FLUSH);
 	*in += n - z->avail_in;
 	*nin -= n - z->avail_in;
 	*out += m - z->avail_out;
@@ -55,21 +87,21 @@ static int gzip_step(
 
 static int gzip_again(void *state)
 {
-	return inflateReset(state) == Z_OK ? 0 : -ENOMEM;
+	return libz.inflateReset(state) == Z_OK ? 0 : -ENOMEM;
 }
 
 static void gzip_stop(void *state)
 {
-	inflateEnd(state);
+	libz.inflateEnd(state);
 	free(state);
 }
 
 static void *zstd_start(void)
 {
-	ZSTD_DCtx *d = ZSTD_createDCtx();
+	ZSTD_DCtx *d = libzstd.ZSTD_createDCtx();
 
 	if (d)
-		ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, ZSTD_WINDOW);
+		libzstd.ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, ZSTD_WINDOW);
 	return d;
 }
 
@@ -78,13 +110,13 @@ static int zstd_step(
 {
 	ZSTD_inBuffer i = {*in, *nin < PIECE ? *nin : PIECE, 0};
 	ZSTD_outBuffer o = {*out, *nout, 0};
-	size_t r = ZSTD_decompressStream(state, &o, &i);
+	size_t r = libzstd.ZSTD_decompressStream(state, &o, &i);
 
 	*in += i.pos;
 	*nin -= i.pos;
 	*out += o.pos;
 	*nout -= o.pos;
-	if (!ZSTD_isError(r))
+	if (!libzstd.ZSTD_isError(r))
 		return r == 0;
 	*why = "the zstd data is corrupt (or its window larger than 128 MiB)";
 	return -EBADMSG;
@@ -92,19 +124,22 @@ static int zstd_step(
 
 static int zstd_again(void *state)
 {
-	return ZSTD_isError(ZSTD_DCtx_reset(state, ZSTD_reset_session_only)) ? -ENOMEM : 0;
+	return libzstd.ZSTD_isError(libzstd.ZSTD_DCtx_reset(state, ZSTD_reset_session_only))
+	               ? -ENOMEM
+	               : 0;
 }
 
 static void zstd_stop(void *state)
 {
-	ZSTD_freeDCtx(state);
+	libzstd.ZSTD_freeDCtx(state);
 }
 
 static void *lz4_start(void)
 {
 	LZ4F_dctx *d;
 
-	return LZ4F_isError(LZ4F_createDecompressionContext(&d, LZ4F_VERSION)) ? NULL : d;
+	return liblz4.LZ4F_isError(liblz4.LZ4F_createDecompressionContext(&d, LZ4F_VERSION)) ? NULL
+	                                                                                     : d;
 }
 
 static int lz4_step(
@@ -112,8 +147,8 @@ static int lz4_step(
 {
 	size_t n = *nin < PIECE ? *nin : PIECE, m = *nout, r;
 
-	r = LZ4F_decompress(state, *out, &m, *in, &n, NULL);
-	if (LZ4F_isError(r)) {
+	r = liblz4.LZ4F_decompress(state, *out, &m, *in, &n, NULL);
+	if (liblz4.LZ4F_isError(r)) {
 		*why = "the lz4 data is corrupt";
 		return -EBADMSG;
 	}
@@ -126,13 +161,13 @@ static int lz4_step(
 
 static int lz4_again(void *state)
 {
-	LZ4F_resetDecompressionContext(state);
+	liblz4.LZ4F_resetDecompressionContext(state);
 	return 0;
 }
 
 static void lz4_stop(void *state)
 {
-	LZ4F_freeDecompressionContext(state);
+	liblz4.LZ4F_freeDecompressionContext(state);
 }
 
 static void *xz_start(void)
@@ -142,7 +177,7 @@ static void *xz_start(void)
 	if (!x)
 		return NULL;
 	*x = (lzma_stream)LZMA_STREAM_INIT;
-	if (lzma_stream_decoder(x, XZ_MEMORY, 0) != LZMA_OK) {
+	if (liblzma.lzma_stream_decoder(x, XZ_MEMORY, 0) != LZMA_OK) {
 		free(x);
 		return NULL;
 	}
@@ -159,7 +194,7 @@ static int xz_step(
 	x->avail_in = *nin;
 	x->next_out = *out;
 	x->avail_out = *nout;
-	r = lzma_code(x, LZMA_RUN);
+	r = liblzma.lzma_code(x, LZMA_RUN);
 	*in = x->next_in;
 	*nin = x->avail_in;
 	*out = x->next_out;
@@ -184,19 +219,21 @@ static int xz_step(
 
 static int xz_again(void *state)
 {
-	return lzma_stream_decoder(state, XZ_MEMORY, 0) == LZMA_OK ? 0 : -ENOMEM;
+	return liblzma.lzma_stream_decoder(state, XZ_MEMORY, 0) == LZMA_OK ? 0 : -ENOMEM;
 }
 
 static void xz_stop(void *state)
 {
-	lzma_end(state);
+	liblzma.lzma_end(state);
 	free(state);
 }
 
-static const struct unpack_codec gzip = {gzip_start, gzip_step, gzip_again, gzip_stop};
-static const struct unpack_codec zstd = {zstd_start, zstd_step, zstd_again, zstd_stop};
-static const struct unpack_codec lz4 = {lz4_start, lz4_step, lz4_again, lz4_stop};
-static const struct unpack_codec xz = {xz_start, xz_step, xz_again, xz_stop};
+static const struct unpack_codec gzip = {
+        &libz_library, gzip_start, gzip_step, gzip_again, gzip_stop};
+static const struct unpack_codec zstd = {
+        &libzstd_library, zstd_start, zstd_step, zstd_again, zstd_stop};
+static const struct unpack_codec lz4 = {&liblz4_library, lz4_start, lz4_step, lz4_again, lz4_stop};
+static const struct unpack_codec xz = {&liblzma_library, xz_start, xz_step, xz_again, xz_stop};
 
 const struct unpack_codec *const unpack_codecs[] = {
         [PACK_NONE] = NULL,

@@ -7,18 +7,11 @@
  */
 #include "sources/linktype.h"
 
-#include <dlfcn.h>
 #include <pcap/pcap.h>
-#include <pthread.h>
+#include <weir/late.h>
 
-static __typeof__(pcap_datalink_val_to_description) *describe;
-
-static void load(void)
-{
-	void *h = dlopen(PCAP_SONAME, RTLD_NOW | RTLD_LOCAL);
-
-	describe = h ? (__typeof__(describe))dlsym(h, "pcap_datalink_val_to_description") : NULL;
-}
+#define FUNCTIONS(X) X(pcap_datalink_val_to_description)
+WEIR_LATE(lib, PCAP_SONAME, FUNCTIONS)
 
 const char *linktype_name(uint16_t linktype)
 {
@@ -35,15 +28,13 @@ const char *linktype_name(uint16_t linktype)
 	        {104, DLT_C_HDLC},
 	        {106, DLT_ATM_CLIP},
 	};
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int dlt = linktype;
-	const char *name;
-
-	pthread_once(&once, load);
+	const char *name = NULL;
 
 	for (unsigned i = 0; i < sizeof other / sizeof *other; i++)
 		if (other[i].linktype == linktype)
 			dlt = other[i].dlt;
-	name = describe ? describe(dlt) : NULL;
+	if (weir_late_load(&lib_library) == 0)
+		name = lib.pcap_datalink_val_to_description(dlt);
 	return name ? name : "unknown";
 }

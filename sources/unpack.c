@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <weir/late.h>
 
 #define IN_SIZE (128u << 10)
 #define HEAD 64 /* bytes looked at to tell the compression */
@@ -133,6 +134,8 @@ static int settle(struct unpack *u)
 	u->packing = packing_of(u->in, u->in_end);
 	u->codec = unpack_codecs[u->packing];
 	if (u->codec) {
+		if (weir_late_load(u->codec->library) < 0)
+			return fail(u, -EBADMSG, u->codec->library->missing);
 		u->state = u->codec->start();
 		if (!u->state)
 			return fail(u, -ENOMEM, "out of memory");

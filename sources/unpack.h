@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct weir_late;
+
 enum packing { PACK_NONE, PACK_GZIP, PACK_ZSTD, PACK_LZ4, PACK_XZ };
 
 const char *packing_name(enum packing p);
@@ -19,6 +21,7 @@ const char *packing_name(enum packing p);
 /* What a codec does. step() decompresses from [*in, *in + *nin) to [*out, *out + *nout), moving
  * both on; 1: a frame ended here, 0: more is needed, -errno: broken, with *why. */
 struct unpack_codec {
+	struct weir_late *library; /* to be loaded first */
 	void *(*start)(void);
 	int (*step)(void *state, const uint8_t **in, size_t *nin, uint8_t **out, size_t *nout,
 	        const char **why);

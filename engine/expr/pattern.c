@@ -9,6 +9,22 @@
 #include "engine/expr/expr.h"
 #include <pcre2.h>
 #include <stdlib.h>
+#include <weir/late.h>
+
+#define FUNCTIONS(X)                                                                               \
+	X(pcre2_code_free_8)                                                                       \
+	X(pcre2_compile_8)                                                                         \
+	X(pcre2_general_context_create_8)                                                          \
+	X(pcre2_get_error_message_8)                                                               \
+	X(pcre2_jit_compile_8)                                                                     \
+	X(pcre2_match_8)                                                                           \
+	X(pcre2_match_context_create_8)                                                            \
+	X(pcre2_match_context_free_8)                                                              \
+	X(pcre2_match_data_create_8)                                                               \
+	X(pcre2_set_depth_limit_8)                                                                 \
+	X(pcre2_set_heap_limit_8)                                                                  \
+	X(pcre2_set_match_limit_8)
+WEIR_LATE(pcre2, PCRE2_SONAME, FUNCTIONS)
 
 #define MATCH_STEPS 50000
 #define MATCH_HEAP_KIB 1024
@@ -32,26 +48,29 @@ int pattern_new(const char *text, size_t len, bool utf, uint32_t pos, uint32_t p
 		return weir_fail(err, WEIR_E_BAD_REGEX, pos, pos_len, "longer than 4096 bytes");
 	if (utf)
 		flags |= PCRE2_UTF | PCRE2_MATCH_INVALID_UTF;
+	if (weir_late_load(&pcre2_library) < 0)
+		return weir_fail(err, WEIR_E_BAD_REGEX, pos, pos_len, pcre2_library.missing);
 	p = calloc(1, sizeof *p);
 	if (!p)
 		return weir_fail(err, WEIR_E_NO_MEMORY, pos, pos_len, "");
-	p->code = pcre2_compile((PCRE2_SPTR)text, len, flags, &code, &at, NULL);
+	p->code = pcre2.pcre2_compile_8((PCRE2_SPTR)text, len, flags, &code, &at, NULL);
 	if (!p->code) {
 		char why[160];
 
-		pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
+		pcre2.pcre2_get_error_message_8(code, (PCRE2_UCHAR *)why, sizeof why);
 		free(p);
 		return weir_fail(err, WEIR_E_BAD_REGEX, pos, pos_len, why);
 	}
-	p->context = pcre2_match_context_create(NULL);
+	p->context = pcre2.pcre2_match_context_create_8(NULL);
 	if (!p->context) {
 		pattern_free(p);
 		return weir_fail(err, WEIR_E_NO_MEMORY, pos, pos_len, "");
 	}
-	pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE); /* where it cannot, it is interpreted */
-	pcre2_set_match_limit(p->context, MATCH_STEPS);
-	pcre2_set_depth_limit(p->context, MATCH_STEPS);
-	pcre2_set_heap_limit(p->context, MATCH_HEAP_KIB);
+	pcre2.pcre2_jit_compile_8(
+	        p->code, PCRE2_JIT_COMPLETE); /* where it cannot, it is interpreted */
+	pcre2.pcre2_set_match_limit_8(p->context, MATCH_STEPS);
+	pcre2.pcre2_set_depth_limit_8(p->context, MATCH_STEPS);
+	pcre2.pcre2_set_heap_limit_8(p->context, MATCH_HEAP_KIB);
 	*ret = p;
 	return 0;
 }
@@ -66,8 +85,8 @@ void pattern_free(struct pattern *p)
 	while (p) {
 		struct pattern *next = p->next;
 
-		pcre2_match_context_free(p->context);
-		pcre2_code_free(p->code);
+		pcre2.pcre2_match_context_free_8(p->context);
+		pcre2.pcre2_code_free_8(p->code);
 		free(p);
 		p = next;
 	}
@@ -85,8 +104,9 @@ static void batch_free(void *p, void *b)
 int pattern_select(const struct pattern *p, struct weir_batch *b, const struct vec *v,
         const struct rows *in, uint16_t *out)
 {
-	pcre2_general_context *general = pcre2_general_context_create(batch_malloc, batch_free, b);
-	pcre2_match_data *data = general ? pcre2_match_data_create(1, general) : NULL;
+	pcre2_general_context *general =
+	        pcre2.pcre2_general_context_create_8(batch_malloc, batch_free, b);
+	pcre2_match_data *data = general ? pcre2.pcre2_match_data_create_8(1, general) : NULL;
 	const struct weir_str *s = v->data;
 	uint32_t n = 0;
 
@@ -94,8 +114,9 @@ int pattern_select(const struct pattern *p, struct weir_batch *b, const struct v
 		return -ENOMEM;
 	EACH_ROW(in, r, {
 		const struct weir_str *t = &s[r & v->mask];
-		bool c = vec_has(v, r) && pcre2_match(p->code, t->len ? t->p : (PCRE2_SPTR) "",
-		                                  t->len, 0, 0, data, p->context) >= 0;
+		bool c = vec_has(v, r) &&
+		         pcre2.pcre2_match_8(p->code, t->len ? t->p : (PCRE2_SPTR) "", t->len, 0, 0,
+		                 data, p->context) >= 0;
 
 		out[n] = (uint16_t)r;
 		n += c;

@@ -6,43 +6,19 @@
  */
 #include "engine/proto/bpf.h"
 #include <ctype.h>
-#include <dlfcn.h>
 #include <pcap/pcap.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <weir/late.h>
 
-/* The functions of libpcap in use; `missing`: why they are not there. */
-#define PCAP_FUNCTIONS(X)                                                                          \
+#define FUNCTIONS(X)                                                                               \
 	X(pcap_open_dead)                                                                          \
 	X(pcap_compile)                                                                            \
 	X(pcap_geterr)                                                                             \
 	X(pcap_close)                                                                              \
 	X(pcap_freecode)                                                                           \
 	X(bpf_filter)
-
-static struct {
-#define X(f) __typeof__(f) *f;
-	PCAP_FUNCTIONS(X)
-#undef X
-	char missing[160];
-} lib;
-
-static void load(void)
-{
-	void *h = dlopen(PCAP_SONAME, RTLD_NOW | RTLD_LOCAL);
-
-#define X(f)                                                                                       \
-	if (h && !(lib.f = (__typeof__(f) *)dlsym(h, #f)))                                         \
-		h = NULL;
-	PCAP_FUNCTIONS(X)
-#undef X
-	if (!h) {
-		const char *why = dlerror();
-
-		snprintf(lib.missing, sizeof lib.missing, "libpcap is not to be had: %s",
-		        why ? why : PCAP_SONAME);
-	}
-}
+WEIR_LATE(lib, PCAP_SONAME, FUNCTIONS)
 
 #define PROGRAMS_MAX 64 /* link types of one stream */
 #define SNAPLEN 262144
@@ -156,14 +132,12 @@ static int dlt_of(uint64_t linktype)
 
 static int compile(const char *text, int dlt, struct bpf_program *code, char *why, size_t size)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pcap_t *p;
 	int r = -EINVAL;
 
-	pthread_once(&once, load);
-	if (lib.missing[0]) {
+	if (weir_late_load(&lib_library) < 0) {
 		if (why)
-			snprintf(why, size, "%s", lib.missing);
+			snprintf(why, size, "%s", lib_library.missing);
 		return -EINVAL;
 	}
 	p = lib.pcap_open_dead(dlt, SNAPLEN);
