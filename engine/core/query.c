@@ -316,8 +316,10 @@ static int install(struct query *q, struct run *r, const char *spec, size_t len)
 	run_unref(old);
 	query_log(q, "started");
 	log_feeds(q, r);
-	query_ref(q); /* given back by run_changed() at the end */
-	ret = run_start(r, run_changed, q);
+	if (!r->sink.here) {
+		query_ref(q); /* given back by run_changed() at the end */
+		ret = run_start(r, run_changed, q);
+	}
 	if (ret < 0) {
 		run_stop(r); /* no feed waits for it */
 		query_unref(q);
@@ -599,7 +601,11 @@ int query_control(struct query *q, const char *command, size_t len, struct weir_
 enum query_state query_wait(struct query *q)
 {
 	enum query_state s = QUERY_STOPPED;
+	struct run *r = query_current(q);
 
+	if (r && r->sink.here && !r->begun)
+		run_here(r, run_changed, query_ref(q));
+	run_unref(r);
 	pthread_mutex_lock(&q->lock);
 	while (q->run && (s = run_state(q->run)) <= QUERY_PAUSED)
 		pthread_cond_wait(&q->ended, &q->lock);

@@ -98,7 +98,7 @@ int query_control(struct query *q, const char *command, size_t len, struct weir_
  * there, the query has ended, or `wait` ns have passed. */
 void query_look(struct query *q, int64_t wait, void (*done)(void *arg), void *arg);
 
-/* Blocks until the query has ended; for the command. Its state. */
+/* Blocks until the query has ended; for the command. Its state. Runs it where its sink says so. */
 enum query_state query_wait(struct query *q);
 /* Why it failed; "" otherwise. */
 void query_error(struct query *q, struct text *to);
@@ -110,6 +110,9 @@ void query_faults(struct query *q, struct text *to);
 struct query_sink {
 	int (*rows)(void *arg, struct weir_batch *b);
 	void *arg;
+	/* NULL, or called now and then, and each time before the query waits for its source. */
+	void (*tick)(void *arg, bool waits);
+	bool here; /* query_wait() runs the query, in the thread that calls it */
 };
 int query_run_to(struct engine *e, const char *spec, size_t len, const struct cred *who,
         int (*schema)(void *arg, const struct weir_schema *s, const uint32_t *shown, uint32_t n),

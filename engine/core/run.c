@@ -12,6 +12,7 @@
 #define WATCH_NS (120ll * 1000000000) /* a look keeps a table fresh for two minutes */
 #define RESERVE (64ull << 20)         /* beyond the limit, to let a full query answer */
 #define IDLE_NS (200ll * 1000000)     /* longest sleep where the source says nothing */
+#define TICK_BATCHES 16               /* between two looks at the sink's clock */
 #define IDLE_FDS 16                   /* sources waited for at once; others wait for IDLE_NS */
 
 static int rows_to_result(void *arg, struct weir_batch *b)
@@ -509,7 +510,7 @@ static int look_up(struct run *r, struct graph *g, bool *watched)
 static int loop(struct run *r, struct graph *g, struct head *head, bool *ret_stopped)
 {
 	bool watched = false;
-	uint32_t i = 0;
+	uint32_t i = 0, batches = 0;
 	int ret;
 
 	while (wanted(r, g, head)) {
@@ -519,6 +520,8 @@ static int loop(struct run *r, struct graph *g, struct head *head, bool *ret_sto
 			return ret < 0 ? ret : 0;
 		}
 		ret = next_batch(r, head, r->plan->nsources, &i);
+		if (r->sink.tick && (ret == -EAGAIN || ++batches % TICK_BATCHES == 0))
+			r->sink.tick(r->sink.arg, ret == -EAGAIN);
 		if (ret == -EAGAIN) {
 			idle(r, head,
 			        watched && r->plan->table ? r->refreshed + r->plan->set.refresh
@@ -628,12 +631,9 @@ int run_join(struct run *r)
 	return ret;
 }
 
-int run_start(struct run *r, void (*changed)(void *arg, struct run *r, bool ended), void *arg)
+/* Counts the thread that will execute it. */
+static void begin(struct run *r, void (*changed)(void *arg, struct run *r, bool ended), void *arg)
 {
-	pthread_attr_t attr;
-	pthread_t id;
-	int ret;
-
 	r->changed = changed;
 	r->arg = arg;
 	r->begun = r->refreshed = now_ns(CLOCK_MONOTONIC);
@@ -641,6 +641,21 @@ int run_start(struct run *r, void (*changed)(void *arg, struct run *r, bool ende
 	r->e->nthreads++;
 	pthread_mutex_unlock(&r->e->lock);
 	run_ref(r); /* the thread's */
+}
+
+void run_here(struct run *r, void (*changed)(void *arg, struct run *r, bool ended), void *arg)
+{
+	begin(r, changed, arg);
+	thread(r);
+}
+
+int run_start(struct run *r, void (*changed)(void *arg, struct run *r, bool ended), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t id;
+	int ret;
+
+	begin(r, changed, arg);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	ret = pthread_create(&id, &attr, thread, r);

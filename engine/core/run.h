@@ -50,6 +50,8 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 /* From now on nothing of a source that is read only once passes the run by. 0 or -errno. */
 int run_join(struct run *r);
 int run_start(struct run *r, void (*changed)(void *arg, struct run *r, bool ended), void *arg);
+/* The same in the calling thread, to its end. */
+void run_here(struct run *r, void (*changed)(void *arg, struct run *r, bool ended), void *arg);
 struct run *run_ref(struct run *r);
 void run_unref(struct run *r);
 
