@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define BLOCK (256u << 10)      /* two of them stay in a second-level cache */
+#define BLOCK (192u << 10)      /* three of them stay in a second-level cache */
 #define BLOCK_SMALL (64u << 10) /* where many files are open at once */
 #define HOLD 3 /* blocks of a batch of one file: it ends with the first packet in the last */
 #define PARTIAL_NS 50000000 /* a slow pipe's packets wait so long for a full batch */
