@@ -25,6 +25,7 @@ static const char *const type_arg[] = {
         [WEIR_OPT_FIELDS] = "FIELD",
         [WEIR_OPT_EXPR] = "EXPR",
         [WEIR_OPT_ARGS] = "ARG",
+        [WEIR_OPT_BLOCK] = "( STAGES )",
 };
 
 /* Appends words wrapped at WIDTH, `indent` blanks before each line but the first, which
@@ -85,8 +86,8 @@ static const char *option_arg(const struct weir_option *o)
 /* What stands behind the argument of a list, where it does not say so itself. */
 static const char *dots(const struct weir_option *o)
 {
-	bool list =
-	        o->type == WEIR_OPT_FIELDS || o->type == WEIR_OPT_FILES || o->type == WEIR_OPT_ARGS;
+	bool list = o->type == WEIR_OPT_FIELDS || o->type == WEIR_OPT_FILES ||
+	            o->type == WEIR_OPT_ARGS || (o->type == WEIR_OPT_BLOCK && o->max > 1);
 
 	return list && !strstr(option_arg(o), "…") ? "…" : "";
 }
@@ -127,7 +128,7 @@ static void option_doc(const struct weir_option *o, struct text *to)
 			text_printf(to, "%s%s", sep, *c);
 		sep = "; ";
 	}
-	if (o->min != 0 || o->max != 0) {
+	if (o->type != WEIR_OPT_BLOCK && (o->min != 0 || o->max != 0)) {
 		const char *unit = o->type == WEIR_OPT_DURATION ? " s"
 		                   : o->type == WEIR_OPT_SIZE   ? " bytes"
 		                                                : "";
@@ -210,19 +211,27 @@ static void page(const char *name, const char *summary, const char *doc, const c
 		text_printf(to, "\nexample:\n  %s\n", example);
 }
 
-/* What the flags, channels and counters say; a sentence a line. */
+static bool takes_blocks(const struct weir_module *m)
+{
+	const struct weir_option *o = m->options;
+
+	while (o && o->type != WEIR_OPT_END && o->type != WEIR_OPT_BLOCK)
+		o++;
+	return o && o->type == WEIR_OPT_BLOCK;
+}
+
+/* What the flags and counters say; a sentence a line. */
 static void module_rest(const struct weir_module *m, struct text *to)
 {
 	if (m->flags & WEIR_BLOCKING)
 		text_puts(to, "Answers at each refresh and at the end: the result is a table.\n");
 	if (m->flags & WEIR_SCOPE)
-		text_puts(to, "What stands behind it starts anew for each window.\n");
+		text_puts(
+		        to, takes_blocks(m)
+		                    ? "Runs any number of instances of the stages that it takes.\n"
+		                    : "What stands behind it starts anew for each window.\n");
 	if (m->flags & WEIR_ORDERED)
 		text_puts(to, "Needs records in time order.\n");
-	for (const char *const *c = m->channels; c && *c; c++)
-		text_printf(to, "%s%s", c == m->channels ? "Outputs: " : ", ", *c);
-	if (m->channels && *m->channels)
-		text_puts(to, "\n");
 	for (const char *const *c = m->counters; c && *c; c++)
 		text_printf(to, "%s%s", c == m->counters ? "Counts in status: " : ", ", *c);
 	if (m->counters && *m->counters)

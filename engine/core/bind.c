@@ -123,6 +123,21 @@ void weir_bind_flags(struct weir_bind *pub, uint32_t flags)
 	n->table = n->in_table || (flags & WEIR_BLOCKING);
 }
 
+void weir_bind_blocks_only(struct weir_bind *pub)
+{
+	of(pub)->node->blocks_only = true;
+}
+
+void weir_bind_copies(struct weir_bind *pub, uint32_t n)
+{
+	of(pub)->node->copies = n;
+}
+
+void weir_bind_rolling(struct weir_bind *pub)
+{
+	of(pub)->node->rolling = true;
+}
+
 int weir_bind_stamp(struct weir_bind *pub, uint32_t field)
 {
 	struct plan_node *n = of(pub)->node;
@@ -289,9 +304,9 @@ static int finish(struct binding *b, struct plan_node *n)
 }
 
 int planner_module(struct planner *pl, const struct weir_module *module, const char *name,
-        const struct ast_arg *args, uint32_t nargs, uint32_t pos, uint32_t len, uint32_t input)
+        const struct ast_arg *args, uint32_t nargs, uint32_t pos, uint32_t len, int input)
 {
-	struct plan_node *from = pl->g->nodes[input];
+	struct plan_node *from = planner_at(pl, input);
 	struct plan_node *n = planner_node(pl, name, pos, len, 1);
 	struct binding b = {.pl = pl, .node = n};
 	struct option_scope scope = {
@@ -301,7 +316,7 @@ int planner_module(struct planner *pl, const struct weir_module *module, const c
 	if (!n)
 		return pl->err && pl->err->no ? -pl->err->no : -ENOMEM;
 	n->module = module;
-	n->ins[0].node = input;
+	planner_connect(&n->ins[0], input);
 	n->in = from->outside;
 	n->in_table = from->table;
 	n->flags = module->flags;

@@ -273,6 +273,14 @@ bool graph_wants(const struct graph *g, uint32_t i)
 	return g->node[i].live > 0 || g->node[i].is_last;
 }
 
+/* All that the source's batch brings about is done: what waited for it goes on. */
+static int settle(struct node *n)
+{
+	if (n->plan->module == &module_union)
+		return union_settle(&n->pub);
+	return n->plan->module == &module_collect ? collect_settle(&n->pub) : 0;
+}
+
 int graph_push(struct graph *g, uint32_t i, struct weir_batch *b)
 {
 	struct node *n = &g->node[i];
@@ -283,8 +291,8 @@ int graph_push(struct graph *g, uint32_t i, struct weir_batch *b)
 	if (r == 0)
 		r = g->run->scheduler->drain(g);
 	for (uint32_t k = 0; g->plan->settles && k < g->n && r >= 0; k++)
-		if (g->plan->nodes[k]->module == &module_union && !g->plan->nodes[k]->in_table) {
-			r = union_settle(&g->node[k].pub);
+		if (!g->plan->nodes[k]->in_table) {
+			r = settle(&g->node[k]);
 			if (r == 0)
 				r = g->run->scheduler->drain(g);
 		}

@@ -229,6 +229,10 @@ static int bind_list(const struct weir_option *row, const struct list *l,
 		*(struct weir_words *)slot(row, config) = (struct weir_words){l->n, word};
 		return 0;
 	}
+	if (row->type == WEIR_OPT_BLOCK) {
+		((struct weir_blocks *)slot(row, config))->n = l->n;
+		return 0;
+	}
 	if (row->type == WEIR_OPT_FIELDS) {
 		uint32_t *index = arena_alloc(s->arena, (l->n + 1) * sizeof *index);
 
@@ -261,7 +265,7 @@ static int bind_list(const struct weir_option *row, const struct list *l,
 static bool is_list(const struct weir_option *row)
 {
 	return row->type == WEIR_OPT_FIELDS || row->type == WEIR_OPT_FILES ||
-	       row->type == WEIR_OPT_ARGS;
+	       row->type == WEIR_OPT_ARGS || row->type == WEIR_OPT_BLOCK;
 }
 
 static int bind_one(const struct weir_option *row, const struct ast_arg *a,
@@ -311,6 +315,7 @@ int options_bind(const struct weir_option *rows, const struct ast_arg *args, uin
 {
 	uint32_t given[ROWS_MAX] = {0};
 	const struct ast_arg **list = arena_alloc(scope->arena, (nargs + 1) * sizeof *list);
+	uint32_t blocks = 1;
 	char name[40];
 	int r;
 
@@ -361,6 +366,10 @@ int options_bind(const struct weir_option *rows, const struct ast_arg *args, uin
 		r = bind_list(row, &l, scope, config, err);
 		if (r < 0)
 			return r;
+		if (row->type == WEIR_OPT_BLOCK) {
+			((struct weir_blocks *)slot(row, config))->first = blocks;
+			blocks += l.n;
+		}
 	}
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* plan.c: from a parsed spec to a graph of bound modules.
  *
- * A pipe is walked stage by stage; the stages that follow a scope go into its body, so the walk
+ * A pipe is walked stage by stage; the stages that follow a scope may go into its body, so the walk
  * carries what is left (`struct rest`) as a chain through definitions. Branches end in a union.
  * Where a union has both streams and tables, the streams are held back to be tables too, so that
  * every version of the result is whole.
@@ -14,15 +14,7 @@
 #include "engine/expr/bind.h"
 #include "engine/store/render.h"
 
-/* Stages still to come. */
-struct rest {
-	const struct ast_stage *stage;
-	const struct rest *up;
-};
-
-static int walk(struct planner *pl, const struct ast_stage *st, const struct rest *rest, int input);
-
-static int add_where(struct planner *pl, const struct ast *cond, int input)
+int planner_where(struct planner *pl, const struct ast *cond, int input)
 {
 	const struct weir_module *where = registry_module("where", 5);
 	struct ast_arg arg = {.pos = cond->pos, .len = cond->len, .expr = (struct ast *)cond};
@@ -30,7 +22,7 @@ static int add_where(struct planner *pl, const struct ast *cond, int input)
 	if (!where)
 		return weir_fail(pl->err, WEIR_E_UNKNOWN_MODULE, cond->pos, cond->len, "where", "");
 	arg.option = where->options;
-	return planner_module(pl, where, "where", &arg, 1, cond->pos, cond->len, (uint32_t)input);
+	return planner_module(pl, where, "where", &arg, 1, cond->pos, cond->len, input);
 }
 
 /* ---- columns that stand for conversions and named expressions in field arguments ---- */
@@ -79,7 +71,7 @@ static int add_columns(struct planner *pl, const struct ast_stage *st, int input
 		return pl->err && pl->err->no ? -pl->err->no : -ENOMEM;
 	n->module = &module_derive;
 	n->flags = module_derive.flags;
-	n->ins[0].node = (uint32_t)input;
+	planner_connect(&n->ins[0], input);
 	n->in = in;
 	n->in_table = n->table = from->table;
 	c = n->config = arena_alloc(&pl->p->arena, sizeof *c);
@@ -192,7 +184,7 @@ static int follow(struct planner *pl, const struct ast_definition *d, const stru
 	if (pl->nopen == NEST_MAX)
 		return weir_fail(pl->err, WEIR_E_TOO_DEEP, st->name_pos, st->name_len, "200");
 	pl->open[pl->nopen++] = d;
-	r = walk(pl, d->pipe->first, &more, input);
+	r = planner_walk(pl, d->pipe->first, &more, input);
 	pl->nopen--;
 	return r;
 }
@@ -226,123 +218,52 @@ static int add_named(struct planner *pl, const struct ast_stage *st, int input)
 
 /* ---- branches ---- */
 
-static int add_branches(struct planner *pl, const struct ast_stage *st, int input)
+int planner_branches(struct planner *pl, const struct ast_stage *st, int input)
 {
-	uint32_t *ins = arena_alloc(&pl->p->arena, st->nbranches * sizeof *ins);
+	int *ins = arena_alloc(&pl->p->arena, st->nbranches * sizeof *ins);
 
 	if (!ins)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < st->nbranches; i++) {
-		int r = walk(pl, st->branches[i]->first, NULL, input);
+		int r = planner_walk(pl, st->branches[i]->first, NULL, input);
 
 		if (r < 0)
 			return r;
-		ins[i] = (uint32_t)r;
+		ins[i] = r;
 	}
 	return planner_union(pl, ins, st->nbranches, st);
 }
 
 /* ---- stages ---- */
 
-static void scope_late(struct planner *pl, struct plan_node *n)
-{
-	const struct weir_option *row = options_find(n->module->options, "late");
-
-	if (row && row->type == WEIR_OPT_DURATION) {
-		int64_t *late = (int64_t *)((char *)n->config + row->offset);
-
-		if (!*late)
-			*late = pl->p->set.late;
-	}
-}
-
-/* Everything behind a scope goes into its body. */
-static int add_body(
-        struct planner *pl, int scope, const struct ast_stage *st, const struct rest *rest)
-{
-	struct plan_node *n = planner_at(pl, scope), *entry;
-	struct plan_graph *outer = pl->g;
-	int r;
-
-	scope_late(pl, n);
-	n->bodies = arena_alloc(&pl->p->arena, sizeof *n->bodies);
-	if (!n->bodies)
-		return -ENOMEM;
-	n->bodies->scope = n;
-	n->bodies->outer = outer;
-	pl->g = n->bodies;
-	entry = planner_node(pl, "entry", n->pos, n->len, 0);
-	if (!entry) {
-		pl->g = outer;
-		return pl->err && pl->err->no ? -pl->err->no : -ENOMEM;
-	}
-	entry->in = entry->out = entry->outside = n->out;
-	entry->needs = n->needs;
-	r = st->where ? add_where(pl, st->where, 0) : 0;
-	if (r >= 0)
-		r = walk(pl, st->next, rest, r);
-	if (r >= 0) {
-		const struct plan_node *last = pl->g->nodes[r];
-
-		n->bodies->last = (uint32_t)r;
-		n->nbodies = 1;
-		n->outside = last->outside;
-	}
-	pl->g = outer;
-	return r < 0 ? r : scope;
-}
-
-/* Behind a module that makes records of its own, those of a scope's body are annotated anew: rows
- * keep their window, their key; of all the scopes that they stand in. */
-static int add_stamps(struct planner *pl, int input)
-{
-	uint32_t pos = planner_at(pl, input)->pos, len = planner_at(pl, input)->len;
-
-	for (struct plan_graph *g = pl->g; g->scope && input >= 0; g = g->outer) {
-		const struct weir_schema *have = planner_at(pl, input)->outside;
-		bool lacks = false;
-
-		for (uint32_t i = 0; i < g->scope->nstamps; i++) {
-			const char *name = g->scope->out->fields[g->scope->stamps[i]].name;
-
-			lacks |= weir_schema_find(have, name, strlen(name)) < 0;
-		}
-		if (!lacks)
-			continue;
-		pl->stamping = g;
-		input = planner_module(
-		        pl, &module_stamp, "stamp", NULL, 0, pos, len, (uint32_t)input);
-	}
-	return input;
-}
-
 static int add_module(struct planner *pl, const struct ast_stage *st, int input)
 {
 	const struct weir_module *m = st->module;
+	const struct plan_node *table;
 	int r;
 
 	if (input < 0)
 		return weir_fail(pl->err, WEIR_E_NOT_A_SOURCE, st->name_pos, st->name_len, m->name);
-	if ((m->flags & WEIR_ORDERED) && planner_at(pl, input)->table)
+	table = (m->flags & WEIR_ORDERED) ? planner_table(pl, input) : NULL;
+	if (table)
 		return weir_fail(pl->err, WEIR_E_WINDOW_AFTER_TABLE, st->name_pos, st->name_len,
-		        m->name, planner_at(pl, input)->name);
+		        m->name, table->name);
 	input = add_columns(pl, st, input);
 	if (input < 0)
 		return input;
-	r = planner_module(
-	        pl, m, m->name, st->args, st->nargs, st->name_pos, st->name_len, (uint32_t)input);
+	r = planner_module(pl, m, m->name, st->args, st->nargs, st->name_pos, st->name_len, input);
 	if (r >= 0 && strcmp(m->name, "every") == 0)
 		for (const struct weir_option *o = m->options; o->type != WEIR_OPT_END; o++)
 			if (o->type == WEIR_OPT_DURATION)
 				pl->p->set.refresh =
 				        *(int64_t *)((char *)planner_at(pl, r)->config + o->offset);
 	if (r >= 0 && (planner_at(pl, r)->flags & WEIR_BLOCKING))
-		r = add_stamps(pl, r);
+		r = planner_stamps(pl, r);
 	return r;
 }
 
 /* Walks the stages from `st`, then `rest`, behind node `input` (-1: none yet). The last node. */
-static int walk(struct planner *pl, const struct ast_stage *st, const struct rest *rest, int input)
+int planner_walk(struct planner *pl, const struct ast_stage *st, const struct rest *rest, int input)
 {
 	const struct ast_definition *d;
 
@@ -360,8 +281,10 @@ static int walk(struct planner *pl, const struct ast_stage *st, const struct res
 			break;
 		case AST_MODULE:
 			input = add_module(pl, st, input);
-			if (input >= 0 && (st->module->flags & WEIR_SCOPE))
-				return add_body(pl, input, st, rest);
+			if (input >= 0 && planner_takes_blocks(st->module))
+				input = planner_blocks(pl, input, st);
+			else if (input >= 0 && (st->module->flags & WEIR_SCOPE))
+				return planner_body(pl, input, st, rest);
 			break;
 		case AST_REF:
 			d = definition(pl, st->name);
@@ -382,11 +305,11 @@ static int walk(struct planner *pl, const struct ast_stage *st, const struct res
 				        pl->err, WEIR_E_NOT_A_SOURCE, st->pos, st->len, "where");
 			break;
 		case AST_BRANCHES:
-			input = add_branches(pl, st, input);
+			input = planner_branches(pl, st, input);
 			break;
 		}
 		if (input >= 0 && st->where)
-			input = add_where(pl, st->where, input);
+			input = planner_where(pl, st->where, input);
 		if (input < 0)
 			return input;
 	}
@@ -463,16 +386,16 @@ static void fuse(struct plan_graph *g)
 static int build(struct planner *pl)
 {
 	struct plan *p = pl->p;
-	uint32_t *ins = arena_alloc(&p->arena, (pl->spec->nqueries + 1) * sizeof *ins);
+	int *ins = arena_alloc(&p->arena, (pl->spec->nqueries + 1) * sizeof *ins);
 	struct ast_stage whole = {.pos = 0, .len = 0, .name = "queries"};
 	int r = read_settings(pl);
 
 	if (!ins)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < pl->spec->nqueries && r >= 0; i++) {
-		r = walk(pl, pl->spec->queries[i]->first, NULL, -1);
+		r = planner_walk(pl, pl->spec->queries[i]->first, NULL, -1);
 		if (r >= 0)
-			ins[i] = (uint32_t)r;
+			ins[i] = r;
 	}
 	if (r < 0)
 		return r;

@@ -65,7 +65,11 @@ struct plan_node {
 	const struct plan_target *targets; /* by channel */
 	bool in_table;                     /* its input starts anew with each version */
 	bool table;                        /* so does its output */
+	/* modules with blocks */
+	bool blocks_only; /* nothing leaves on channel 0 */
+	uint32_t copies;  /* of the one block, each behind a channel of its own; 0: one */
 	/* scopes */
+	bool rolling; /* bodies can be asked for their answers so far */
 	uint32_t nbodies;
 	struct plan_graph *bodies;
 	uint32_t nstamps;

@@ -40,7 +40,8 @@ int planner_targets(struct planner *pl, struct plan_graph *g)
 		struct plan_node *n = g->nodes[i];
 
 		r = list(pl, g, i);
-		g->settles |= n->module == &module_union && !n->in_table;
+		g->settles |= !n->in_table &&
+		              (n->module == &module_union || n->module == &module_collect);
 		for (uint32_t k = 0; k < n->nbodies && r == 0; k++)
 			r = planner_targets(pl, &n->bodies[k]);
 	}

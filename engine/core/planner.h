@@ -50,7 +50,7 @@ struct binding {
 /* Binds `module` with `args` to records of node `input` of the graph and appends the node. Its
  * index, or -errno. */
 int planner_module(struct planner *pl, const struct weir_module *module, const char *name,
-        const struct ast_arg *args, uint32_t nargs, uint32_t pos, uint32_t len, uint32_t input);
+        const struct ast_arg *args, uint32_t nargs, uint32_t pos, uint32_t len, int input);
 
 /* Appends an empty node; NULL with *err: too many. */
 struct plan_node *planner_node(
@@ -59,10 +59,48 @@ struct plan_node *planner_node(
 /* Remembers a schema to be unreferenced with the plan. Takes the reference; NULL is -ENOMEM. */
 int planner_schema(struct planner *pl, const struct weir_schema *s);
 
-static inline struct plan_node *planner_at(struct planner *pl, int i)
+/* What a stage stands behind is an output of a node of the graph at hand: the node's index, or
+ * with PORT() another channel of it than 0. */
+#define PORT_NODE 0xffffu
+#define PORT(node, channel) ((int)((uint32_t)(node) | (uint32_t)(channel) << 16))
+
+static inline struct plan_node *planner_at(struct planner *pl, int port)
 {
-	return pl->g->nodes[i];
+	return pl->g->nodes[(uint32_t)port & PORT_NODE];
 }
+
+static inline void planner_connect(struct plan_edge *e, int port)
+{
+	e->node = (uint32_t)port & PORT_NODE;
+	e->channel = (uint32_t)port >> 16;
+}
+
+/* Stages still to come. */
+struct rest {
+	const struct ast_stage *stage;
+	const struct rest *up;
+};
+
+/* Walks the stages from `st`, then `rest`, behind `input` (-1: none yet). The last node. */
+int planner_walk(
+        struct planner *pl, const struct ast_stage *st, const struct rest *rest, int input);
+int planner_where(struct planner *pl, const struct ast *cond, int input);
+/* An AST_BRANCHES: all of them behind `input`, united. */
+int planner_branches(struct planner *pl, const struct ast_stage *st, int input);
+
+/* Everything behind a scope goes into its body. */
+int planner_body(
+        struct planner *pl, int scope, const struct ast_stage *st, const struct rest *rest);
+bool planner_takes_blocks(const struct weir_module *m);
+/* The blocks of stage `st`, whose node is `node`: as bodies, or behind channels. What they leave,
+ * united. */
+int planner_blocks(struct planner *pl, int node, const struct ast_stage *st);
+/* Behind a module that makes records of its own, those of a scope's body are annotated anew: rows
+ * keep their window, their key; of all the scopes that they stand in. */
+int planner_stamps(struct planner *pl, int input);
+/* The node whose table makes the order of the records at `input` other than that of time, or
+ * NULL. */
+const struct plan_node *planner_table(struct planner *pl, int input);
 
 /* A source as a node: one of the mount, all those with a flag (`packets`, `flows`) merged by time,
  * or the one that a query names. Index of the node, or -errno with *err. */
@@ -71,7 +109,9 @@ int planner_all(struct planner *pl, uint32_t flag, const struct ast_stage *st);
 int planner_source(struct planner *pl, const struct ast_stage *st);
 
 /* Unites nodes; where some are tables the streams are held back to be tables too. Index. */
-int planner_union(struct planner *pl, uint32_t *ins, uint32_t nins, const struct ast_stage *st);
+int planner_union(struct planner *pl, int *ins, uint32_t nins, const struct ast_stage *st);
+/* The same for what the instances of a scope's blocks leave. */
+int planner_collect(struct planner *pl, int scope, const struct ast_stage *st);
 
 /* For option tables whose rows read no fields. */
 void planner_no_use(void *arg, uint32_t field);
@@ -85,7 +125,8 @@ static inline uint64_t *planner_bits(struct planner *pl, const struct weir_schem
 }
 
 /* internal modules, engine/core/internal.c */
-extern const struct weir_module module_union, module_derive, module_hold, module_stamp;
+extern const struct weir_module module_union, module_collect, module_derive, module_hold,
+        module_stamp;
 
 struct union_config {
 	uint32_t nins;

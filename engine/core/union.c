@@ -9,6 +9,7 @@
  */
 #include "engine/core/union.h"
 
+#include "engine/core/gather.h"
 #include "engine/core/planner.h"
 
 struct state {
@@ -40,19 +41,6 @@ static int union_process(struct weir_node *n, uint32_t input, struct weir_batch 
 	return r;
 }
 
-static struct weir_batch *root(struct weir_batch *b)
-{
-	while (b->parent)
-		b = b->parent;
-	return b;
-}
-
-/* One row of the united batch: row `row` of batch `batch`. */
-struct pick {
-	struct weir_batch *batch;
-	uint32_t row;
-};
-
 /* Whether all that is kept are rows of one batch, at most one batch an input. */
 static bool one_root(const struct weir_node *n, uint32_t *ret_inputs, uint32_t *ret_rows)
 {
@@ -64,9 +52,9 @@ static bool one_root(const struct weir_node *n, uint32_t *ret_inputs, uint32_t *
 	for (uint32_t i = 0; i < c->nins; i++) {
 		if (!s->in[i].n)
 			continue;
-		if (s->in[i].n > 1 || (first && root(s->in[i].batch[0]) != first))
+		if (s->in[i].n > 1 || (first && gather_root(s->in[i].batch[0]) != first))
 			return false;
-		first = root(s->in[i].batch[0]);
+		first = gather_root(s->in[i].batch[0]);
 		*ret_inputs += 1;
 		*ret_rows += weir_batch_count(s->in[i].batch[0]);
 	}
@@ -89,50 +77,11 @@ static void merge(const struct weir_node *n, struct pick *to)
 
 			while (rows && to[rows - 1].row > row)
 				to[--at] = to[--rows];
-			to[--at] = (struct pick){b, row};
+			to[--at] = (struct pick){b, NULL, row};
 			if (k == 0)
 				rows = end;
 		}
 	}
-}
-
-static int copy_text(struct weir_batch *to, struct weir_str *d, const struct weir_str *s)
-{
-	uint8_t *p = weir_batch_alloc(to, s->len);
-
-	if (!p)
-		return -ENOMEM;
-	if (s->len)
-		memcpy(p, s->p, s->len);
-	*d = (struct weir_str){p, s->len};
-	return 0;
-}
-
-static int gather(struct weir_batch *to, uint32_t field, const struct pick *pick, uint32_t n)
-{
-	enum weir_kind kind = to->schema->fields[field].kind;
-	size_t size = weir_kind_size(kind);
-	struct weir_col *d = weir_batch_own(to, field);
-
-	if (!d || !weir_batch_own_valid(to, d))
-		return -ENOMEM;
-	for (uint32_t k = 0; k < n; k++) {
-		const struct weir_col *c = weir_batch_col(pick[k].batch, field);
-		const char *from;
-
-		if (!c)
-			return -ENOMEM;
-		if (!weir_col_has(c, pick[k].row))
-			continue;
-		weir_valid_set(d->valid, k);
-		from = (const char *)c->data + pick[k].row * size;
-		if (weir_storage_of(kind) != WEIR_VAR)
-			memcpy((char *)d->data + k * size, from, size);
-		else if (copy_text(to, (struct weir_str *)d->data + k,
-		                 (const struct weir_str *)from) < 0)
-			return -ENOMEM;
-	}
-	return 0;
 }
 
 static int emit_merged(struct weir_node *n, const struct pick *pick, uint32_t rows)
@@ -141,14 +90,12 @@ static int emit_merged(struct weir_node *n, const struct pick *pick, uint32_t ro
 
 	for (uint32_t at = 0; at < rows && r == 0; at += WEIR_BATCH_ROWS) {
 		uint32_t part = rows - at < WEIR_BATCH_ROWS ? rows - at : WEIR_BATCH_ROWS;
-		struct weir_batch *b = weir_build(n, part);
+		struct weir_batch *b = gather_new(n, part);
 
 		if (!b)
 			return -ENOMEM;
 		b->token = pick[at].batch->token;
-		for (uint32_t f = 0; f < n->out->nfields && r == 0; f++)
-			if (weir_node_needs(n, f))
-				r = gather(b, f, pick + at, part);
+		r = gather(n, b, 0, pick + at, part);
 		if (r == 0)
 			r = weir_emit(n, 0, b);
 		else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* union.h: batches kept in order, and the union of branches. */
+/* union.h: batches kept in order, and the nodes that wait for the end of a batch. */
 #ifndef UNION_H
 #define UNION_H
 
@@ -16,5 +16,7 @@ void hold_drop(struct weir_node *n, struct hold *h);
 
 /* The branches have all had the batch that was pushed last: what they left of it is united. */
 int union_settle(struct weir_node *n);
+/* The same for what the instances of a scope left. */
+int collect_settle(struct weir_node *n);
 
 #endif

@@ -8,6 +8,9 @@
  *
  * An optional positional number or choice that is followed by other positional rows is passed
  * over where the word there cannot be one ("derivative ts" of "derivative [PERIOD] FIELD").
+ *
+ * A '(' that stands where an argument could, outside a call, begins a block of stages if the module
+ * takes one by place; "--else ( … )" one of an option. Behind a call's ')' only blocks follow.
  */
 #include "engine/lang/parse.h"
 
@@ -24,7 +27,8 @@ struct args {
 
 static const struct weir_option *positional(const struct weir_option *o)
 {
-	while (o && o->type != WEIR_OPT_END && !(o->flags & WEIR_OPT_POSITIONAL))
+	while (o && o->type != WEIR_OPT_END &&
+	        (!(o->flags & WEIR_OPT_POSITIONAL) || o->type == WEIR_OPT_BLOCK))
 		o++;
 	return o && o->type != WEIR_OPT_END ? o : NULL;
 }
@@ -128,8 +132,23 @@ static int read_expression(struct args *a, struct ast_arg *arg)
 	return 0;
 }
 
+static int read_block(struct args *a, struct ast_arg *arg)
+{
+	struct parse *p = a->p;
+	int rc;
+
+	if (lex_peek(p, 0) != '(')
+		return lex_unexpected(p, "'(' and stages");
+	arg->pos = p->at;
+	rc = pipe_block(p, &arg->block);
+	arg->len = p->last - arg->pos;
+	return rc;
+}
+
 static int read_value(struct args *a, struct ast_arg *arg)
 {
+	if (arg->option->type == WEIR_OPT_BLOCK)
+		return read_block(a, arg);
 	return is_expression(arg->option->type) ? read_expression(a, arg) : read_word(a, arg);
 }
 
@@ -155,7 +174,8 @@ static const struct weir_option *find(const struct args *a, uint32_t n)
 		if (o->flags & WEIR_OPT_POSITIONAL)
 			continue;
 		if (w[1] == '-' ? strlen(o->name) == n - 2 && memcmp(o->name, w + 2, n - 2) == 0
-		                : n == 2 && o->letter == w[1])
+		        : n > 2 ? strlen(o->name) == n - 1 && memcmp(o->name, w + 1, n - 1) == 0
+		                : o->letter == w[1])
 			return o;
 	}
 	return NULL;
@@ -212,16 +232,23 @@ static int read_values(struct args *a, const struct weir_option *o, uint32_t nam
 	}
 }
 
+static uint32_t option_len(const struct parse *p)
+{
+	uint32_t n = 1;
+
+	while (lex_is_alnum(lex_peek(p, n)) || lex_peek(p, n) == '-')
+		n++;
+	return n;
+}
+
 static int read_option(struct args *a)
 {
 	struct parse *p = a->p;
 	const struct weir_option *o;
-	uint32_t n = 1, pos = p->at;
+	uint32_t n = option_len(p), pos = p->at;
 	struct ast_arg *arg;
 	int rc;
 
-	while (lex_is_alnum(lex_peek(p, n)) || lex_peek(p, n) == '-')
-		n++;
 	o = a->table ? find(a, n) : NULL;
 	if (a->table && !o)
 		return unknown_option(a, n);
@@ -308,6 +335,57 @@ static int read_positional(struct args *a)
 	return arg ? read_value(a, arg) : -ENOMEM;
 }
 
+/* The row of blocks that stand by place, or NULL. */
+static const struct weir_option *block_row(const struct args *a)
+{
+	for (const struct weir_option *o = a->table; o && o->type != WEIR_OPT_END; o++)
+		if (o->type == WEIR_OPT_BLOCK && (o->flags & WEIR_OPT_POSITIONAL))
+			return o;
+	return NULL;
+}
+
+static int read_placed_block(struct args *a, const struct weir_option *o)
+{
+	uint32_t given = 0, most = o->max > 1 ? (uint32_t)o->max : 1;
+	struct ast_arg *arg;
+	char takes[32];
+
+	for (uint32_t i = 0; i < a->s->nargs; i++)
+		given += a->s->args[i].option == o;
+	if (given == most) {
+		snprintf(takes, sizeof takes, "at most %u ( … )", most);
+		return weir_fail(
+		        a->p->err, WEIR_E_TOO_MANY_ARGUMENTS, a->p->at, 1, a->s->name, takes);
+	}
+	arg = add(a, o);
+	return arg ? read_value(a, arg) : -ENOMEM;
+}
+
+/* What may follow a call's ')'. */
+static int read_blocks(struct args *a)
+{
+	struct parse *p = a->p;
+	int rc = 0;
+
+	while (rc == 0) {
+		lex_blank(p);
+		if (lex_peek(p, 0) == '(' && block_row(a)) {
+			rc = read_placed_block(a, block_row(a));
+		} else if (dash_begins(p)) {
+			const struct weir_option *o;
+			uint32_t n = option_len(p);
+
+			o = find(a, n);
+			if (!o || o->type != WEIR_OPT_BLOCK)
+				return 0;
+			rc = read_option(a);
+		} else {
+			return 0;
+		}
+	}
+	return rc;
+}
+
 /* In a stage whose name is not known: a word, a string, or all up to the matching ')'. Other
  * operator characters are words too. */
 static int read_anything(struct args *a)
@@ -362,6 +440,8 @@ static int read_all(struct args *a)
 		}
 		if (dash_begins(p))
 			rc = read_option(a);
+		else if (!a->call && lex_peek(p, 0) == '(' && block_row(a))
+			rc = read_placed_block(a, block_row(a));
 		else
 			rc = a->table ? read_positional(a) : read_anything(a);
 		a->comma = false;
@@ -395,5 +475,6 @@ int args_parse(struct parse *p, struct ast_stage *s, const struct weir_option *t
 		return lex_unclosed(p, open, "',' or ')'");
 	p->at++;
 	p->depth--;
-	return 0;
+	a.call = false;
+	return a.table ? read_blocks(&a) : 0;
 }

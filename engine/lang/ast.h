@@ -55,6 +55,8 @@ struct ast {
 	struct ast **kids;
 };
 
+struct ast_stage;
+
 /* One argument of a stage, already matched with a row of the module's option table. */
 struct ast_arg {
 	const struct weir_option *option; /* NULL in a stage whose name is not known */
@@ -62,7 +64,8 @@ struct ast_arg {
 	uint32_t name_pos, name_len;      /* of "-f"; name_len 0: positional */
 	const char *word; /* NAME STRING FILE(S) CHOICE U64 F64 SIZE DURATION rows */
 	uint32_t word_len;
-	struct ast *expr; /* FIELD(S) EXPR ARGS rows */
+	struct ast *expr;        /* FIELD(S) EXPR ARGS rows */
+	struct ast_stage *block; /* BLOCK rows: AST_BRANCHES */
 };
 
 enum ast_stage_type {

@@ -147,6 +147,8 @@ int args_parse(struct parse *p, struct ast_stage *s, const struct weir_option *t
 
 /* Whether a '+' at p->at ends a branch of "( a + b )". */
 bool pipe_plus_ends(const struct parse *p);
+/* The "( a + b )" at p->at, as an AST_BRANCHES. */
+int pipe_block(struct parse *p, struct ast_stage **ret);
 int pipe_parse(struct parse *p);
 
 /* ---- front ends ---- */

@@ -6,7 +6,8 @@
  *   definition = name ":-" pipe          ends at ';' or with its line
  *   query, pipe = stage { "|" stage }
  *   stage      = name args [ "where" expr ] | "where" expr
- *              | "(" pipe { "+" pipe } ")" [ "where" expr ]
+ *              | block [ "where" expr ]
+ *   block      = "(" pipe { "+" pipe } ")"     in args: of a module that takes stages
  *
  * Whether a first stage is a source is the planner's to say: names of the mount's sources are not
  * known here. `outputs "from" inputs …` is the production that parse_query() will choose between:
@@ -173,6 +174,24 @@ static int parse_branches(struct parse *p, struct ast_stage *s)
 	p->depth--;
 	p->branch = branch;
 	p->plus = branch ? PLUS_STAGE : PLUS_SUM;
+	return 0;
+}
+
+int pipe_block(struct parse *p, struct ast_stage **ret)
+{
+	struct ast_stage *s = lex_alloc(p, sizeof *s);
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	s->name = "( … )";
+	s->pos = p->at;
+	rc = parse_branches(p, s);
+	if (rc < 0)
+		return rc;
+	lex_blank(p);
+	s->len = p->last - s->pos;
+	*ret = s;
 	return 0;
 }
 

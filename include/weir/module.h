@@ -34,7 +34,8 @@ enum {
 	WEIR_KEYED = 2,    /* in token order for each value of the fields at keys_offset */
 	/* what it does with its input */
 	WEIR_BLOCKING = 4, /* answers at marks: what follows is a table, not a log */
-	WEIR_SCOPE = 8,    /* what stands behind it is its body, see weir_body_open() */
+	WEIR_SCOPE = 8,    /* makes instances of its blocks, or of all that stands behind it,
+	                    * see weir_body_open() */
 	WEIR_EFFECT = 32,  /* does something besides emitting: runs on though nobody listens */
 	WEIR_ORDERED = 16, /* needs records in time order, so it cannot follow a table */
 	/* Emits at most one batch for each that it gets, a view of it (weir_view()), and nothing at
@@ -55,7 +56,7 @@ struct weir_node {
 	void *state; /* state_size bytes, zeroed before open */
 	const void *config;
 	const struct weir_schema *in;  /* of input 0 */
-	const struct weir_schema *out; /* of every channel */
+	const struct weir_schema *out; /* of every channel, and of what bodies get */
 	struct weir_mem *mem;
 	uint64_t *counters; /* one for each name in module->counters */
 };
@@ -77,7 +78,6 @@ struct weir_module {
 	const struct weir_option *options;
 	size_t config_size, state_size;
 	size_t keys_offset;          /* WEIR_KEYED: a struct weir_fields in the config */
-	const char *const *channels; /* names of the output channels, NULL: one */
 	const char *const *counters; /* names of drop counters, ends with NULL; or NULL */
 	int (*bind)(struct weir_bind *b, struct weir_err *err); /* NULL: passes all fields on */
 	int (*open)(struct weir_node *n, struct weir_err *err); /* NULL: nothing to do */
@@ -126,6 +126,17 @@ int weir_bind_add(struct weir_bind *b, const struct weir_field *f, struct weir_e
  * be split by key (WEIR_SERIAL), or that answers at marks (WEIR_BLOCKING). Not for WEIR_SCOPE. */
 void weir_bind_flags(struct weir_bind *b, uint32_t flags);
 
+/* Nothing leaves on channel 0 (weir_emit()), all of it goes to the module's blocks. */
+void weir_bind_blocks_only(struct weir_bind *b);
+
+/* The module's only block is there n times, behind channels first … first + n - 1. */
+void weir_bind_copies(struct weir_bind *b, uint32_t n);
+
+/* WEIR_SCOPE with blocks: at WEIR_REFRESH the module has all bodies answer (weir_body_refresh()),
+ * and those that it ended left nothing that the next version would lack. So where the blocks answer
+ * with tables, all is a table. */
+void weir_bind_rolling(struct weir_bind *b);
+
 /* WEIR_SCOPE: output field `field` has one value for all records of a body (its window, its key):
  * what the body makes anew is annotated with it. 0 or -ENOMEM. */
 int weir_bind_stamp(struct weir_bind *b, uint32_t field);
@@ -154,7 +165,8 @@ struct weir_batch *weir_narrow(struct weir_node *n, struct weir_batch *b);
 struct weir_batch *weir_build(struct weir_node *n, uint32_t rows);
 
 /* Hands a batch on; consumes it, on failure too. A negative errno must end the process or flush
- * that called it. */
+ * that called it. Channel 0 leads to what stands behind the module, the others to its blocks
+ * (struct weir_blocks); on a channel that leads nowhere the batch is dropped. */
 int weir_emit(struct weir_node *n, uint32_t channel, struct weir_batch *b);
 
 /* In process: rows row[fresh[0 .. nfresh)] of b were the first of keys that had not appeared, in
@@ -186,8 +198,10 @@ void weir_free(struct weir_mem *m, void *p, size_t size);
 /* ---- scopes ---- */
 
 /* An instance of child `child` of a WEIR_SCOPE module (for a window, for a key), with states of its
- * own: 0 is all that stands behind the module. What it leaves goes where the others' output
- * goes. NULL: out of memory. */
+ * own. Of a module that takes blocks, a child is one of them, by number (struct weir_blocks); else
+ * child 0 is all that stands behind the module. What the instance leaves goes on behind the
+ * blocks, united with what others leave; rows that are records of the batch at hand in that batch's
+ * order, all else in the order in which the module calls. NULL: out of memory. */
 struct weir_body;
 struct weir_body *weir_body_open(struct weir_node *n, uint32_t child, struct weir_err *err);
 /* Batches have the node's output schema; consumes b. 0, WEIR_DONE, or -errno. */

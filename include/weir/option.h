@@ -33,6 +33,7 @@ enum weir_option_type {
 	WEIR_OPT_FIELDS, /* struct weir_fields: all fields that are left */
 	WEIR_OPT_EXPR,   /* struct weir_expr *: NULL where it is not given */
 	WEIR_OPT_ARGS,   /* struct weir_args: anything; the module looks at the pieces */
+	WEIR_OPT_BLOCK,  /* struct weir_blocks: "( stages )", at most `max` of them (0: one) */
 };
 
 enum {
@@ -40,6 +41,7 @@ enum {
 	WEIR_OPT_REQUIRED = 2,   /* a list needs at least one */
 	WEIR_OPT_CONDITION = 4,  /* EXPR, ARGS: each is true or false; a field that is not bool is
 	                          * true where it is there. In ARGS only `expr` is set then */
+	WEIR_OPT_ASIDE = 8,      /* BLOCK: what the stages leave goes nowhere */
 };
 
 struct weir_option {
@@ -68,6 +70,13 @@ struct weir_fields {
 struct weir_words {
 	uint32_t n;
 	const char *const *word;
+};
+
+/* Stages in parentheses that a module has for itself: outputs `first` … `first` + n - 1, see
+ * weir_emit(), or children of a WEIR_SCOPE module, see weir_body_open(). They are numbered from 1
+ * through all rows of the table; 0 is what stands behind the module. */
+struct weir_blocks {
+	uint32_t n, first;
 };
 
 struct weir_expr;
