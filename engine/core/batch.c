@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "engine/core/fiber.h"
+
 #define SMALL 8192
 #define LARGE (128u << 10)
 #define KEEP 64 /* chunks of a size that an idle pool keeps */
@@ -211,10 +213,26 @@ static int fill_absent(struct weir_batch *b, uint32_t field)
 	return c && weir_batch_own_valid(b, c) ? 0 : -ENOMEM;
 }
 
+struct filling {
+	struct weir_batch *b;
+	uint32_t field;
+};
+
+static int fill_on_host(void *arg)
+{
+	struct filling *c = arg;
+
+	return weir_batch_fill(c->b, c->field);
+}
+
 int weir_batch_fill(struct weir_batch *b, uint32_t field)
 {
+	struct fiber *f = fiber_here();
+
 	if (b->cols[field].data)
 		return 0;
+	if (f) /* decoding needs more stack than a module's loop has */
+		return fiber_call(f, fill_on_host, &(struct filling){b, field});
 	if (b->map && b->map[field] >= 0) {
 		int r = weir_batch_fill(b->parent, (uint32_t)b->map[field]);
 

@@ -2,6 +2,7 @@
 /* bind.c: one module bound to its input: options, expressions, output schema. */
 #include <stdlib.h>
 
+#include "engine/core/loop.h"
 #include "engine/core/planner.h"
 #include "engine/expr/bind.h"
 
@@ -315,7 +316,9 @@ int planner_module(struct planner *pl, const struct weir_module *module, const c
 
 	if (!n)
 		return pl->err && pl->err->no ? -pl->err->no : -ENOMEM;
-	n->module = module;
+	n->module = module->run ? loop_module(&pl->p->arena, module) : module;
+	if (!n->module)
+		return -ENOMEM;
 	planner_connect(&n->ins[0], input);
 	n->in = from->outside;
 	n->in_table = from->table;

@@ -4,18 +4,68 @@
  * An instance is a graph in one block of memory; the plan, which all instances share, says how its
  * nodes are joined. What it leaves goes to the consumers of the scope, on the channel of the child
  * that it is an instance of.
+ *
+ * A scope that is a loop calls these on its small stack; they are done on that of whoever resumed
+ * it. While such a loop is closed its bodies can only be closed too.
  */
+#include "engine/core/fiber.h"
 #include "engine/core/node.h"
 
 struct weir_body {
 	struct graph graph;
 };
 
+struct on_host {
+	struct weir_node *node;
+	uint32_t child;
+	struct weir_err *err;
+	struct weir_body *body;
+	struct weir_batch *batch;
+};
+
+static int open_on_host(void *arg)
+{
+	struct on_host *c = arg;
+
+	c->body = weir_body_open(c->node, c->child, c->err);
+	return 0;
+}
+
+static int push_on_host(void *arg)
+{
+	struct on_host *c = arg;
+
+	return weir_body_push(c->body, c->batch);
+}
+
+static int refresh_on_host(void *arg)
+{
+	return weir_body_refresh(arg);
+}
+
+static int end_on_host(void *arg)
+{
+	return weir_body_end(arg);
+}
+
+static int close_on_host(void *arg)
+{
+	weir_body_close(arg);
+	return 0;
+}
+
 struct weir_body *weir_body_open(struct weir_node *n, uint32_t child, struct weir_err *err)
 {
 	struct node *scope = node_of(n);
+	struct fiber *f = fiber_here();
 	struct graph *g;
 
+	if (f) {
+		struct on_host c = {.node = n, .child = child, .err = err};
+
+		fiber_call(f, open_on_host, &c);
+		return c.body;
+	}
 	if (graph_new(scope->graph->run, plan_body(scope->plan, child), scope, child, &g) < 0)
 		return NULL;
 	return (struct weir_body *)g;
@@ -49,8 +99,15 @@ static int stamp(struct graph *g, struct weir_batch *b)
 int weir_body_push(struct weir_body *body, struct weir_batch *b)
 {
 	struct graph *g = &body->graph;
-	int r = g->stamp && !g->is_stamped && weir_batch_count(b) ? stamp(g, b) : 0;
+	struct fiber *f = fiber_here();
+	int r = 0;
 
+	if (f && !f->shut)
+		return fiber_call(f, push_on_host, &(struct on_host){.body = body, .batch = b});
+	if (f)
+		r = -ECANCELED;
+	else if (g->stamp && !g->is_stamped && weir_batch_count(b))
+		r = stamp(g, b);
 	if (r < 0) {
 		weir_batch_unref(b);
 		return r;
@@ -60,19 +117,35 @@ int weir_body_push(struct weir_body *body, struct weir_batch *b)
 
 int weir_body_refresh(struct weir_body *body)
 {
+	struct fiber *f = fiber_here();
+
+	if (f)
+		return f->shut ? -ECANCELED : fiber_call(f, refresh_on_host, body);
 	return graph_refresh(&body->graph);
 }
 
 int weir_body_end(struct weir_body *body)
 {
-	int r = graph_end(&body->graph);
+	struct fiber *f = fiber_here();
+	int r;
 
+	if (f && !f->shut)
+		return fiber_call(f, end_on_host, body);
+	if (f) {
+		weir_body_close(body);
+		return -ECANCELED;
+	}
+	r = graph_end(&body->graph);
 	graph_free(&body->graph);
 	return r;
 }
 
 void weir_body_close(struct weir_body *body)
 {
-	if (body)
+	struct fiber *f = fiber_here();
+
+	if (f)
+		fiber_call(f, close_on_host, body);
+	else if (body)
 		graph_free(&body->graph);
 }

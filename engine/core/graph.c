@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "engine/core/engine.h"
+#include "engine/core/fiber.h"
 #include "engine/core/firsts.h"
 #include "engine/core/planner.h"
 #include "engine/core/union.h"
@@ -260,8 +261,42 @@ int scope_emit(struct node *scope, uint32_t channel, struct weir_batch *b)
 	return leave(scope, channel, b);
 }
 
+struct emission {
+	struct weir_node *node;
+	uint32_t channel;
+	struct weir_batch *batch;
+};
+
+static int emit_on_host(void *arg)
+{
+	struct emission *c = arg;
+
+	return weir_emit(c->node, c->channel, c->batch);
+}
+
+/* All that stands downstream runs within it: not on the small stack of a module's loop. One that is
+ * closed emits nothing any more. */
+static int emit_from_loop(
+        struct fiber *f, struct weir_node *n, uint32_t channel, struct weir_batch *b)
+{
+	int r;
+
+	if (f->shut) {
+		weir_batch_unref(b);
+		return -ECANCELED;
+	}
+	r = fiber_call(f, emit_on_host, &(struct emission){n, channel, b});
+	if (r < 0 && !f->error)
+		f->error = r;
+	return r;
+}
+
 int weir_emit(struct weir_node *pub, uint32_t channel, struct weir_batch *b)
 {
+	struct fiber *f = fiber_here();
+
+	if (f)
+		return emit_from_loop(f, pub, channel, b);
 	if (weir_batch_count(b))
 		return leave(node_of(pub), channel, b);
 	weir_batch_unref(b);
@@ -424,7 +459,8 @@ int weir_node_fail(struct weir_node *n, int no, const char *text)
 	struct run_context *run = node_of(n)->graph->run;
 
 	run->failed = node_of(n)->plan->name;
-	return weir_fail_no(&run->err, no, WEIR_E_BAD_TRACE, WEIR_NOPOS, 0, text);
+	return weir_fail_no(
+	        &run->err, no, WEIR_E_SYSTEM, WEIR_NOPOS, 0, node_of(n)->plan->name, text);
 }
 
 int weir_node_create_file(struct weir_node *n, const char *path, struct weir_err *err)

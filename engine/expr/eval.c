@@ -4,6 +4,7 @@
  * Every intermediate column has a place for each row of the batch, so that rows keep their
  * numbers; only the rows asked for are computed. All memory is the batch's.
  */
+#include "engine/core/fiber.h"
 #include "engine/expr/expr.h"
 
 #define WORDS (WEIR_BATCH_ROWS / 64)
@@ -211,12 +212,30 @@ int expr_vec(
 	}
 }
 
+/* What a module's loop calls, done on a stack that is large enough. */
+struct on_host {
+	const struct weir_expr *e;
+	struct weir_batch *b;
+	struct weir_col *col;
+	uint16_t *rows;
+};
+
+static int eval_on_host(void *arg)
+{
+	struct on_host *c = arg;
+
+	return weir_expr_eval(c->e, c->b, c->col);
+}
+
 int weir_expr_eval(const struct weir_expr *e, struct weir_batch *b, struct weir_col *ret)
 {
 	struct rows in = {b->sel, b->nsel};
+	struct fiber *f = fiber_here();
 	struct vec v;
 	int r;
 
+	if (f)
+		return fiber_call(f, eval_on_host, &(struct on_host){e, b, ret, NULL});
 	if (e->op == X_FIELD) {
 		const struct weir_col *c = weir_batch_col(b, e->field);
 
@@ -243,10 +262,20 @@ int weir_expr_eval(const struct weir_expr *e, struct weir_batch *b, struct weir_
 	return 0;
 }
 
+static int select_on_host(void *arg)
+{
+	struct on_host *c = arg;
+
+	return weir_expr_select(c->e, c->b, c->rows);
+}
+
 int weir_expr_select(const struct weir_expr *e, struct weir_batch *b, uint16_t *rows)
 {
 	struct rows in = {b->sel, b->nsel};
+	struct fiber *f = fiber_here();
 
+	if (f)
+		return fiber_call(f, select_on_host, &(struct on_host){e, b, NULL, rows});
 	return expr_select(e, b, &in, rows);
 }
 

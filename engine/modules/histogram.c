@@ -146,8 +146,7 @@ static int grow(struct weir_node *n, struct state *s)
 	struct bin *bin;
 
 	if (s->n == BINS_MAX)
-		return weir_node_fail(
-		        n, ERANGE, "histogram: more than 65536 bins, take wider ones");
+		return weir_node_fail(n, ERANGE, "more than 65536 bins, take wider ones");
 	bin = weir_realloc(n->mem, s->bin, s->cap * sizeof *bin, cap * sizeof *bin);
 	if (!bin)
 		return -ENOMEM;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* module.h: what an operator on records is: one descriptor, five functions.
+/* module.h: what an operator on records is: one descriptor, five functions; or one loop instead of
+ * four of them, see loop.h.
  *
  * The engine calls, for each node of a graph:
  *
@@ -22,7 +23,7 @@
 extern "C" {
 #endif
 
-#define WEIR_ABI 1
+#define WEIR_ABI 2
 
 /* Returned by process: nothing that may still come can change the output. */
 #define WEIR_DONE 1
@@ -50,6 +51,7 @@ enum weir_mark {
 };
 
 struct weir_mem;
+struct weir_loop;
 
 /* One instance of a module in a graph. The engine's own part follows. */
 struct weir_node {
@@ -93,11 +95,15 @@ struct weir_module {
 	void (*end)(struct weir_node *n);
 	void (*close)(struct weir_node *n);
 	void (*release)(void *config); /* what bind made outside its arena */
+	/* instead of open, process, flush, close and state_size: see loop.h */
+	int (*run)(struct weir_loop *l);
+	uint32_t stack; /* of run: bytes, at most 1 MiB; 0: 64 KiB */
 };
 
 /* A module's file ends with WEIR_MODULE(name) = { … }; the file's name is the module's. A
- * shared object exports the same symbol. */
-#define WEIR_MODULE(id) const struct weir_module weir_module_##id
+ * plug-in, a shared object name.so, exports the same symbol. */
+#define WEIR_MODULE(id)                                                                            \
+	__attribute__((visibility("default"))) const struct weir_module weir_module_##id
 
 /* ---- bind ---- */
 
@@ -181,7 +187,7 @@ bool weir_node_needs(const struct weir_node *n, uint32_t field);
 /* The input field that output field `field` repeats, -1 where the module makes it itself. */
 int weir_node_origin(const struct weir_node *n, uint32_t field);
 
-/* Says why process or flush fails; returns -no. The text is copied. */
+/* Says why process or flush fails, behind the module's name; returns -no. The text is copied. */
 int weir_node_fail(struct weir_node *n, int no, const char *text);
 
 /* Creates (or empties) the file at `path` for writing, with the rights of the query's writer: a
