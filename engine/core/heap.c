@@ -87,7 +87,8 @@ void heap_drop(struct heap *h, struct heap_cell *c)
 	h->free[c->class] = c;
 }
 
-struct heap_cell *heap_put(struct heap *h, struct heap_cell *old, const void *p, size_t len)
+/* `old` where it is of the class that a value of `len` bytes takes, else another cell. */
+static struct heap_cell *cell_for(struct heap *h, struct heap_cell *old, size_t len)
 {
 	struct heap_cell *c = old;
 	uint32_t class;
@@ -106,10 +107,23 @@ struct heap_cell *heap_put(struct heap *h, struct heap_cell *old, const void *p,
 				return NULL;
 		}
 		c->class = class;
-		heap_drop(h, old);
 	}
 	c->len = (uint32_t)len;
-	if (len)
+	return c;
+}
+
+struct heap_cell *heap_take(struct heap *h, size_t len)
+{
+	return cell_for(h, NULL, len);
+}
+
+struct heap_cell *heap_put(struct heap *h, struct heap_cell *old, const void *p, size_t len)
+{
+	struct heap_cell *c = cell_for(h, old, len);
+
+	if (c && c != old)
+		heap_drop(h, old);
+	if (c && len)
 		memcpy(c->bytes, p, len);
 	return c;
 }

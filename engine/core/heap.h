@@ -32,6 +32,8 @@ void heap_release(struct heap *h);
 /* A cell that holds a copy of p[0..len). `old`, a cell to be replaced or NULL, is used again or
  * freed. NULL: out of memory or longer than 1 GiB, and `old` is as before. */
 struct heap_cell *heap_put(struct heap *h, struct heap_cell *old, const void *p, size_t len);
+/* A cell for `len` bytes, not initialised. NULL: as above. */
+struct heap_cell *heap_take(struct heap *h, size_t len);
 void heap_drop(struct heap *h, struct heap_cell *c); /* NULL is fine */
 
 #endif
