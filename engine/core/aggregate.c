@@ -97,16 +97,22 @@ uint32_t aggregate_layout(struct aggregate *a, uint32_t n)
 int aggregate_open(const struct aggregate *a, struct aggregate_run *run, struct weir_mem *mem,
         const struct weir_schema *in)
 {
-	*run = (struct aggregate_run){.mem = mem, .needed = true, .tuples = {.mem = mem}};
+	*run = (struct aggregate_run){.mem = mem, .needed = true};
 	heap_init(&run->heap, mem);
 	if (a->op != AGG_DISTINCT)
 		return 0;
-	return keytab_init(&run->tuples, mem, in, a->fields.index, a->fields.n, KEYPACK_PREFIX, 0);
+	run->tuples = weir_calloc(mem, sizeof *run->tuples);
+	if (!run->tuples)
+		return -ENOMEM;
+	return keytab_init(run->tuples, mem, in, a->fields.index, a->fields.n, KEYPACK_PREFIX, 0);
 }
 
 void aggregate_close(struct aggregate_run *run)
 {
-	keytab_release(&run->tuples);
+	if (run->tuples) {
+		keytab_release(run->tuples);
+		weir_free(run->mem, run->tuples, sizeof *run->tuples);
+	}
 	heap_release(&run->heap);
 	aggregate_end(run);
 	grow_free(run->mem, run->group, run->group_size);
@@ -338,7 +344,7 @@ static int update_distinct(const struct aggregate *a, struct aggregate_run *run,
 {
 	struct keytab_rows in;
 	uint32_t k = 0;
-	int rc = keytab_map_rows(&run->tuples, b, r->row, r->n, r->id, &in);
+	int rc = keytab_map_rows(run->tuples, b, r->row, r->n, r->id, &in);
 
 	if (rc < 0)
 		return rc;

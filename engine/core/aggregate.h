@@ -46,8 +46,8 @@ struct aggregate {
 
 struct aggregate_run {
 	struct weir_mem *mem;
-	bool needed; /* somebody reads the figure */
-	struct keytab tuples;
+	bool needed;           /* somebody reads the figure */
+	struct keytab *tuples; /* distinct */
 	struct heap heap;
 	uint32_t *group; /* percentile: group and value of each record */
 	uint64_t *value;

@@ -6,22 +6,26 @@
  * which it comes. So a stream that is split and passes through unchanged is the stream again,
  * whatever its batches, and what instances make anew stands where they made it.
  *
- * Small batches, of which a million instances leave a million, are copied together; what is kept
- * goes on when the scope is done with its batch (graph_push() settles).
+ * Small batches, of which a million instances leave a million, are copied together as they come; a
+ * large one that is alone goes on as it is. What is there goes on when the scope is done with its
+ * batch (graph_push() settles).
  */
 #include "engine/core/gather.h"
 #include "engine/core/planner.h"
 #include "engine/core/union.h"
 
-#define RUN_MAX 8192 /* rows that may wait to be put in order */
-#define LARGE 64     /* rows of a batch that goes on as it is */
+#define LARGE 64 /* rows of a batch that goes on as it is */
+#define PART 64  /* rows copied at once */
 
 struct state {
-	struct pick *run; /* batches of one root; their rows are not used */
-	uint32_t n, cap, rows;
-	struct weir_batch *root;
+	struct weir_batch *root; /* of the run; NULL: none */
+	struct weir_batch *held; /* its only batch so far */
+	const int32_t *held_map;
 	struct weir_batch *out; /* being filled */
-	uint32_t nout;
+	uint16_t *at;           /* rows of the root that out's rows were */
+	uint32_t n;             /* rows in out */
+	uint32_t from, last;    /* the run's first row in out; its last row of the root */
+	bool unordered;         /* the run is not ascending */
 };
 
 static int emit_out(struct weir_node *n)
@@ -32,88 +36,142 @@ static int emit_out(struct weir_node *n)
 	s->out = NULL;
 	if (!b)
 		return 0;
-	b->n = b->nsel = (uint16_t)s->nout;
-	s->nout = 0;
+	b->n = b->nsel = (uint16_t)s->n;
+	s->n = s->from = 0;
 	return weir_emit(n, 0, b);
 }
 
-static int append(struct weir_node *n, const struct pick *pick, uint32_t k)
+static int new_out(struct weir_node *n, uint64_t token)
 {
+	struct state *s = n->state;
+
+	s->out = gather_new(n, WEIR_BATCH_ROWS);
+	s->at = s->out ? weir_batch_alloc(s->out, WEIR_BATCH_ROWS * sizeof *s->at) : NULL;
+	if (!s->at)
+		return -ENOMEM;
+	s->out->token = token;
+	return 0;
+}
+
+/* Puts the run's rows in out into the order of the root, those of one row as they came. */
+static int arrange(struct weir_node *n)
+{
+	uint16_t place[WEIR_BATCH_ROWS + 1] = {0};
+	struct state *s = n->state;
+	struct weir_batch *old = s->out;
+	size_t size = WEIR_BATCH_ROWS * sizeof(struct pick);
+	struct pick *pick;
+	int r;
+
+	if (!s->unordered)
+		return 0;
+	s->unordered = false;
+	pick = weir_alloc(n->mem, size);
+	if (!pick)
+		return -ENOMEM;
+	for (uint32_t i = s->from; i < s->n; i++)
+		place[s->at[i] + 1]++;
+	for (uint32_t row = 0; row < WEIR_BATCH_ROWS; row++)
+		place[row + 1] = (uint16_t)(place[row + 1] + place[row]);
+	for (uint32_t i = 0; i < s->n; i++) {
+		uint32_t to = i < s->from ? i : s->from + place[s->at[i]]++;
+
+		pick[to] = (struct pick){old, NULL, i};
+	}
+	r = new_out(n, old->token);
+	if (r == 0)
+		r = gather(n, s->out, 0, pick, s->n);
+	weir_free(n->mem, pick, size);
+	weir_batch_unref(old);
+	return r;
+}
+
+static int append_part(
+        struct weir_node *n, struct weir_batch *b, const int32_t *map, uint32_t k, uint32_t m)
+{
+	struct state *s = n->state;
+	struct pick pick[PART];
+
+	for (uint32_t i = 0; i < m; i++) {
+		uint32_t row = weir_batch_row(b, k + i);
+
+		pick[i] = (struct pick){b, map, row};
+		s->unordered |= row < s->last;
+		s->at[s->n + i] = (uint16_t)row;
+		s->last = row;
+	}
+	return gather(n, s->out, s->n, pick, m);
+}
+
+static int append(struct weir_node *n, struct weir_batch *b, const int32_t *map)
+{
+	uint32_t count = weir_batch_count(b);
 	struct state *s = n->state;
 	int r = 0;
 
-	while (k && r >= 0) {
-		uint32_t m = WEIR_BATCH_ROWS - s->nout;
-
-		if (!s->out)
-			s->out = gather_new(n, WEIR_BATCH_ROWS);
-		if (!s->out)
-			return -ENOMEM;
-		if (s->nout == 0)
-			s->out->token = pick->batch->token;
-		m = m < k ? m : k;
-		r = gather(n, s->out, s->nout, pick, m);
-		if (r < 0)
-			return r;
-		s->nout += m;
-		pick += m;
-		k -= m;
-		if (s->nout == WEIR_BATCH_ROWS)
-			r = emit_out(n);
+	for (uint32_t k = 0, m; k < count && r >= 0; k += m) {
+		m = count - k < PART ? count - k : PART;
+		if (s->n + m > WEIR_BATCH_ROWS) {
+			/* more rows than the root has: some came more than once */
+			r = arrange(n);
+			if (r == 0)
+				r = emit_out(n);
+			s->last = 0;
+		}
+		if (r == 0 && !s->out)
+			r = new_out(n, b->token);
+		if (r == 0)
+			r = append_part(n, b, map, k, m);
+		s->n += r == 0 ? m : 0;
 	}
 	return r;
 }
 
-static int pass(struct weir_node *n, const struct pick *p)
+/* The run's first batch is copied. */
+static int append_held(struct weir_node *n)
 {
-	struct weir_batch *v;
-	int r = emit_out(n);
+	struct state *s = n->state;
+	struct weir_batch *b = s->held;
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	v = pool_view(node_of(n)->graph->pool, p->batch, n->out, p->map);
-	return v ? weir_emit(n, 0, v) : -ENOMEM;
+	if (!b)
+		return 0;
+	s->held = NULL;
+	if (s->n + s->root->n > WEIR_BATCH_ROWS)
+		r = emit_out(n);
+	s->from = s->n;
+	s->last = 0;
+	if (r == 0)
+		r = append(n, b, s->held_map);
+	weir_batch_unref(b);
+	return r;
 }
 
-/* The rows of all batches of the run by row, those of one row in order of arrival. */
-static void arrange(const struct state *s, struct pick *to)
+static int pass(struct weir_node *n)
 {
-	uint32_t at[WEIR_BATCH_ROWS + 1] = {0};
+	struct state *s = n->state;
+	struct weir_batch *b = s->held, *v;
+	int r = emit_out(n);
 
-	for (uint32_t i = 0; i < s->n; i++)
-		for (uint32_t k = 0; k < weir_batch_count(s->run[i].batch); k++)
-			at[weir_batch_row(s->run[i].batch, k) + 1]++;
-	for (uint32_t row = 0; row < WEIR_BATCH_ROWS; row++)
-		at[row + 1] += at[row];
-	for (uint32_t i = 0; i < s->n; i++)
-		for (uint32_t k = 0; k < weir_batch_count(s->run[i].batch); k++) {
-			uint32_t row = weir_batch_row(s->run[i].batch, k);
-
-			to[at[row]++] = (struct pick){s->run[i].batch, s->run[i].map, row};
-		}
+	s->held = NULL;
+	v = r < 0 ? NULL : pool_view(node_of(n)->graph->pool, b, n->out, s->held_map);
+	weir_batch_unref(b);
+	return r < 0 ? r : v ? weir_emit(n, 0, v) : -ENOMEM;
 }
 
 static int end_run(struct weir_node *n)
 {
 	struct state *s = n->state;
-	struct pick *pick;
 	int r;
 
-	if (!s->n)
-		return 0;
-	if (s->n == 1 && s->rows >= LARGE) {
-		r = pass(n, s->run);
-	} else {
-		pick = weir_alloc(n->mem, s->rows * sizeof *pick);
-		if (!pick)
-			return -ENOMEM;
-		arrange(s, pick);
-		r = append(n, pick, s->rows);
-		weir_free(n->mem, pick, s->rows * sizeof *pick);
-	}
-	for (uint32_t i = 0; i < s->n; i++)
-		weir_batch_unref(s->run[i].batch);
-	s->n = s->rows = 0;
+	if (s->held && weir_batch_count(s->held) >= LARGE)
+		r = pass(n);
+	else
+		r = append_held(n);
+	if (r == 0)
+		r = arrange(n);
+	weir_batch_unref(s->root);
+	s->root = NULL;
 	return r;
 }
 
@@ -124,24 +182,18 @@ static int collect_process(struct weir_node *n, uint32_t input, struct weir_batc
 	struct weir_batch *root = gather_root(b);
 	int r = 0;
 
-	if (s->n && (root != s->root || s->rows > RUN_MAX))
+	if (s->root && root != s->root)
 		r = end_run(n);
 	if (r < 0)
 		return r;
-	if (s->n == s->cap) {
-		uint32_t cap = s->cap ? 2 * s->cap : 4;
-		struct pick *run =
-		        weir_realloc(n->mem, s->run, s->cap * sizeof *run, cap * sizeof *run);
-
-		if (!run)
-			return -ENOMEM;
-		s->run = run;
-		s->cap = cap;
+	if (!s->root) {
+		s->root = weir_batch_ref(root);
+		s->held = weir_batch_ref(b);
+		s->held_map = c->map[input];
+		return 0;
 	}
-	s->root = root;
-	s->run[s->n++] = (struct pick){weir_batch_ref(b), c->map[input], 0};
-	s->rows += weir_batch_count(b);
-	return 0;
+	r = append_held(n);
+	return r < 0 ? r : append(n, b, c->map[input]);
 }
 
 int collect_settle(struct weir_node *n)
@@ -160,11 +212,9 @@ static void collect_close(struct weir_node *n)
 {
 	struct state *s = n->state;
 
-	for (uint32_t i = 0; i < s->n; i++)
-		weir_batch_unref(s->run[i].batch);
+	weir_batch_unref(s->root);
+	weir_batch_unref(s->held);
 	weir_batch_unref(s->out);
-	if (s->run)
-		weir_free(n->mem, s->run, s->cap * sizeof *s->run);
 }
 
 const struct weir_module module_collect = {

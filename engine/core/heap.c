@@ -2,7 +2,7 @@
 /* heap.c: cells by size class, bumped from chunks. Chunks are freed all at once. */
 #include "engine/core/heap.h"
 
-#define CHUNK_MIN 4096
+#define CHUNK_MIN 256
 #define CHUNK_MAX ((size_t)1 << 20)
 #define VALUE_MAX ((size_t)1 << 30)
 
@@ -25,6 +25,7 @@ void heap_release(struct heap *h)
 		h->chunks = c->next;
 		weir_free(h->mem, c, c->size);
 	}
+	weir_free(h->mem, h->free, HEAP_CLASSES * sizeof *h->free);
 	heap_init(h, h->mem);
 }
 
@@ -83,6 +84,10 @@ void heap_drop(struct heap *h, struct heap_cell *c)
 {
 	if (!c)
 		return;
+	if (!h->free)
+		h->free = weir_calloc(h->mem, HEAP_CLASSES * sizeof *h->free);
+	if (!h->free)
+		return; /* lost until heap_release() */
 	memcpy(c->bytes, &h->free[c->class], sizeof(void *));
 	h->free[c->class] = c;
 }
@@ -98,7 +103,7 @@ static struct heap_cell *cell_for(struct heap *h, struct heap_cell *old, size_t 
 		return NULL;
 	class = class_of(sizeof *c + len, &size);
 	if (!old || old->class != class) {
-		c = h->free[class];
+		c = h->free ? h->free[class] : NULL;
 		if (c) {
 			memcpy(&h->free[class], c->bytes, sizeof(void *));
 		} else {

@@ -22,8 +22,8 @@ struct heap_cell {
 struct heap {
 	struct weir_mem *mem;
 	struct heap_chunk *chunks;
-	char *at, *end; /* what is left of the newest chunk */
-	struct heap_cell *free[HEAP_CLASSES];
+	char *at, *end;          /* what is left of the newest chunk */
+	struct heap_cell **free; /* HEAP_CLASSES lists, once a cell was given back */
 };
 
 void heap_init(struct heap *h, struct weir_mem *mem);

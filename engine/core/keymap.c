@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* keymap.c: a chained hash map from packed keys, at most one entry per bucket on average. */
+/* keymap.c: a chained hash map from packed keys, at most one entry per bucket on average. The hash
+ * is seeded at process start, so that nobody can send keys that collide. */
 #include "engine/core/keymap.h"
+
+#include "engine/core/keyhash.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -12,7 +15,7 @@ int keymap_init(struct keymap *m, struct weir_mem *mem, struct weir_fields by, s
 	m->mem = mem;
 	m->by = by;
 	m->value_size = (uint32_t)((value_size + 7) & ~(size_t)7);
-	m->nbuckets = 64;
+	m->nbuckets = 8;
 	m->buckets = weir_calloc(mem, m->nbuckets * sizeof *m->buckets);
 	m->key_size = (size_t)by.n * (INLINE + 2) + 8;
 	m->key = weir_alloc(mem, m->key_size);
@@ -59,7 +62,8 @@ static void rehash(struct keymap *m)
 
 static struct keymap_entry *find(struct keymap *m, const void *key, uint32_t len)
 {
-	uint64_t h = XXH3_64bits(key, len);
+	const struct keyhash_secret *secret = keyhash_secret();
+	uint64_t h = XXH3_64bits_withSecret(key, len, secret->xxh, sizeof secret->xxh);
 	size_t size = sizeof(struct keymap_entry) + m->value_size + len;
 	struct keymap_entry *e;
 

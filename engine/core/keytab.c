@@ -12,7 +12,7 @@
 #include "engine/core/keyhash.h"
 
 #define BLOCK 128
-#define SLOTS_MIN_SHIFT 23 /* 512 slots */
+#define SLOTS_MIN_SHIFT 28 /* 16 slots: a split has a table for each of its keys */
 #define LOAD 5             /* eighths */
 #define KEYS_MAX ((uint32_t)1 << 30)
 #define TEXT_KEPT ((size_t)1 << 20)
@@ -426,7 +426,8 @@ static int map(
         struct keytab *t, struct weir_batch *b, const uint32_t *prefix, struct keytab_rows *ret)
 {
 	uint8_t families[BLOCK] = {0};
-	uint8_t *packed = grow(t->mem, t->packed, &t->packed_size, (size_t)BLOCK * t->pack.size);
+	uint32_t most = ret->n < BLOCK ? ret->n : BLOCK;
+	uint8_t *packed = grow(t->mem, t->packed, &t->packed_size, (size_t)most * t->pack.size + 1);
 
 	ret->before = t->n;
 	ret->nfresh = 0;

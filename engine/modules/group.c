@@ -25,7 +25,6 @@ struct state {
 	struct keytab tab;
 	struct aggregate_run *run; /* nagg */
 	uint8_t *whole;            /* without keys: the state of the one group */
-	struct keytab_rows rows;
 };
 
 /* ---- bind ---- */
@@ -236,15 +235,26 @@ static int group_open(struct weir_node *n, struct weir_err *err)
 	r = keytab_init(&s->tab, n->mem, n->in, c->keys.index, c->keys.n, KEYPACK_NULLS, c->size);
 	if (r < 0)
 		return r;
-	s->run = weir_calloc(n->mem, (c->nagg + 1) * sizeof *s->run);
+	s->run = weir_calloc(n->mem, c->nagg * sizeof *s->run);
 	s->whole = weir_calloc(n->mem, c->size + 8);
 	if (!s->run || !s->whole)
 		return -ENOMEM;
-	for (uint32_t k = 0; k < WEIR_BATCH_ROWS && !c->keys.n; k++)
-		s->rows.state[k] = s->whole;
 	for (uint32_t i = 0; i < c->nagg && r == 0; i++) {
 		r = aggregate_open(&c->agg[i], &s->run[i], n->mem, n->in);
 		s->run[i].needed = weir_node_needs(n, c->agg[i].out);
+	}
+	return r;
+}
+
+/* Without keys: all rows are of the one group. */
+static int whole(const struct state *s, struct weir_batch *b, struct keytab_rows *to)
+{
+	int r = keypack_rows(&s->tab.pack, b, to->row);
+
+	to->n = r < 0 ? 0 : (uint32_t)r;
+	for (uint32_t k = 0; k < to->n; k++) {
+		to->id[k] = 0;
+		to->state[k] = s->whole;
 	}
 	return r;
 }
@@ -253,20 +263,17 @@ static int group_process(struct weir_node *n, uint32_t input, struct weir_batch 
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
-	int r;
+	struct keytab_rows all;
+	int r = c->keys.n ? keytab_map(&s->tab, b, &all) : whole(s, b, &all);
 
-	if (c->keys.n)
-		r = keytab_map(&s->tab, b, &s->rows);
-	else
-		s->rows.n = (uint32_t)(r = keypack_rows(&s->tab.pack, b, s->rows.row));
 	if (r >= 0 && c->keys.n)
-		r = weir_node_fresh(n, b, s->rows.row, s->rows.fresh, s->rows.nfresh);
+		r = weir_node_fresh(n, b, all.row, all.fresh, all.nfresh);
 	if (r < 0)
 		return r;
-	for (uint32_t first = 0; first < s->rows.n; first += c->slice) {
-		uint32_t left = s->rows.n - first;
-		struct aggregate_rows rows = {left < c->slice ? left : c->slice,
-		        s->rows.row + first, s->rows.id + first, s->rows.state + first, !c->keys.n};
+	for (uint32_t first = 0; first < all.n; first += c->slice) {
+		uint32_t left = all.n - first;
+		struct aggregate_rows rows = {left < c->slice ? left : c->slice, all.row + first,
+		        all.id + first, all.state + first, !c->keys.n};
 
 		for (uint32_t i = 0; i < c->nagg; i++) {
 			if (!s->run[i].needed)
@@ -358,7 +365,7 @@ static void group_close(struct weir_node *n)
 
 	for (uint32_t i = 0; s->run && i < c->nagg; i++)
 		aggregate_close(&s->run[i]);
-	weir_free(n->mem, s->run, (c->nagg + 1) * sizeof *s->run);
+	weir_free(n->mem, s->run, c->nagg * sizeof *s->run);
 	weir_free(n->mem, s->whole, c->size + 8);
 	keytab_release(&s->tab);
 }

@@ -284,7 +284,7 @@ static int open_window(struct weir_node *n, int64_t start, int64_t end, uint32_t
 	uint32_t i;
 
 	if (s->n == s->cap) {
-		uint32_t cap = s->cap ? 2 * s->cap : 16;
+		uint32_t cap = s->cap ? 2 * s->cap : 2;
 		struct window *w = weir_realloc(n->mem, s->w, s->cap * sizeof *w, cap * sizeof *w);
 
 		if (!w)

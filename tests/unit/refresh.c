@@ -37,6 +37,12 @@ static const char *const queries[] = {
         "pcapfile - | filter srcmac=00:01:02:03:04:05 | uniq srcip dstip dstport | "
         "count -f spread srcip | last srcip | count spread | last spread | pdf | "
         "print spread probability",
+        "packets | split srcip ( group dstport count() )",
+        "packets | split srcip ( group count() ) | sort -r count | head 5",
+        "packets | split srcip ( count dstport | last dstport | entropy ) | print srcip entropy",
+        "packets | split ipprotocol ( split srcip ( tail 1 | print srcip ts ) )",
+        "packets | group srcip dstip count() | split srcip ( sort -r count | head 1 )",
+        "packets | split srcport ( ( tail 1 | print ts + where len < 100 | print ts len ) )",
         "packets | (where srcport < 20 | group srcport count() + where srcport > 40 | print "
         "srcport "
         "ts)",
