@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* sample.c: some of the records: every Nth, each with a probability, or whole flows by hash.
+/* sample.c: some of the records: every Nth, each with a probability, whole flows by hash, or a
+ * fixed number of all.
  *
- * All three are deterministic: the Nth are counted, the coin is splitmix64 (Steele, Lea, Flood,
- * OOPSLA 2014) from a seed, and a flow is in where the hash of its fields is below a threshold.
+ * All are deterministic: the Nth are counted, coins and places come from a seed, and a flow is in
+ * where the hash of its fields is below a threshold, so that samples of parts unite to that of the
+ * whole.
  */
-#include <weir/module.h>
+#include <stdlib.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "engine/core/coltab.h"
+#include "engine/core/grow.h"
+#include "engine/sketch/keys.h"
+#include "engine/sketch/notes.h"
+#include "engine/sketch/random.h"
+#include "engine/sketch/reservoir.h"
 
 enum { MISSING };
 
@@ -16,18 +22,44 @@ struct config {
 	double probability;
 	uint64_t seed;
 	struct weir_fields by;
-	uint64_t below; /* a random number up to this is in */
+	uint64_t below;     /* a random number up to this is in */
+	uint64_t reservoir; /* records to keep, 0: none */
+	uint32_t weight;    /* output field, with a reservoir */
 };
 
 struct state {
 	uint64_t count; /* records since the last that was in */
 	uint64_t coin;
+	struct sketch_keys keys; /* by */
+	struct reservoir reservoir;
+	struct coltab rows; /* by place in the reservoir */
+	uint64_t *when;     /* place -> number of its record */
+	size_t when_size;
 };
+
+static int bind_reservoir(struct weir_bind *b, struct config *c, struct weir_err *err)
+{
+	static const struct weir_field weight = {.name = "weight",
+	        .kind = WEIR_F64,
+	        .flags = WEIR_FIELD_ALWAYS,
+	        .doc = "how many records each stands for"};
+	const char *with = c->every ? "N" : c->probability > 0 ? "-p" : c->by.n ? "--by" : NULL;
+	int r;
+
+	if (with)
+		return weir_fail(err, WEIR_E_OPTION_CONFLICT, b->pos, b->len, "-k", with);
+	r = weir_bind_add(b, &weight, err);
+	c->weight = (uint32_t)r;
+	weir_bind_flags(b, WEIR_SERIAL | WEIR_BLOCKING);
+	return r < 0 ? r : 0;
+}
 
 static int sample_bind(struct weir_bind *b, struct weir_err *err)
 {
 	struct config *c = b->config;
 
+	if (c->reservoir)
+		return bind_reservoir(b, c, err);
 	if (!c->every && c->probability == 0)
 		return weir_fail(err, WEIR_E_MISSING_ARGUMENT, b->pos, b->len, "sample",
 		        "a number N or a probability");
@@ -48,80 +80,124 @@ static int sample_open(struct weir_node *n, struct weir_err *err)
 	const struct config *c = n->config;
 
 	s->coin = c->seed;
-	return 0;
-}
-
-static uint64_t splitmix64(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
-/* Mixes column `c` into the hashes of the selected rows; a row without a value gets `in` 0. */
-static void hash_column(
-        const struct weir_batch *b, const struct weir_col *c, uint64_t *hash, uint8_t *in)
-{
-	uint32_t k = weir_batch_count(b);
-
-	for (uint32_t i = 0; i < k; i++) {
-		uint32_t row = weir_batch_row(b, i);
-
-		if (!weir_col_has(c, row)) {
-			in[i] = 0;
-			continue;
-		}
-		switch (weir_storage_of(c->kind)) {
-		case WEIR_WORD:
-			hash[i] = XXH3_64bits_withSeed(&weir_col_u64(c)[row], 8, hash[i]);
-			break;
-		case WEIR_ADDR:
-			hash[i] = XXH3_64bits_withSeed(
-			        &weir_col_ip(c)[row], sizeof(struct weir_ip), hash[i]);
-			break;
-		case WEIR_VAR:
-			hash[i] = XXH3_64bits_withSeed(
-			        weir_col_str(c)[row].p, weir_col_str(c)[row].len, hash[i]);
-		}
+	if (c->reservoir) {
+		reservoir_init(&s->reservoir, (uint32_t)c->reservoir, c->seed);
+		return coltab_open(&s->rows, n, NULL, 0);
 	}
+	/* a seed of 0 is one like the others here */
+	return c->by.n ? sketch_keys_init(
+	                         &s->keys, n->mem, n->in, c->by, c->seed ? c->seed : UINT64_MAX)
+	               : 0;
 }
 
 /* Writes the rows of sampled flows to sel; their number, or -ENOMEM. */
 static int by_hash(struct weir_node *n, struct weir_batch *b, uint16_t *sel)
 {
 	const struct config *c = n->config;
+	struct state *s = n->state;
 	uint64_t hash[WEIR_BATCH_ROWS];
-	uint8_t in[WEIR_BATCH_ROWS];
-	uint32_t k = weir_batch_count(b), m = 0;
+	int k = sketch_keys_hash(&s->keys, b, sel, hash), m = 0;
 
-	for (uint32_t i = 0; i < k; i++)
-		hash[i] = c->seed;
-	memset(in, 1, k);
-	for (uint32_t f = 0; f < c->by.n; f++) {
-		const struct weir_col *col = weir_batch_col(b, c->by.index[f]);
+	if (k < 0)
+		return k;
+	n->counters[MISSING] += weir_batch_count(b) - (uint32_t)k;
+	for (int i = 0; i < k; i++) {
+		sel[m] = sel[i];
+		m += hash[i] <= c->below;
+	}
+	return m;
+}
 
-		if (!col)
-			return -ENOMEM;
-		hash_column(b, col, hash, in);
+/* ---- reservoir ---- */
+
+static int put_reservoir(struct weir_node *n, struct weir_batch *b)
+{
+	struct state *s = n->state;
+	uint32_t count = weir_batch_count(b), ids[WEIR_BATCH_ROWS], m;
+	uint16_t which[WEIR_BATCH_ROWS];
+	uint64_t before = s->reservoir.n, *when;
+
+	m = reservoir_add(&s->reservoir, count, which, ids);
+	when = grow(n->mem, s->when, &s->when_size, reservoir_used(&s->reservoir) * sizeof *when);
+	if (!when)
+		return -ENOMEM;
+	s->when = when;
+	for (uint32_t i = 0; i < m; i++) {
+		when[ids[i]] = before + which[i];
+		which[i] = (uint16_t)weir_batch_row(b, which[i]);
 	}
-	for (uint32_t i = 0; i < k; i++) {
-		n->counters[MISSING] += !in[i];
-		sel[m] = (uint16_t)weir_batch_row(b, i);
-		m += in[i] && hash[i] <= c->below;
+	return coltab_put(&s->rows, b, which, ids, m);
+}
+
+static int by_arrival(const void *a, const void *b, void *arg)
+{
+	const uint64_t *when = arg, x = when[*(const uint32_t *)a], y = when[*(const uint32_t *)b];
+
+	return (x > y) - (x < y);
+}
+
+static int emit_reservoir(struct weir_node *n, const uint32_t *ids, uint32_t used)
+{
+	const struct config *c = n->config;
+	struct state *s = n->state;
+	union weir_datum weight = {.f = (double)s->reservoir.n / used};
+
+	for (uint32_t first = 0; first < used; first += WEIR_BATCH_ROWS) {
+		uint32_t m = used - first < WEIR_BATCH_ROWS ? used - first : WEIR_BATCH_ROWS;
+		struct weir_batch *b = coltab_build(&s->rows, n, ids + first, 0, m);
+		int r = b ? notes_fill(n, b, c->weight, weight) : -ENOMEM;
+
+		if (r < 0) {
+			weir_batch_unref(b);
+			return r;
+		}
+		r = weir_emit(n, 0, b);
+		if (r < 0)
+			return r;
 	}
-	return (int)m;
+	return 0;
+}
+
+static int sample_flush(struct weir_node *n, enum weir_mark mark)
+{
+	const struct config *c = n->config;
+	struct state *s = n->state;
+	uint32_t used = reservoir_used(&s->reservoir), *ids;
+	size_t size = used * sizeof *ids;
+	int r;
+
+	if (!c->reservoir || !used)
+		return 0;
+	ids = weir_alloc(n->mem, size);
+	if (!ids)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < used; i++)
+		ids[i] = i;
+	qsort_r(ids, used, sizeof *ids, by_arrival, s->when);
+	r = emit_reservoir(n, ids, used);
+	weir_free(n->mem, ids, size);
+	return r;
+}
+
+static void sample_close(struct weir_node *n)
+{
+	struct state *s = n->state;
+
+	sketch_keys_release(&s->keys);
+	coltab_release(&s->rows);
+	grow_free(n->mem, s->when, s->when_size);
 }
 
 static int sample_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
-	struct weir_batch *v = weir_view(n, b);
+	struct weir_batch *v = c->reservoir ? NULL : weir_view(n, b);
 	uint16_t *sel = v ? weir_batch_sel(v, weir_batch_count(b) + 1) : NULL;
 	int m = 0;
 
+	if (c->reservoir)
+		return put_reservoir(n, b);
 	if (!sel) {
 		weir_batch_unref(v);
 		return -ENOMEM;
@@ -131,7 +207,7 @@ static int sample_process(struct weir_node *n, uint32_t input, struct weir_batch
 	} else {
 		for (uint32_t i = 0; i < weir_batch_count(b); i++) {
 			bool in = c->every ? ++s->count == c->every
-			                   : splitmix64(&s->coin) <= c->below;
+			                   : random_next(&s->coin) <= c->below;
 
 			sel[m] = (uint16_t)weir_batch_row(b, i);
 			m += in;
@@ -177,6 +253,14 @@ static const struct weir_option options[] = {
                 .offset = offsetof(struct config, by),
                 .arg = "FIELD,…",
                 .doc = "take all or none of the records that agree in these fields"},
+        {.type = WEIR_OPT_U64,
+                .name = "reservoir",
+                .letter = 'k',
+                .offset = offsetof(struct config, reservoir),
+                .min = 1,
+                .max = 1e8,
+                .arg = "K",
+                .doc = "keep K of all records, each set of K equally likely"},
         WEIR_OPTIONS_END,
 };
 
@@ -190,6 +274,11 @@ WEIR_MODULE(sample) = {
         .doc = "Passes on every Nth record, or each with a probability, or, with --by, whole "
                "flows: "
                "those whose fields hash below a threshold, so that a sampled flow is complete.\n\n"
+               "With -k it is a table of K of all records so far, each set of K of them equally "
+               "likely, in "
+               "the order in which they came; the annotation 'weight' says how many records each "
+               "stands "
+               "for. It keeps K records' fields that are read.\n\n"
                "The same seed takes the same records of the same input. A record that lacks a "
                "field "
                "of --by is dropped and counted as 'missing'.",
@@ -201,4 +290,6 @@ WEIR_MODULE(sample) = {
         .bind = sample_bind,
         .open = sample_open,
         .process = sample_process,
+        .flush = sample_flush,
+        .close = sample_close,
 };

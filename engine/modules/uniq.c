@@ -152,7 +152,7 @@ WEIR_MODULE(uniq) = {
                "is "
                "then dropped; never the other way round. -m SIZE: a blocked Bloom filter of that "
                "size, "
-               "whatever comes; its error grows, to about 1 % at 10 bits for each tuple, 0.1 % at "
+               "whatever comes; its error grows, to 1.3 % at 10 bits for each tuple, 0.13 % at "
                "16. "
                "-e P: a cuckoo filter that doubles as it fills, 4.7 to 9.4 bytes a tuple, and "
                "keeps the "

@@ -43,4 +43,67 @@ result $? 'uniq -m -e: a full filter lets new tuples pass'
 like "$("$WEIR" run 'set memory 1MB packets | uniq -m 2MB srcip' "$trace" 2>&1)" 'memory limit of .* reached in' \
 	"uniq -m: counts against the query's memory"
 
+# ---- count ----
+
+awk -F, '{ print $1 "," ++n[$1] }' <(csv 'packets | print srcip') | sed 's/^,.*//' | grep . >"$T/exact"
+for memory in 4KiB 64KiB; do
+	for seed in 1 2 3; do
+		csv "packets | count -m $memory --seed $seed srcip | print srcip count error" >"$T/got"
+		[ "$(wc -l <"$T/got")" = "$(wc -l <"$T/exact")" ] || break
+		paste -d, "$T/exact" "$T/got" | awk -F, '$1 != $3 || $4 < $2 { bad = 1 } $4 > $2 + $5 { over++ }
+			END { exit bad || over > 0.018 * NR + 5 * sqrt(0.018 * NR) }' || break
+	done
+	result $? "count -m $memory: never too low, seldom above its error"
+done
+awk -F, '{ print $1 "," (n[$1] += $2) }' <(csv 'packets | print srcip len') | grep -v '^,' >"$T/exact"
+csv 'packets | count -b -m 64KiB --seed 1 srcip | print srcip count' | paste -d, "$T/exact" - | awk -F, '$1 != $3 || $4 < $2 { bad = 1 } END { exit bad }'
+result $? 'count -b -m: bytes, never too low'
+is "$(csv 'packets | count -m 16MB --seed 3 srcip | last srcip | print srcip count')" \
+	"$(csv 'packets | count srcip | last srcip | print srcip count')" 'count -m: with room for all it is exact'
+
+awk '$0 != ",," { if (!seen[$0]++) n++; print n }' <(csv 'packets where dstport | print srcip dstip dstport') >"$T/exact"
+for p in 4 10 14 18; do
+	csv "packets | count --distinct -p $p --seed 2 -f n srcip dstip dstport | print n error" >"$T/got"
+	[ "$(wc -l <"$T/got")" = "$(wc -l <"$T/exact")" ] &&
+		paste -d, "$T/exact" "$T/got" | awk -F, '{ d = $2 / $1 - 1; if (d * d > 16 * $3 * $3) bad++ } END { exit bad > 0.02 * NR }'
+	result $? "count --distinct -p $p: within four times its standard error"
+done
+is "$(csv 'packets | count --distinct --seed 1 srcip | tail 1 | print count memory')" "$(csv 'packets where srcip | count --distinct -p 14 --seed 1 srcip | tail 1 | print count memory')" 'count --distinct: 14 if not given'
+
+# ---- top ----
+
+awk -F, '$0 != "" { if (!n[$0]++) k++; r++; if (n[$0] * k > X * r) print r "," $0 "," n[$0] }' X=5 <(csv 'packets | print srcip') >"$T/exact"
+is "$(csv 'packets | top -x 5 srcip | group count()')" "$(wc -l <"$T/exact")" 'top: as awk'
+awk -F, '$0 != "" { print $0 "," ++n[$0] }' <(csv 'packets | print srcip') >"$T/counts"
+for memory in 16KiB 64KiB 1MB; do
+	for seed in 1 2 3; do
+		csv "packets where srcip | count -f r | top -m $memory -x 5 --seed $seed srcip | print r srcip count error" >"$T/got"
+		# nothing missed, and each count within what its record says
+		[ -z "$(join -t, -v1 <(cut -d, -f1 "$T/exact" | sort) <(cut -d, -f1 "$T/got" | sort))" ] || break
+		awk -F, 'NR == FNR { src[FNR] = $1; n[FNR] = $2; next } src[$1] != $2 || n[$1] > $3 || n[$1] < $3 - $4 { bad = 1 } END { exit bad }' \
+			"$T/counts" "$T/got" || break
+	done
+	result $? "top -m $memory: misses none, counts within their errors"
+done
+[ "$(wc -l <"$T/got")" -lt $(($(wc -l <"$T/exact") * 11 / 10)) ]
+result $? 'top -m 1MB: hardly more than the exact answer'
+
+# ---- sample ----
+
+csv 'packets | print ts srcip dstip' >"$T/all"
+csv 'packets | sample -k 500 -s 7 | print ts srcip dstip weight' >"$T/got"
+is "$(wc -l <"$T/got") $(cut -d, -f4 "$T/got" | sort -u)" "500 40" 'sample -k: as many as asked for, each for 40'
+[ -z "$(cut -d, -f1-3 "$T/got" | diff "$T/all" - | grep '^>')" ]
+result $? 'sample -k: records of the input in their order'
+is "$(csv 'packets | sample -k 100000 | print ts srcip dstip weight')" "$(sed 's/$/,1/' "$T/all")" 'sample -k: all where there are no more'
+awk -F, '{ t += $1 } END { m = t / NR - 1767225600; exit !(m > 8.7 && m < 11.3) }' "$T/got"
+result $? 'sample -k: from everywhere in the trace'
+csv 'packets | sample 4 --by srcip,dstip -s 3 | print srcip dstip' | sort | uniq -c | sort >"$T/got"
+csv 'packets | print srcip dstip' | grep -v '^,' | sort | uniq -c | sort >"$T/exact"
+[ -z "$(comm -23 "$T/got" "$T/exact")" ] &&
+	awk -v n="$(wc -l <"$T/exact")" 'END { d = NR - n / 4; exit d * d > 25 * n * 3 / 16 }' "$T/got"
+result $? 'sample --by: whole flows, a quarter of them'
+half=$(csv 'packets | head 9000 | sample 4 --by srcip,dstip -s 3 | print ts srcip dstip'; csv 'packets | skip 9000 | sample 4 --by srcip,dstip -s 3 | print ts srcip dstip')
+is "$half" "$(csv 'packets | sample 4 --by srcip,dstip -s 3 | print ts srcip dstip')" 'sample --by: samples of parts are that of the whole'
+
 finish
