@@ -22,6 +22,30 @@ static const char *order(const struct plan_node *n)
 	return n->flags & WEIR_PARALLEL ? "parallel" : "serial";
 }
 
+/* The name of a channel that is not the only one: an option's, else its number. */
+static void channel(const struct plan_node *n, uint32_t channel, const char *before,
+        const char *behind, struct text *to)
+{
+	const struct weir_option *o = n->module ? n->module->options : NULL;
+
+	if (!channel || n->nbodies == 1)
+		return;
+	text_puts(to, before);
+	for (; o && o->type != WEIR_OPT_END; o++) {
+		const struct weir_blocks *b =
+		        (const struct weir_blocks *)((const char *)n->config + o->offset);
+
+		if (o->type == WEIR_OPT_BLOCK && !(o->flags & WEIR_OPT_POSITIONAL) && b->n == 1 &&
+		        b->first == channel) {
+			text_puts(to, o->name);
+			break;
+		}
+	}
+	if (!o || o->type == WEIR_OPT_END)
+		text_printf(to, "%u", channel);
+	text_puts(to, behind);
+}
+
 static void put(const struct plan *p, const struct plan_graph *g, int indent,
         plan_counters *counters, void *arg, struct text *to)
 {
@@ -31,8 +55,11 @@ static void put(const struct plan *p, const struct plan_graph *g, int indent,
 		if (!n->source && !n->module)
 			continue;
 		text_printf(to, "%*s%u %s", indent, "", n->id, n->name);
-		for (uint32_t k = 0; k < n->nins; k++)
-			text_printf(to, "%s%u", k ? "," : " <- ", g->nodes[n->ins[k].node]->id);
+		for (uint32_t k = 0; k < n->nins; k++) {
+			text_puts(to, k ? "," : " <- ");
+			text_printf(to, "%u", g->nodes[n->ins[k].node]->id);
+			channel(g->nodes[n->ins[k].node], n->ins[k].channel, ":", "", to);
+		}
 		text_printf(
 		        to, "  [%s%s]", order(n), (n->flags & WEIR_BLOCKING) ? " blocking" : "");
 		if (n->pos < p->text_len && n->len && n->module && n->source == NULL)
@@ -72,8 +99,12 @@ static void dot(const struct plan_graph *g, plan_counters *counters, void *arg, 
 			counters(arg, n, to);
 		}
 		text_printf(to, "\"%s];\n", n->source ? ", shape=box" : "");
-		for (uint32_t k = 0; k < n->nins; k++)
-			text_printf(to, "\tn%u -> n%u;\n", g->nodes[n->ins[k].node]->id, n->id);
+		for (uint32_t k = 0; k < n->nins; k++) {
+			text_printf(to, "\tn%u -> n%u", g->nodes[n->ins[k].node]->id, n->id);
+			channel(g->nodes[n->ins[k].node], n->ins[k].channel, " [label=\"", "\"]",
+			        to);
+			text_puts(to, ";\n");
+		}
 		for (uint32_t k = 0; k < n->nbodies; k++) {
 			const struct plan_graph *body = &n->bodies[k];
 

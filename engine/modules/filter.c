@@ -2,7 +2,8 @@
 /* filter.c: records that meet all of several criteria, as SMACQ's module of that name.
  *
  * `filter srcmac=00:01:02:03:04:05 srcport=80`; a criterion may be any condition; -b adds one in
- * the language of tcpdump, run over the packet's bytes.
+ * the language of tcpdump, run over the packet's bytes. --then and --else are where the records
+ * that do and that do not go to.
  */
 #include "engine/proto/bpf.h"
 #include <weir/module.h>
@@ -11,6 +12,7 @@ struct config {
 	struct weir_args criteria;
 	const char *bpf;
 	bool invert;
+	struct weir_blocks then, otherwise;
 	int32_t packet, linktype, len; /* input fields for -b; len may be -1 */
 };
 
@@ -27,6 +29,10 @@ static int filter_bind(struct weir_bind *b, struct weir_err *err)
 	if (!c->criteria.n && !c->bpf)
 		return weir_fail(err, WEIR_E_MISSING_ARGUMENT, b->pos, b->len, "filter",
 		        "a criterion or -b");
+	if (c->then.n)
+		weir_bind_blocks_only(b);
+	if (c->then.n || c->otherwise.n)
+		weir_bind_flags(b, WEIR_PARALLEL);
 	if (!c->bpf)
 		return weir_bind_pass(b, err);
 	c->packet = -1;
@@ -99,12 +105,11 @@ static uint32_t without(const struct weir_batch *v, uint16_t *rows, uint32_t k)
 	return out - k;
 }
 
-static int filter_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
+/* Narrows v to the rows for which everything holds. Their number or -errno. */
+static int select_all(struct weir_node *n, struct weir_batch *v, uint16_t *rows)
 {
 	const struct config *c = n->config;
-	struct weir_batch *v = weir_view(n, b);
-	uint16_t *rows = v ? weir_batch_sel(v, weir_batch_count(b)) : NULL;
-	int k = rows ? (int)weir_batch_count(b) : -ENOMEM;
+	int k = (int)weir_batch_count(v);
 
 	for (uint32_t i = 0; k > 0 && i < c->criteria.n; i++) {
 		k = weir_expr_select(c->criteria.arg[i].expr, v, rows);
@@ -116,15 +121,55 @@ static int filter_process(struct weir_node *n, uint32_t input, struct weir_batch
 		if (k >= 0)
 			weir_batch_select(v, rows, (uint32_t)k);
 	}
-	if (k >= 0 && c->invert) {
-		k = (int)without(b, rows, (uint32_t)k);
-		weir_batch_select(v, rows + (weir_batch_count(b) - (uint32_t)k), (uint32_t)k);
+	return k;
+}
+
+/* Emits a view of b with rows[0..k). */
+static int emit_rows(struct weir_node *n, uint32_t channel, struct weir_batch *b,
+        const uint16_t *rows, uint32_t k)
+{
+	struct weir_batch *v = k ? weir_view(n, b) : NULL;
+	uint16_t *sel = v ? weir_batch_sel(v, k) : NULL;
+
+	if (!sel) {
+		weir_batch_unref(v);
+		return k ? -ENOMEM : 0;
 	}
-	if (k <= 0) {
+	memcpy(sel, rows, k * sizeof *sel);
+	weir_batch_select(v, sel, k);
+	return weir_emit(n, channel, v);
+}
+
+static int filter_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
+{
+	const struct config *c = n->config;
+	struct weir_batch *v = weir_view(n, b);
+	uint32_t total = weir_batch_count(b), others = 0;
+	uint16_t *rows = v ? weir_batch_sel(v, total) : NULL;
+	uint32_t yes = c->then.n ? c->then.first : 0, no = c->otherwise.first;
+	uint16_t rest[WEIR_BATCH_ROWS];
+	int k = rows ? select_all(n, v, rows) : -ENOMEM, r;
+
+	if (k >= 0 && (c->invert || c->otherwise.n)) {
+		if (!k)
+			weir_batch_select(v, rows, 0);
+		others = without(b, rows, (uint32_t)k);
+		memcpy(rest, rows + k, others * sizeof *rest);
+	}
+	if (k < 0) {
 		weir_batch_unref(v);
 		return k;
 	}
-	return weir_emit(n, 0, v);
+	if (!c->invert) {
+		r = weir_emit(n, yes, v);
+		return r < 0 || !c->otherwise.n ? r : emit_rows(n, no, b, rest, others);
+	}
+	r = emit_rows(n, yes, b, rest, others);
+	if (r < 0 || !c->otherwise.n) {
+		weir_batch_unref(v);
+		return r;
+	}
+	return weir_emit(n, no, v);
 }
 
 static const struct weir_option options[] = {
@@ -145,6 +190,14 @@ static const struct weir_option options[] = {
                 .offset = offsetof(struct config, criteria),
                 .arg = "FIELD=VALUE…",
                 .doc = "what must hold, all of it; any conditions"},
+        {.type = WEIR_OPT_BLOCK,
+                .name = "then",
+                .offset = offsetof(struct config, then),
+                .doc = "stages for the records that meet them all"},
+        {.type = WEIR_OPT_BLOCK,
+                .name = "else",
+                .offset = offsetof(struct config, otherwise),
+                .doc = "stages for the records that do not"},
         WEIR_OPTIONS_END,
 };
 
@@ -162,7 +215,11 @@ WEIR_MODULE(filter) = {
                "-b takes an expression of tcpdump's filter language besides, compiled by libpcap "
                "for each link type that occurs; a packet of a link type that it does not compile "
                "for does not match and is counted. Host and network names are not looked up: "
-               "write addresses.",
+               "write addresses.\n"
+               "\n"
+               "With --else the records that do not meet the criteria are not dropped but go "
+               "through its stages; those of --then are for the others. What both leave is one "
+               "stream again, as that of '( a + b )'.",
         .example = "packets | filter ipprotocol=tcp dstport=80 | print srcip dstip len | head 5",
         .options = options,
         .config_size = sizeof(struct config),

@@ -43,6 +43,13 @@ static const char *const queries[] = {
         "packets | split ipprotocol ( split srcip ( tail 1 | print srcip ts ) )",
         "packets | group srcip dstip count() | split srcip ( sort -r count | head 1 )",
         "packets | split srcport ( ( tail 1 | print ts + where len < 100 | print ts len ) )",
+        "packets | filter srcport < 20 --then (group srcport count()) --else (print srcport ts)",
+        "packets | filter srcport < 20 --else (filter len > 700 --then (last srcip) --else (tail "
+        "3)) "
+        "| print srcip len ts",
+        "packets | distribute -n 3 srcip (group srcip dstport count())",
+        "packets | distribute (tail 2 | print ts) (group srcip count())",
+        "packets | tee (count) | split srcip (filter len > 700 --then (group count()))",
         "packets | (where srcport < 20 | group srcport count() + where srcport > 40 | print "
         "srcport "
         "ts)",
