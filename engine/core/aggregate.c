@@ -57,7 +57,7 @@ static uint32_t bytes_of(const struct aggregate *a)
 	case AGG_STDDEV:
 		return 24; /* number, mean, sum of squared differences from it */
 	case AGG_PERCENTILE:
-		return 0;
+		return a->sketch ? 8 : 0;
 	default:
 		return a->op != AGG_COUNT && a->op != AGG_DISTINCT &&
 		                       weir_storage_of(a->kind) == WEIR_ADDR
@@ -101,6 +101,11 @@ int aggregate_open(const struct aggregate *a, struct aggregate_run *run, struct 
 	heap_init(&run->heap, mem);
 	if (a->op != AGG_DISTINCT)
 		return 0;
+	if (a->sketch) {
+		run->keys = weir_calloc(mem, sizeof *run->keys);
+		return run->keys ? sketch_keys_init(run->keys, mem, in, a->fields, a->seed)
+		                 : -ENOMEM;
+	}
 	run->tuples = weir_calloc(mem, sizeof *run->tuples);
 	if (!run->tuples)
 		return -ENOMEM;
@@ -112,6 +117,10 @@ void aggregate_close(struct aggregate_run *run)
 	if (run->tuples) {
 		keytab_release(run->tuples);
 		weir_free(run->mem, run->tuples, sizeof *run->tuples);
+	}
+	if (run->keys) {
+		sketch_keys_release(run->keys);
+		weir_free(run->mem, run->keys, sizeof *run->keys);
 	}
 	heap_release(&run->heap);
 	aggregate_end(run);
@@ -387,7 +396,8 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 	bool is_word = weir_storage_of(a->kind) == WEIR_WORD;
 
 	if (a->op == AGG_DISTINCT)
-		return update_distinct(a, run, b, r);
+		return a->sketch ? aggregate_sketch_update(a, run, b, r, NULL)
+		                 : update_distinct(a, run, b, r);
 	if (a->kind == WEIR_NONE && r->one) {
 		*(uint64_t *)(r->state[0] + a->at) += r->n;
 		return 0;
@@ -420,7 +430,8 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 		EACH(welford_add((struct welford *)st, as_double(a->kind, v)))
 		break;
 	case AGG_PERCENTILE:
-		return update_values(run, c, r);
+		return a->sketch ? aggregate_sketch_update(a, run, b, r, c)
+		                 : update_values(run, c, r);
 	case AGG_MIN:
 	case AGG_MAX:
 		if (!is_word)
@@ -436,7 +447,7 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 /* Percentiles: sorts the values by group (counting), so that each group's stand together. */
 int aggregate_begin(const struct aggregate *a, struct aggregate_run *run, uint32_t n)
 {
-	if (a->op != AGG_PERCENTILE)
+	if (a->op != AGG_PERCENTILE || a->sketch)
 		return 0;
 	run->start = grow(run->mem, NULL, &run->start_size, ((size_t)n + 2) * sizeof *run->start);
 	run->sorted = run->start ? grow(run->mem, NULL, &run->sorted_size, (run->n + 1) * 8) : NULL;
@@ -568,6 +579,14 @@ int aggregate_load(const struct aggregate *a, struct aggregate_run *run, uint32_
 		const struct mean *m = (const struct mean *)st;
 
 		has[k] = has_seen(a) ? state[k][a->seen] : 1;
+		if (a->sketch) {
+			union weir_datum v;
+
+			has[k] = aggregate_sketch_value(a, state[k], &v);
+			to[k] = v.u;
+			missing += !has[k];
+			continue;
+		}
 		switch (a->op) {
 		case AGG_COUNT:
 		case AGG_SUM:

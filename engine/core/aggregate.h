@@ -11,11 +11,15 @@
  * counted. Means and sums of f64 are plain double arithmetic; stddev is that of a sample (n - 1),
  * by Welford's recurrence (Technometrics 4, 1962). Percentiles are exact: the smallest value that
  * at least p percent of the values do not exceed (nearest rank); they keep all values.
+ *
+ * distinct and percentile can be estimated instead (aggregate_sketch.c): by HyperLogLog++ and
+ * DDSketch, whose cells of the heap the group's state points to.
  */
 #ifndef AGGREGATE_H
 #define AGGREGATE_H
 
 #include "engine/core/keytab.h"
+#include "engine/sketch/keys.h"
 
 enum aggregate_op {
 	AGG_COUNT,
@@ -40,14 +44,19 @@ struct aggregate {
 	struct weir_fields fields;    /* distinct */
 	bool always;                  /* each record has the value, and each group a record */
 	double percent;
+	/* distinct: precision of HyperLogLog++; percentile: digits of DDSketch and one more; 0:
+	 * exact */
+	unsigned sketch;
+	uint64_t seed;
 	uint32_t at, seen; /* bytes in the group's state; seen: whether there is a figure */
 	uint32_t out;      /* output field */
 };
 
 struct aggregate_run {
 	struct weir_mem *mem;
-	bool needed;           /* somebody reads the figure */
-	struct keytab *tuples; /* distinct */
+	bool needed;              /* somebody reads the figure */
+	struct keytab *tuples;    /* distinct */
+	struct sketch_keys *keys; /* distinct, estimated */
 	struct heap heap;
 	uint32_t *group; /* percentile: group and value of each record */
 	uint64_t *value;
@@ -83,6 +92,16 @@ struct aggregate_rows {
 };
 int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struct weir_batch *b,
         const struct aggregate_rows *r, uint64_t *overflows);
+
+/* Of an estimated figure: its error (the relative standard error of distinct, the largest relative
+ * error of a percentile) and its bytes in the group with this state. */
+double aggregate_error(const struct aggregate *a, const uint8_t *state);
+uint64_t aggregate_memory(const struct aggregate *a, const uint8_t *state);
+
+/* What aggregate.c does for estimated figures. */
+int aggregate_sketch_update(const struct aggregate *a, struct aggregate_run *run,
+        struct weir_batch *b, const struct aggregate_rows *r, const struct weir_col *value);
+bool aggregate_sketch_value(const struct aggregate *a, const uint8_t *state, union weir_datum *ret);
 
 /* Before and after the figures of all n groups are loaded. */
 int aggregate_begin(const struct aggregate *a, struct aggregate_run *run, uint32_t n);

@@ -16,8 +16,8 @@ struct config {
 
 struct state {
 	struct keytab tab;
-	uint64_t all; /* without fields */
-	struct counts counts;
+	uint64_t all;          /* without fields */
+	struct counts *counts; /* in place of tab */
 };
 
 static int count_bind(struct weir_bind *b, struct weir_err *err)
@@ -55,8 +55,10 @@ static int count_open(struct weir_node *n, struct weir_err *err)
 	const struct config *c = n->config;
 	struct state *s = n->state;
 
-	if (counts_wanted(&c->sketch))
-		return counts_open(&s->counts, &c->sketch, n, c->fields);
+	if (counts_wanted(&c->sketch)) {
+		s->counts = weir_calloc(n->mem, sizeof *s->counts);
+		return s->counts ? counts_open(s->counts, &c->sketch, n, c->fields) : -ENOMEM;
+	}
 	return keytab_init(
 	        &s->tab, n->mem, n->in, c->fields.index, c->fields.n, 0, sizeof(uint64_t));
 }
@@ -105,7 +107,7 @@ static int process_sketch(struct weir_node *n, struct weir_batch *b, const struc
 	int m = -ENOMEM;
 
 	if (count && (error || !wanted))
-		m = counts_rows(&s->counts, &c->sketch, b, len, rows, value, error ? bound : NULL);
+		m = counts_rows(s->counts, &c->sketch, b, len, rows, value, error ? bound : NULL);
 	if (m < 0) {
 		weir_batch_unref(out);
 		return m;
@@ -116,8 +118,8 @@ static int process_sketch(struct weir_node *n, struct weir_batch *b, const struc
 	for (int k = 0; error && k < m; k++)
 		((uint64_t *)error->data)[rows[k]] = bound[k];
 	weir_batch_select(out, rows, (uint32_t)m);
-	if (notes_fill(n, out, c->notes.memory,
-	            (union weir_datum){.u = counts_memory(&s->counts)}) < 0) {
+	if (notes_fill(n, out, c->notes.memory, (union weir_datum){.u = counts_memory(s->counts)}) <
+	        0) {
 		weir_batch_unref(out);
 		return -ENOMEM;
 	}
@@ -173,7 +175,9 @@ static void count_close(struct weir_node *n)
 	struct state *s = n->state;
 
 	keytab_release(&s->tab);
-	counts_release(&s->counts);
+	if (s->counts)
+		counts_release(s->counts);
+	weir_free(n->mem, s->counts, sizeof *s->counts);
 }
 
 static const char *const counters[] = {"missing", NULL};

@@ -30,7 +30,12 @@ struct config {
 struct state {
 	uint64_t count; /* records since the last that was in */
 	uint64_t coin;
-	struct sketch_keys keys; /* by */
+	struct sketch_keys *keys; /* by */
+	struct pool *pool;        /* with a reservoir */
+};
+
+/* The records of a reservoir. */
+struct pool {
 	struct reservoir reservoir;
 	struct coltab rows; /* by place in the reservoir */
 	uint64_t *when;     /* place -> number of its record */
@@ -81,13 +86,19 @@ static int sample_open(struct weir_node *n, struct weir_err *err)
 
 	s->coin = c->seed;
 	if (c->reservoir) {
-		reservoir_init(&s->reservoir, (uint32_t)c->reservoir, c->seed);
-		return coltab_open(&s->rows, n, NULL, 0);
+		s->pool = weir_calloc(n->mem, sizeof *s->pool);
+		if (!s->pool)
+			return -ENOMEM;
+		reservoir_init(&s->pool->reservoir, (uint32_t)c->reservoir, c->seed);
+		return coltab_open(&s->pool->rows, n, NULL, 0);
 	}
+	if (!c->by.n)
+		return 0;
+	s->keys = weir_calloc(n->mem, sizeof *s->keys);
 	/* a seed of 0 is one like the others here */
-	return c->by.n ? sketch_keys_init(
-	                         &s->keys, n->mem, n->in, c->by, c->seed ? c->seed : UINT64_MAX)
-	               : 0;
+	return s->keys ? sketch_keys_init(
+	                         s->keys, n->mem, n->in, c->by, c->seed ? c->seed : UINT64_MAX)
+	               : -ENOMEM;
 }
 
 /* Writes the rows of sampled flows to sel; their number, or -ENOMEM. */
@@ -96,7 +107,7 @@ static int by_hash(struct weir_node *n, struct weir_batch *b, uint16_t *sel)
 	const struct config *c = n->config;
 	struct state *s = n->state;
 	uint64_t hash[WEIR_BATCH_ROWS];
-	int k = sketch_keys_hash(&s->keys, b, sel, hash), m = 0;
+	int k = sketch_keys_hash(s->keys, b, sel, hash), m = 0;
 
 	if (k < 0)
 		return k;
@@ -115,18 +126,19 @@ static int put_reservoir(struct weir_node *n, struct weir_batch *b)
 	struct state *s = n->state;
 	uint32_t count = weir_batch_count(b), ids[WEIR_BATCH_ROWS], m;
 	uint16_t which[WEIR_BATCH_ROWS];
-	uint64_t before = s->reservoir.n, *when;
+	uint64_t before = s->pool->reservoir.n, *when;
 
-	m = reservoir_add(&s->reservoir, count, which, ids);
-	when = grow(n->mem, s->when, &s->when_size, reservoir_used(&s->reservoir) * sizeof *when);
+	m = reservoir_add(&s->pool->reservoir, count, which, ids);
+	when = grow(n->mem, s->pool->when, &s->pool->when_size,
+	        reservoir_used(&s->pool->reservoir) * sizeof *when);
 	if (!when)
 		return -ENOMEM;
-	s->when = when;
+	s->pool->when = when;
 	for (uint32_t i = 0; i < m; i++) {
 		when[ids[i]] = before + which[i];
 		which[i] = (uint16_t)weir_batch_row(b, which[i]);
 	}
-	return coltab_put(&s->rows, b, which, ids, m);
+	return coltab_put(&s->pool->rows, b, which, ids, m);
 }
 
 static int by_arrival(const void *a, const void *b, void *arg)
@@ -140,11 +152,11 @@ static int emit_reservoir(struct weir_node *n, const uint32_t *ids, uint32_t use
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
-	union weir_datum weight = {.f = (double)s->reservoir.n / used};
+	union weir_datum weight = {.f = (double)s->pool->reservoir.n / used};
 
 	for (uint32_t first = 0; first < used; first += WEIR_BATCH_ROWS) {
 		uint32_t m = used - first < WEIR_BATCH_ROWS ? used - first : WEIR_BATCH_ROWS;
-		struct weir_batch *b = coltab_build(&s->rows, n, ids + first, 0, m);
+		struct weir_batch *b = coltab_build(&s->pool->rows, n, ids + first, 0, m);
 		int r = b ? notes_fill(n, b, c->weight, weight) : -ENOMEM;
 
 		if (r < 0) {
@@ -160,20 +172,19 @@ static int emit_reservoir(struct weir_node *n, const uint32_t *ids, uint32_t use
 
 static int sample_flush(struct weir_node *n, enum weir_mark mark)
 {
-	const struct config *c = n->config;
 	struct state *s = n->state;
-	uint32_t used = reservoir_used(&s->reservoir), *ids;
+	uint32_t used = s->pool ? reservoir_used(&s->pool->reservoir) : 0, *ids;
 	size_t size = used * sizeof *ids;
 	int r;
 
-	if (!c->reservoir || !used)
+	if (!used)
 		return 0;
 	ids = weir_alloc(n->mem, size);
 	if (!ids)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < used; i++)
 		ids[i] = i;
-	qsort_r(ids, used, sizeof *ids, by_arrival, s->when);
+	qsort_r(ids, used, sizeof *ids, by_arrival, s->pool->when);
 	r = emit_reservoir(n, ids, used);
 	weir_free(n->mem, ids, size);
 	return r;
@@ -183,9 +194,14 @@ static void sample_close(struct weir_node *n)
 {
 	struct state *s = n->state;
 
-	sketch_keys_release(&s->keys);
-	coltab_release(&s->rows);
-	grow_free(n->mem, s->when, s->when_size);
+	if (s->keys)
+		sketch_keys_release(s->keys);
+	weir_free(n->mem, s->keys, sizeof *s->keys);
+	if (!s->pool)
+		return;
+	coltab_release(&s->pool->rows);
+	grow_free(n->mem, s->pool->when, s->pool->when_size);
+	weir_free(n->mem, s->pool, sizeof *s->pool);
 }
 
 static int sample_process(struct weir_node *n, uint32_t input, struct weir_batch *b)

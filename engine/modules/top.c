@@ -34,8 +34,8 @@ struct sketch {
 
 struct state {
 	struct keytab tab;
-	uint64_t records; /* that had all fields */
-	struct sketch sketch;
+	uint64_t records;      /* that had all fields */
+	struct sketch *sketch; /* in place of tab */
 };
 
 static int top_bind(struct weir_bind *b, struct weir_err *err)
@@ -71,8 +71,10 @@ static int top_open(struct weir_node *n, struct weir_err *err)
 	const struct config *c = n->config;
 	struct state *s = n->state;
 
-	if (c->memory)
-		return open_sketch(&s->sketch, c, n);
+	if (c->memory) {
+		s->sketch = weir_calloc(n->mem, sizeof *s->sketch);
+		return s->sketch ? open_sketch(s->sketch, c, n) : -ENOMEM;
+	}
 	return keytab_init(
 	        &s->tab, n->mem, n->in, c->fields.index, c->fields.n, 0, sizeof(uint64_t));
 }
@@ -84,7 +86,7 @@ static int pass_sketch(struct weir_node *n, const uint64_t *hash, uint32_t m, ui
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
-	struct sketch *k = &s->sketch;
+	struct sketch *k = s->sketch;
 	unsigned p = PRECISION(c->memory);
 	uint16_t fresh[WEIR_BATCH_ROWS];
 	uint32_t nfresh = heavy_add(&k->heavy, hash, m, count, error, fresh), next = 0, kept = 0;
@@ -128,7 +130,7 @@ static int process_sketch(struct weir_node *n, struct weir_batch *b)
 	uint64_t hash[WEIR_BATCH_ROWS], count[WEIR_BATCH_ROWS], error[WEIR_BATCH_ROWS];
 	struct weir_batch *out = weir_view(n, b);
 	uint16_t *rows = out ? weir_batch_sel(out, weir_batch_count(b)) : NULL;
-	int m = rows ? sketch_keys_hash(&s->sketch.keys, b, rows, hash) : -ENOMEM;
+	int m = rows ? sketch_keys_hash(&s->sketch->keys, b, rows, hash) : -ENOMEM;
 
 	if (m >= 0)
 		n->counters[0] += weir_batch_count(b) - (uint32_t)m;
@@ -136,7 +138,7 @@ static int process_sketch(struct weir_node *n, struct weir_batch *b)
 		m = pass_sketch(n, hash, (uint32_t)m, rows, count, error);
 	}
 	if (m > 0) {
-		union weir_datum memory = {.u = s->sketch.heavy.size + s->sketch.hll->len};
+		union weir_datum memory = {.u = s->sketch->heavy.size + s->sketch->hll->len};
 
 		weir_batch_select(out, rows, (uint32_t)m);
 		if (fill(n, out, c->count, count) == 0 &&
@@ -188,9 +190,12 @@ static void top_close(struct weir_node *n)
 	struct state *s = n->state;
 
 	keytab_release(&s->tab);
-	sketch_keys_release(&s->sketch.keys);
-	heavy_release(&s->sketch.heavy);
-	heap_release(&s->sketch.heap);
+	if (!s->sketch)
+		return;
+	sketch_keys_release(&s->sketch->keys);
+	heavy_release(&s->sketch->heavy);
+	heap_release(&s->sketch->heap);
+	weir_free(n->mem, s->sketch, sizeof *s->sketch);
 }
 
 static const char *const counters[] = {"missing", NULL};

@@ -15,7 +15,7 @@ struct config {
 
 struct state {
 	struct keytab tab;
-	struct seen seen;
+	struct seen *seen; /* in place of tab */
 };
 
 static int uniq_bind(struct weir_bind *b, struct weir_err *err)
@@ -34,8 +34,10 @@ static int uniq_open(struct weir_node *n, struct weir_err *err)
 	const struct config *c = n->config;
 	struct state *s = n->state;
 
-	if (seen_wanted(&c->sketch))
-		return seen_open(&s->seen, &c->sketch, n, c->fields);
+	if (seen_wanted(&c->sketch)) {
+		s->seen = weir_calloc(n->mem, sizeof *s->seen);
+		return s->seen ? seen_open(s->seen, &c->sketch, n, c->fields) : -ENOMEM;
+	}
 	return keytab_init(&s->tab, n->mem, n->in, c->fields.index, c->fields.n, 0, 0);
 }
 
@@ -46,7 +48,7 @@ static int process_sketch(struct weir_node *n, struct weir_batch *b)
 	struct weir_batch *out = weir_view(n, b);
 	uint16_t *rows = out ? weir_batch_sel(out, weir_batch_count(b)) : NULL;
 	union weir_datum error, memory;
-	int m = rows ? seen_rows(&s->seen, &c->sketch, b, rows, &n->counters[MISSING],
+	int m = rows ? seen_rows(s->seen, &c->sketch, b, rows, &n->counters[MISSING],
 	                       &n->counters[UNKEPT])
 	             : -ENOMEM;
 
@@ -57,8 +59,8 @@ static int process_sketch(struct weir_node *n, struct weir_batch *b)
 		               : m;
 	}
 	weir_batch_select(out, rows, (uint32_t)m);
-	error.f = weir_node_needs(n, c->notes.error) ? seen_error(&s->seen, &c->sketch) : 0;
-	memory.u = seen_memory(&s->seen);
+	error.f = weir_node_needs(n, c->notes.error) ? seen_error(s->seen, &c->sketch) : 0;
+	memory.u = seen_memory(s->seen);
 	if (notes_fill(n, out, c->notes.error, error) < 0 ||
 	        notes_fill(n, out, c->notes.memory, memory) < 0) {
 		weir_batch_unref(out);
@@ -101,7 +103,9 @@ static void uniq_close(struct weir_node *n)
 	struct state *s = n->state;
 
 	keytab_release(&s->tab);
-	seen_release(&s->seen);
+	if (s->seen)
+		seen_release(s->seen);
+	weir_free(n->mem, s->seen, sizeof *s->seen);
 }
 
 static const char *const counters[] = {"missing", "unkept", NULL};

@@ -70,6 +70,29 @@ for p in 4 10 14 18; do
 done
 is "$(csv 'packets | count --distinct --seed 1 srcip | tail 1 | print count memory')" "$(csv 'packets where srcip | count --distinct -p 14 --seed 1 srcip | tail 1 | print count memory')" 'count --distinct: 14 if not given'
 
+# ---- group ----
+
+csv 'packets | group srcip distinct(dstip, dstport) as n percentile(len, 50) as m percentile(ttl, 99) as t percentile(len / 7.0, 90) as f' |
+	sort >"$T/exact"
+for options in '-d -p 4 -e 0.1' '-d -p 12 -e 0.01' '-d -e 0.001'; do
+	csv "packets | group $options --seed 4 srcip distinct(dstip, dstport) as n percentile(len, 50) as m percentile(ttl, 99) as t percentile(len / 7.0, 90) as f
+		| print srcip n m t f n_error m_error t_error f_error memory" | sort >"$T/got"
+	[ "$(wc -l <"$T/got")" = "$(wc -l <"$T/exact")" ] && paste -d, "$T/exact" "$T/got" | awk -F, -v e="${options##* }" '
+		function far(got, want, error) { return (got - want) ^ 2 > (error * want) ^ 2 + 1e-18 }
+		$1 != $6 || ($3 == "") != ($8 == "") || far($8, $3, $12) || far($9, $4, $13) || far($10, $5, $14) || $12 > e { bad = 1 }
+		far($7, $2, 4 * $11) { over++ }
+		$15 > 0 { memory++ }
+		END { exit bad || over > 0.02 * NR + 1 || memory < NR / 2 }'
+	result $? "group $options: percentiles within their error always, distinct within four times its own"
+done
+is "$(csv 'packets | group --distinct -p 18 --seed 2 distinct(srcip) as s distinct(dstip) as d | print s d')" \
+	"$(csv 'packets | group distinct(srcip) as s distinct(dstip) as d')" 'group --distinct: few tuples are counted exactly'
+is "$(csv 'packets | window 5s | group -e 0.01 ipprotocol percentile(len, 95) as p | print window ipprotocol p' | wc -l)" \
+	"$(csv 'packets | window 5s | group ipprotocol percentile(len, 95)' | wc -l)" 'group -e: in windows'
+is "$(csv 'packets | group -e 0.01 percentile(ts, 50) as t')" "$(csv 'packets | group percentile(ts, 50) as t')" 'group -e: times are exact'
+is "$(csv 'packets | group -d ipprotocol distinct(srcip) as s | sort s_error | print s_error | head 1')" '0.0001220703125' \
+	'group --distinct: the error is a column like others'
+
 # ---- top ----
 
 awk -F, '$0 != "" { if (!n[$0]++) k++; r++; if (n[$0] * k > X * r) print r "," $0 "," n[$0] }' X=5 <(csv 'packets | print srcip') >"$T/exact"
