@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd.c: what the commands share: options from tables, help, sources, errors. */
 #include "fs/cmd.h"
+#include "engine/core/plugin.h"
 #include "engine/core/query.h"
 #include "engine/lang/ast.h"
 #include <fcntl.h>
@@ -105,6 +106,22 @@ int cmd_add_source(struct engine *e, const char *arg, struct weir_err *err)
 		return engine_add_source(e, name, eq + 1, err);
 	}
 	return engine_add_source(e, NULL, arg, err);
+}
+
+int cmd_load_plugins(const char *dir)
+{
+	struct weir_err err = WEIR_ERR_INIT;
+	const struct plugin *p;
+	size_t i = 0;
+	int r;
+
+	while (plugin_at(i))
+		i++;
+	r = plugins_load(dir, &err);
+	for (; (p = plugin_at(i)); i++)
+		if (!p->module)
+			fprintf(stderr, "weir: plug-in '%s' was not loaded: %s\n", p->path, p->why);
+	return r < 0 ? cmd_error(&err, NULL, 0) : 0;
 }
 
 int cmd_error(const struct weir_err *err, const char *spec, size_t len)

@@ -54,6 +54,14 @@ struct text;
  * name). 0 or -errno and *err. */
 int cmd_add_source(struct engine *e, const char *arg, struct weir_err *err);
 
+/* Loads the plug-ins of a directory, and says on stderr which were refused. 0, or where the
+ * directory itself is at fault CMD_FAILED, said too. */
+int cmd_load_plugins(const char *dir);
+#define CMD_OPTION_MODULES                                                                         \
+	{                                                                                          \
+		'M', "modules", "DIR", "load the plug-ins (*.so) of a directory"                   \
+	}
+
 /* Shows `err` on stderr, with the line of the spec and a caret where it has a place; spec may be
  * NULL. CMD_FAILED. */
 int cmd_error(const struct weir_err *err, const char *spec, size_t len);

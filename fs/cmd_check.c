@@ -11,6 +11,7 @@
 static const struct cmd_option options[] = {
         {'f', "file", "FILE", "read the query from a file (-: standard input)"},
         {'v', "verbose", NULL, "print the plan"},
+        CMD_OPTION_MODULES,
         {0},
 };
 
@@ -67,8 +68,10 @@ static int run(int argc, char **argv)
 			return o == -2 ? 0 : CMD_USAGE;
 		if (o == 'f')
 			file = optarg;
-		else
+		else if (o == 'v')
 			verbose = true;
+		else if (cmd_load_plugins(optarg))
+			return CMD_FAILED;
 	}
 	if (!file && optind == argc)
 		return cmd_usage(&cmd_check, "no query");

@@ -7,6 +7,7 @@
 
 static const struct cmd_option options[] = {
         {'m', "man", NULL, "print weir-modules(7)"},
+        CMD_OPTION_MODULES,
         {0},
 };
 
@@ -40,6 +41,11 @@ static int run(int argc, char **argv)
 	while ((o = cmd_next(&cmd_modules, argc, argv)) != -1) {
 		if (o < 0)
 			return o == -2 ? 0 : CMD_USAGE;
+		if (o == 'M') {
+			if (cmd_load_plugins(optarg))
+				return CMD_FAILED;
+			continue;
+		}
 		doc_man(&t);
 		return print(&t);
 	}

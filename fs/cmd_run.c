@@ -23,6 +23,7 @@
 static const struct cmd_option options[] = {
         {'F', "format", "FORMAT", "csv, tsv, txt, json or pcap (csv)"},
         {'f', "file", "FILE", "read the query from a file (-: standard input)"},
+        CMD_OPTION_MODULES,
         {'q', "quiet", NULL, "no progress on stderr"},
         {'s', "speed", "N", "replay in the trace's own time, N times as fast"},
         {0},
@@ -248,6 +249,8 @@ static int run(int argc, char **argv)
 			file = optarg;
 		if (o == 'q')
 			r.progress = false;
+		if (o == 'M' && cmd_load_plugins(optarg))
+			return CMD_FAILED;
 		if (o == 'F' &&
 		        (int)(r.format = (enum result_format)result_format_by_name(optarg)) < 0)
 			return cmd_usage(&cmd_run, "unknown format '%s'", optarg);

@@ -5,6 +5,7 @@
  * blank stands as it is.
  */
 #include "fs/doc.h"
+#include "engine/core/plugin.h"
 #include "engine/core/registry.h"
 #include "engine/expr/bind.h"
 #include <string.h>
@@ -243,6 +244,8 @@ void doc_module(const struct weir_module *m, struct text *to)
 	struct text rest = TEXT_INIT;
 
 	module_rest(m, &rest);
+	if (plugin_of(m))
+		text_printf(&rest, "From the plug-in %s.\n", plugin_of(m)->path);
 	page(m->name, m->summary, m->doc, m->example, m->options, rest.p, to);
 	text_release(&rest);
 }

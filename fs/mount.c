@@ -95,6 +95,9 @@ static int begin(struct fs *fs, const struct mount_options *o)
 {
 	struct weir_err err = WEIR_ERR_INIT;
 
+	for (int i = 0; i < o->nplugins; i++)
+		if (cmd_load_plugins(o->plugins[i]))
+			return -EINVAL;
 	fs->uid = getuid();
 	fs->gid = getgid();
 	fs->max_queries = o->engine.max_queries ? o->engine.max_queries : 1024;

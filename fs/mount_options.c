@@ -7,7 +7,7 @@
 #include <string.h>
 #include <weir/kind.h>
 
-enum action { SPEED, MEMORY, RETAIN, QUERIES, REFRESH, ALLOW_OTHER, KERNEL, IGNORED };
+enum action { SPEED, MEMORY, RETAIN, QUERIES, REFRESH, MODULES, ALLOW_OTHER, KERNEL, IGNORED };
 
 struct row {
 	const char *name, *arg;
@@ -22,6 +22,7 @@ static const struct row rows[] = {
         {"retain", "SIZE", RETAIN, "rows kept of each result (64MB)"},
         {"queries", "N", QUERIES, "queries at once (1024)"},
         {"refresh", "TIME", REFRESH, "how often a table is renewed while it is read (1s)"},
+        {"modules", "DIR", MODULES, "load the plug-ins (*.so) of a directory"},
         {"allow_other", NULL, ALLOW_OTHER, "let other users in (the default for root)"},
         {"ro", NULL, KERNEL, "read only: no queries"},
         /* what mount(8), fstab and libfuse know */
@@ -127,7 +128,7 @@ static int apply(
 	                                             : WEIR_U64;
 	union weir_datum d = {0};
 
-	if (row->arg && row->action != KERNEL &&
+	if (row->arg && row->action != KERNEL && row->action != MODULES &&
 	        (row->action != SPEED || strcmp(value, "max") != 0)) {
 		int r = number(kind, row->name, value, &d);
 
@@ -155,6 +156,14 @@ static int apply(
 		break;
 	case REFRESH:
 		o->engine.refresh = d.i;
+		break;
+	case MODULES:
+		if (o->nplugins == MODULES_MAX)
+			return complain("too many directories of plug-ins:", value);
+		o->plugins[o->nplugins] = strdup(value);
+		if (!o->plugins[o->nplugins])
+			return -ENOMEM;
+		o->nplugins++;
 		break;
 	case ALLOW_OTHER:
 		o->allow_other = true;
@@ -289,6 +298,8 @@ int mount_options_parse(int argc, char **argv, struct mount_options *ret)
 
 void mount_options_release(struct mount_options *o)
 {
+	for (int i = 0; i < o->nplugins; i++)
+		free(o->plugins[i]);
 	free(o->sources);
 	text_release(&o->kernel);
 }

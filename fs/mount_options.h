@@ -6,11 +6,15 @@
 #include "engine/core/query.h"
 #include <stdio.h>
 
+#define MODULES_MAX 16 /* directories of plug-ins */
+
 struct mount_options {
 	struct engine_options engine;
 	char **sources; /* as given: SOURCE or name=SOURCE */
 	int nsources;
 	const char *mountpoint;
+	char *plugins[MODULES_MAX]; /* directories */
+	int nplugins;
 	struct text kernel; /* options for libfuse, separated by commas */
 	bool foreground, debug, allow_other, help, version;
 };

@@ -341,6 +341,8 @@ int planner_module(struct planner *pl, const struct weir_module *module, const c
 		r = weir_bind_pass(&b.pub, pl->err);
 	if (r >= 0)
 		r = finish(&b, n);
+	else if (r != -ENOMEM && pl->err && !pl->err->no)
+		r = weir_fail_no(pl->err, -r, WEIR_E_SYSTEM, pos, len, name, strerror(-r));
 	free(b.fields);
 	free(b.origin);
 	return r < 0 ? r : (int)(pl->g->n - 1);

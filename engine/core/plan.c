@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "engine/core/planner.h"
+#include "engine/core/plugin.h"
 #include "engine/core/settings.h"
 #include "engine/expr/bind.h"
 #include "engine/store/render.h"
@@ -158,10 +159,13 @@ static const char *next_stage(void *arg, size_t i)
 
 static int unknown(struct planner *pl, const struct ast_stage *st, bool first)
 {
-	char hint[128];
+	char hint[320];
 
-	weir_did_you_mean(
-	        st->name, strlen(st->name), first ? next_name : next_stage, pl, hint, sizeof hint);
+	if (plugin_hint(st->name, hint, sizeof hint)[0])
+		first = false;
+	else
+		weir_did_you_mean(st->name, strlen(st->name), first ? next_name : next_stage, pl,
+		        hint, sizeof hint);
 	if (first && !hint[0] && st->nargs) {
 		weir_did_you_mean(st->name, strlen(st->name), next_stage, pl, hint, sizeof hint);
 		if (hint[0])

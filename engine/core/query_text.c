@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "engine/core/plugin.h"
 #include "engine/core/queries.h"
 
 const char *query_state_name(enum query_state s)
@@ -185,6 +186,21 @@ uint64_t query_text_version(struct query *q, const char *what)
 	return v;
 }
 
+/* Counted, and named: what was loaded and what was not. */
+static void plugins(struct text *to)
+{
+	const struct plugin *p;
+	size_t loaded = 0, n;
+
+	for (n = 0; (p = plugin_at(n)); n++)
+		loaded += p->module != NULL;
+	if (n)
+		text_printf(to, "plugins: %zu\nplugins_refused: %zu\n", loaded, n - loaded);
+	for (n = 0; (p = plugin_at(n)); n++)
+		text_printf(to, "%s: %s %s%s%s\n", p->module ? "plugin" : "refused", p->name,
+		        p->path, p->why ? ": " : "", p->why ? p->why : "");
+}
+
 void engine_status(struct engine *e, struct text *to)
 {
 	uint64_t memory = 0;
@@ -195,6 +211,7 @@ void engine_status(struct engine *e, struct text *to)
 	        (long long)((now_ns(CLOCK_REALTIME) - e->started) / 1000000000));
 	for (size_t i = 0; i < e->nmounted; i++)
 		text_printf(to, "source: %s %s\n", e->mounted[i]->name, e->mounted[i]->spec);
+	plugins(to);
 	for (q = query_next(e, 0); q; q = next) {
 		struct run *r = query_current(q);
 

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/core/plugin.h"
+
 extern const struct lang_front_end *const __start_lang_front_ends[];
 extern const struct lang_front_end *const __stop_lang_front_ends[];
 
@@ -161,7 +163,7 @@ static bool defined(const struct ast_spec *spec, const char *name)
 static int check_stages(
         const struct ast_spec *spec, const struct ast_pipe *pipe, bool first, struct weir_err *err)
 {
-	char hint[120];
+	char hint[320];
 	int rc;
 
 	for (const struct ast_stage *s = pipe->first; s; s = s->next, first = false) {
@@ -170,7 +172,9 @@ static int check_stages(
 				return rc;
 		if (first || s->type != AST_REF || defined(spec, s->name))
 			continue;
-		weir_did_you_mean(s->name, s->name_len, candidate, (void *)spec, hint, sizeof hint);
+		if (!plugin_hint(s->name, hint, sizeof hint)[0])
+			weir_did_you_mean(
+			        s->name, s->name_len, candidate, (void *)spec, hint, sizeof hint);
 		return weir_fail(
 		        err, WEIR_E_UNKNOWN_MODULE, s->name_pos, s->name_len, s->name, hint);
 	}
