@@ -26,6 +26,7 @@ static const struct cmd_option options[] = {
         CMD_OPTION_MODULES,
         {'q', "quiet", NULL, "no progress on stderr"},
         {'s', "speed", "N", "replay in the trace's own time, N times as fast"},
+        {'t', "threads", "N", "most threads that work for the query"},
         {0},
 };
 
@@ -207,10 +208,11 @@ static int add_stdin(struct engine *e, const char *spec, size_t len, struct weir
 	return engine_add_source(e, "stdin", "-", err);
 }
 
-static int run_query(struct run *r, const char *spec, size_t len, char **sources, double speed)
+static int run_query(
+        struct run *r, const char *spec, size_t len, char **sources, const struct engine_options *o)
 {
 	struct weir_err err = WEIR_ERR_INIT;
-	struct engine *e = engine_new(&(struct engine_options){.speed = speed});
+	struct engine *e = engine_new(o);
 	int ret = 0;
 
 	if (!e) {
@@ -238,7 +240,9 @@ static int run(int argc, char **argv)
 	        .clears = isatty(STDOUT_FILENO)};
 	struct text spec = TEXT_INIT;
 	const char *file = NULL;
+	struct engine_options engine = {0};
 	double speed = 0;
+	long threads = 0;
 	char *end;
 	int o, ret;
 
@@ -257,7 +261,11 @@ static int run(int argc, char **argv)
 		if (o == 's' && strcmp(optarg, "max") != 0 &&
 		        (!((speed = strtod(optarg, &end)) > 0) || *end || speed > 1e9))
 			return cmd_usage(&cmd_run, "bad speed '%s'", optarg);
+		if (o == 't' && ((threads = strtol(optarg, &end, 10)) < 1 || threads > 256 || *end))
+			return cmd_usage(&cmd_run, "bad number of threads '%s'", optarg);
 	}
+	engine.speed = speed;
+	engine.threads = (uint32_t)threads;
 	if (!file && optind == argc)
 		return cmd_usage(&cmd_run, "no query");
 	if (!file)
@@ -267,7 +275,7 @@ static int run(int argc, char **argv)
 		fprintf(stderr, "weir: %s: %s\n", file, strerror(-ret));
 		ret = CMD_FAILED;
 	} else {
-		ret = run_query(&r, spec.p ? spec.p : "", spec.len, argv + optind, speed);
+		ret = run_query(&r, spec.p ? spec.p : "", spec.len, argv + optind, &engine);
 	}
 	text_release(&spec);
 	return ret;

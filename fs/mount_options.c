@@ -7,7 +7,19 @@
 #include <string.h>
 #include <weir/kind.h>
 
-enum action { SPEED, MEMORY, RETAIN, QUERIES, REFRESH, MODULES, ALLOW_OTHER, KERNEL, IGNORED };
+enum action {
+	SPEED,
+	MEMORY,
+	RETAIN,
+	QUERIES,
+	THREADS,
+	TOKENS,
+	REFRESH,
+	MODULES,
+	ALLOW_OTHER,
+	KERNEL,
+	IGNORED
+};
 
 struct row {
 	const char *name, *arg;
@@ -21,6 +33,8 @@ static const struct row rows[] = {
         {"memory", "SIZE", MEMORY, "memory limit of each query (512MB)"},
         {"retain", "SIZE", RETAIN, "rows kept of each result (64MB)"},
         {"queries", "N", QUERIES, "queries at once (1024)"},
+        {"threads", "N", THREADS, "most threads that work for a query (1)"},
+        {"tokens", "N", TOKENS, "most batches in flight between a query's threads (4 N + 4)"},
         {"refresh", "TIME", REFRESH, "how often a table is renewed while it is read (1s)"},
         {"modules", "DIR", MODULES, "load the plug-ins (*.so) of a directory"},
         {"allow_other", NULL, ALLOW_OTHER, "let other users in (the default for root)"},
@@ -153,6 +167,16 @@ static int apply(
 		if (d.u > UINT_MAX)
 			return complain("value is out of range:", word);
 		o->engine.max_queries = (uint32_t)d.u;
+		break;
+	case THREADS:
+		if (d.u > 256)
+			return complain("value is out of range:", word);
+		o->engine.threads = (uint32_t)d.u;
+		break;
+	case TOKENS:
+		if (d.u > 4096)
+			return complain("value is out of range:", word);
+		o->engine.tokens = (uint32_t)d.u;
 		break;
 	case REFRESH:
 		o->engine.refresh = d.i;

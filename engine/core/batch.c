@@ -40,6 +40,12 @@ struct weir_pool *pool_new(struct weir_mem *mem)
 	return p;
 }
 
+struct weir_pool *pool_ref(struct weir_pool *p)
+{
+	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
 void pool_unref(struct weir_pool *p)
 {
 	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
@@ -225,16 +231,32 @@ static int fill_on_host(void *arg)
 	return weir_batch_fill(c->b, c->field);
 }
 
-int weir_batch_fill(struct weir_batch *b, uint32_t field)
-{
-	struct fiber *f = fiber_here();
+int32_t batch_identity[WEIR_FIELDS_MAX];
 
+__attribute__((constructor)) static void make_identity(void)
+{
+	for (int32_t i = 0; i < WEIR_FIELDS_MAX; i++)
+		batch_identity[i] = i;
+}
+
+void batch_share(struct weir_batch *b)
+{
+	b->shared = true;
+}
+
+static struct weir_batch *root(struct weir_batch *b)
+{
+	while (b->parent)
+		b = b->parent;
+	return b;
+}
+
+static int fill(struct weir_batch *b, uint32_t field)
+{
 	if (b->cols[field].data)
 		return 0;
-	if (f) /* decoding needs more stack than a module's loop has */
-		return fiber_call(f, fill_on_host, &(struct filling){b, field});
 	if (b->map && b->map[field] >= 0) {
-		int r = weir_batch_fill(b->parent, (uint32_t)b->map[field]);
+		int r = fill(b->parent, (uint32_t)b->map[field]);
 
 		if (r == 0)
 			b->cols[field] = b->parent->cols[b->map[field]];
@@ -243,6 +265,32 @@ int weir_batch_fill(struct weir_batch *b, uint32_t field)
 	if (b->ops && b->ops->fill)
 		return b->ops->fill(b, field);
 	return fill_absent(b, field);
+}
+
+/* With the lock of b's root where a thread may meet others; several roots share a lock. */
+int weir_batch_fill(struct weir_batch *b, uint32_t field)
+{
+	static pthread_mutex_t locks[64] = {
+	        [0 ... 63] = PTHREAD_MUTEX_INITIALIZER,
+	};
+	struct fiber *f = fiber_here();
+	struct weir_batch *s = b;
+	pthread_mutex_t *lock;
+	int r;
+
+	if (b->cols[field].data)
+		return 0;
+	if (f) /* decoding needs more stack than a module's loop has */
+		return fiber_call(f, fill_on_host, &(struct filling){b, field});
+	while (s && !s->shared)
+		s = s->parent;
+	if (!s)
+		return fill(b, field);
+	lock = &locks[((uintptr_t)root(s) >> 13) % 64];
+	pthread_mutex_lock(lock);
+	r = fill(b, field);
+	pthread_mutex_unlock(lock);
+	return r;
 }
 
 struct weir_col *weir_batch_own(struct weir_batch *b, uint32_t field)

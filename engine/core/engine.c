@@ -31,6 +31,8 @@ struct engine *engine_new(const struct engine_options *o)
 		e->options.max_queries = 1024;
 	if (!e->options.refresh)
 		e->options.refresh = 1000000000;
+	if (!e->options.threads)
+		e->options.threads = 1;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_mutex_init(&e->errors_lock, NULL);
 	pthread_cond_init(&e->idle, NULL);

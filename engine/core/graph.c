@@ -16,6 +16,7 @@
 #include "engine/core/engine.h"
 #include "engine/core/fiber.h"
 #include "engine/core/firsts.h"
+#include "engine/core/flow.h"
 #include "engine/core/planner.h"
 #include "engine/core/union.h"
 
@@ -86,14 +87,35 @@ static void init_node(struct node *n, struct graph *g, const struct plan_node *p
 	*state += aligned(p->module->state_size);
 }
 
+/* A graph in name only. */
+static int new_flow(struct run_context *run, const struct plan_graph *plan, struct graph **ret)
+{
+	struct graph *g = weir_calloc(run->mem, sizeof *g);
+	int r = g ? flow_new(run, &g->flow) : -ENOMEM;
+
+	if (r < 0) {
+		weir_free(run->mem, g, sizeof *g);
+		return r;
+	}
+	g->plan = plan;
+	g->run = run;
+	g->pool = run->pool;
+	g->size = sizeof *g;
+	*ret = g;
+	return 0;
+}
+
 int graph_new(struct run_context *run, const struct plan_graph *plan, struct node *scope,
         uint32_t child, struct graph **ret)
 {
 	size_t size = block_size(plan, scope);
-	struct graph *g = size <= UINT32_MAX ? weir_calloc(run->mem, size) : NULL;
+	struct graph *g;
 	char *state;
 	int r = 0;
 
+	if (!scope && run->scheduler == &scheduler_workers && run->plan->nstretches)
+		return new_flow(run, plan, ret);
+	g = size <= UINT32_MAX ? weir_calloc(run->mem, size) : NULL;
 	if (!g)
 		return -ENOMEM;
 	g->plan = plan;
@@ -143,6 +165,7 @@ void graph_free(struct graph *g)
 {
 	if (!g)
 		return;
+	flow_free(g->flow);
 	for (uint32_t i = 0; i < g->n; i++) {
 		struct node *n = &g->node[i];
 
@@ -305,7 +328,7 @@ int weir_emit(struct weir_node *pub, uint32_t channel, struct weir_batch *b)
 
 bool graph_wants(const struct graph *g, uint32_t i)
 {
-	return g->node[i].live > 0 || g->node[i].is_last;
+	return g->flow ? flow_wants(g->flow) : g->node[i].live > 0 || g->node[i].is_last;
 }
 
 /* All that the source's batch brings about is done: what waited for it goes on. */
@@ -316,21 +339,38 @@ static int settle(struct node *n)
 	return n->plan->module == &module_collect ? collect_settle(&n->pub) : 0;
 }
 
-int graph_push(struct graph *g, uint32_t i, struct weir_batch *b)
+int graph_put(struct graph *g, uint32_t i, struct weir_batch *b)
 {
 	struct node *n = &g->node[i];
 	int r;
 
 	n->dirty = true;
 	r = leave(n, 0, b);
-	if (r == 0)
-		r = g->run->scheduler->drain(g);
+	return r < 0 ? r : g->run->scheduler->drain(g);
+}
+
+int graph_settle(struct graph *g)
+{
+	int r = 0;
+
 	for (uint32_t k = 0; g->plan->settles && k < g->n && r >= 0; k++)
 		if (!g->plan->nodes[k]->in_table) {
 			r = settle(&g->node[k]);
 			if (r == 0)
 				r = g->run->scheduler->drain(g);
 		}
+	return r;
+}
+
+int graph_push(struct graph *g, uint32_t i, struct weir_batch *b)
+{
+	int r;
+
+	if (g->flow)
+		return flow_push(g->flow, b);
+	r = graph_put(g, i, b);
+	if (r >= 0)
+		r = graph_settle(g);
 	return r < 0 ? r : graph_wants(g, i) ? 0 : WEIR_DONE;
 }
 
@@ -365,49 +405,53 @@ static int flush(struct node *n, enum weir_mark mark)
 	return r < 0 ? r : 0;
 }
 
-/* Every node behind the frontier starts anew. */
-static int restart_tables(struct graph *g)
+int graph_restart(struct graph *g)
 {
-	for (uint32_t i = 0; i < g->n; i++) {
+	int r = g->run->scheduler->drain(g);
+
+	for (uint32_t i = 0; i < g->n && r == 0; i++) {
 		struct node *n = &g->node[i];
 
-		if (n->plan->in_table && n->dirty) {
-			int r = node_reset(n);
-
-			if (r < 0)
-				return r;
-		}
+		if (n->plan->in_table && n->dirty)
+			r = node_reset(n);
 	}
-	return 0;
+	return r;
+}
+
+int graph_mark(struct graph *g, bool end)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < g->n && r == 0; i++) {
+		struct node *n = &g->node[i];
+
+		if (end || n->plan->in_table)
+			r = flush(n, WEIR_END);
+		else if (n->plan->table)
+			r = flush(n, WEIR_REFRESH);
+		n->dirty |= !end && n->plan->in_table;
+	}
+	return r < 0 ? r : g->run->scheduler->drain(g);
 }
 
 int graph_refresh(struct graph *g)
 {
-	int r = g->run->scheduler->drain(g);
+	int r;
 
-	if (r == 0)
-		r = restart_tables(g);
-	for (uint32_t i = 0; i < g->n && r == 0; i++) {
-		struct node *n = &g->node[i];
-
-		if (n->plan->in_table)
-			r = flush(n, WEIR_END);
-		else if (n->plan->table)
-			r = flush(n, WEIR_REFRESH);
-		n->dirty |= n->plan->in_table;
-	}
-	return r < 0 ? r : g->run->scheduler->drain(g);
+	if (g->flow)
+		return flow_mark(g->flow, false);
+	r = graph_restart(g);
+	return r < 0 ? r : graph_mark(g, false);
 }
 
 int graph_end(struct graph *g)
 {
-	int r = g->run->scheduler->drain(g);
+	int r;
 
-	if (r == 0)
-		r = restart_tables(g);
-	for (uint32_t i = 0; i < g->n && r == 0; i++)
-		r = flush(&g->node[i], WEIR_END);
-	return r < 0 ? r : g->run->scheduler->drain(g);
+	if (g->flow)
+		return flow_mark(g->flow, true);
+	r = graph_restart(g);
+	return r < 0 ? r : graph_mark(g, true);
 }
 
 /* ---- what modules call ---- */
@@ -417,18 +461,9 @@ struct weir_batch *weir_view(struct weir_node *n, struct weir_batch *parent)
 	return pool_view(node_of(n)->graph->pool, parent, n->out, node_of(n)->plan->origin);
 }
 
-/* The map of a view that has its parent's fields: 0, 1, 2 … */
-static int32_t identity[WEIR_FIELDS_MAX];
-
-__attribute__((constructor)) static void make_identity(void)
-{
-	for (int32_t i = 0; i < WEIR_FIELDS_MAX; i++)
-		identity[i] = i;
-}
-
 struct weir_batch *weir_narrow(struct weir_node *n, struct weir_batch *b)
 {
-	return pool_view(node_of(n)->graph->pool, b, n->out, identity);
+	return pool_view(node_of(n)->graph->pool, b, n->out, batch_identity);
 }
 
 struct weir_batch *weir_build(struct weir_node *n, uint32_t rows)
@@ -449,7 +484,7 @@ int weir_node_origin(const struct weir_node *n, uint32_t field)
 int weir_node_fresh(struct weir_node *n, const struct weir_batch *b, const uint16_t *row,
         const uint16_t *fresh, uint32_t nfresh)
 {
-	struct firsts *f = node_of(n)->firsts;
+	struct firsts *f = node_of(n)->graph->firsts;
 
 	return f ? firsts_add(f, b->token, row, fresh, nfresh) : 0;
 }
@@ -493,6 +528,7 @@ static int depth_drain(struct graph *g)
 }
 
 const struct scheduler scheduler_depth = {"depth", depth_deliver, depth_drain};
+const struct scheduler scheduler_workers = {"workers", depth_deliver, depth_drain};
 
 /* ---- breadth-first: a queue before every node, worked off in topological order ---- */
 

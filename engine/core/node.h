@@ -43,7 +43,6 @@ struct node {
 	uint16_t live; /* targets that still want records */
 	bool is_last;  /* its output is the graph's */
 	bool opened, done, dirty;
-	struct firsts *firsts; /* of a lane: where its keys first appeared; NULL: nobody asks */
 };
 
 /* How batches travel: one interface for all schedulers. */
@@ -55,7 +54,8 @@ struct scheduler {
 	int (*drain)(struct graph *g);
 };
 
-extern const struct scheduler scheduler_depth, scheduler_breadth;
+/* workers: see flow.h; where the plan cannot be cut, and in bodies, depth-first. */
+extern const struct scheduler scheduler_depth, scheduler_breadth, scheduler_workers;
 
 /* What all graphs of one run of a query share. */
 struct run_context {
@@ -63,6 +63,7 @@ struct run_context {
 	const struct scheduler *scheduler;
 	struct weir_mem *mem;
 	struct weir_pool *pool;
+	uint32_t threads, tokens; /* for scheduler_workers: workers, tokens in flight */
 	struct rights rights;     /* of the query's writer */
 	struct node_stats *stats; /* one for each node of the plan */
 	/* where the query's rows go; consumes nothing */
@@ -77,7 +78,9 @@ struct graph {
 	const struct plan_graph *plan;
 	struct run_context *run;
 	struct weir_pool *pool;
+	struct flow *flow;        /* scheduler_workers: the nodes are there, and n is 0 */
 	struct node *scope;       /* a body's: the scope it stands behind; NULL: the root */
+	struct firsts *firsts;    /* a lane's: where its keys first appeared; NULL: nobody asks */
 	struct weir_value *stamp; /* values of scope->plan->stamps, where they are read */
 	uint32_t size;            /* of the block */
 	uint16_t n;
@@ -106,6 +109,9 @@ void graph_free(struct graph *g); /* NULL is fine */
 /* Hands a batch from a source (or to a body's entry): what node `i` emits. Consumes b. 0,
  * WEIR_DONE when nothing that the node could send is wanted any more, or -errno. */
 int graph_push(struct graph *g, uint32_t i, struct weir_batch *b);
+/* The same in two steps, for several batches of one token: graph_settle() ends it. 0 or -errno. */
+int graph_put(struct graph *g, uint32_t i, struct weir_batch *b);
+int graph_settle(struct graph *g);
 bool graph_wants(const struct graph *g, uint32_t i);
 
 /* Tables: everything behind the first blocking modules starts anew, these emit their answer so
@@ -114,6 +120,11 @@ int graph_refresh(struct graph *g);
 
 /* The end of the stream. */
 int graph_end(struct graph *g);
+
+/* Both in two steps: everything behind the first blocking modules starts anew; the marks, END or
+ * else REFRESH. */
+int graph_restart(struct graph *g);
+int graph_mark(struct graph *g, bool end);
 
 /* Sends what a body left to the consumers of its scope on the body's channel. Consumes b. */
 int scope_emit(struct node *scope, uint32_t channel, struct weir_batch *b);

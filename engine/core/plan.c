@@ -413,7 +413,9 @@ static int build(struct planner *pl)
 	p->table = p->root.nodes[r]->table;
 	fuse(&p->root);
 	r = planner_targets(pl, &p->root);
-	return r < 0 ? r : planner_needs(pl);
+	if (r == 0)
+		r = planner_needs(pl);
+	return r < 0 ? r : planner_stretches(pl);
 }
 
 int plan_make(struct engine *e, const char *text, size_t len, const struct rights *rights,
@@ -430,7 +432,8 @@ int plan_make(struct engine *e, const char *text, size_t len, const struct right
 	p->set = (struct settings){.refresh = e->options.refresh,
 	        .retain = e->options.retain,
 	        .memory = e->options.memory,
-	        .threads = 1,
+	        .threads = e->options.threads,
+	        .tokens = e->options.tokens,
 	        .late = 0};
 	r = lang_parse(text, len, &p->arena, &pl.spec, err);
 	if (r == 0) {

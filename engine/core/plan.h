@@ -87,13 +87,15 @@ static inline const struct plan_graph *plan_body(const struct plan_node *n, uint
 	return &n->bodies[child ? child - 1 : 0];
 }
 
+enum plan_scheduler { PLAN_AUTO, PLAN_DEPTH, PLAN_BREADTH, PLAN_WORKERS };
+
 struct settings {
 	int64_t refresh; /* ns */
 	int64_t late;    /* ns */
 	uint64_t retain, memory;
-	uint64_t threads;
+	uint64_t threads, tokens;
 	uint32_t order;     /* 0 arrival, 1 strict */
-	uint32_t scheduler; /* 0 depth-first, 1 breadth-first */
+	uint32_t scheduler; /* enum plan_scheduler */
 };
 
 struct plan {
@@ -108,6 +110,8 @@ struct plan {
 	uint32_t nshown;
 	bool table;
 	uint32_t nsources, nnodes;
+	struct plan_stretch *stretch; /* see stretch.h */
+	uint32_t nstretches;          /* 0: it cannot be cut */
 	struct plan_release *releases;
 	struct plan_schema *schemas;
 };

@@ -79,7 +79,7 @@ static void put(const struct plan *p, const struct plan_graph *g, int indent,
 
 void plan_text(const struct plan *p, plan_counters *counters, void *arg, struct text *to)
 {
-	static const char *const schedulers[] = {"depth", "breadth"};
+	static const char *const schedulers[] = {"auto", "depth", "breadth", "workers"};
 
 	text_printf(to, "result: %s of ", p->table ? "table" : "log");
 	for (uint32_t i = 0; i < p->nshown; i++)

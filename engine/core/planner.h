@@ -141,6 +141,9 @@ struct derive_config {
 /* Lists the consumers of each node (plan_node.targets), in the bodies too. */
 int planner_targets(struct planner *pl, struct plan_graph *g);
 
+/* Cuts the plan for worker threads, once the needs are known; see stretch.h. */
+int planner_stretches(struct planner *pl);
+
 /* Marks what each node's consumers read (plan_node.needs). */
 int planner_needs(struct planner *pl);
 

@@ -12,7 +12,8 @@
 
 /* mem: chunks are counted there; it must outlive the pool. NULL: not counted. */
 struct weir_pool *pool_new(struct weir_mem *mem);
-void pool_unref(struct weir_pool *p);
+struct weir_pool *pool_ref(struct weir_pool *p);
+void pool_unref(struct weir_pool *p); /* NULL is fine */
 
 /* An empty batch of `schema`, n rows, no column filled; NULL: out of memory. */
 struct weir_batch *pool_batch(struct weir_pool *p, const struct weir_schema *schema, uint32_t n);
@@ -21,5 +22,12 @@ struct weir_batch *pool_batch(struct weir_pool *p, const struct weir_schema *sch
  * borrowed: it must live as long as the batch. Takes a reference to parent. */
 struct weir_batch *pool_view(struct weir_pool *p, struct weir_batch *parent,
         const struct weir_schema *schema, const int32_t *map);
+
+/* The map of a view that has its parent's fields: 0, 1, 2 … WEIR_FIELDS_MAX - 1. */
+extern int32_t batch_identity[];
+
+/* From here on several threads may have a view of b each. Columns that b lacks still are then
+ * filled under a lock; b itself, and what is beneath it, nobody must use but through the views. */
+void batch_share(struct weir_batch *b);
 
 #endif

@@ -29,6 +29,8 @@ struct engine_options {
 	uint32_t max_queries; /* 0: 1024 */
 	int64_t refresh;      /* default, ns; 0: 1 s */
 	double speed;         /* replay speed, 0: as fast as can be */
+	uint32_t threads;     /* default for a query; 0: 1 */
+	uint32_t tokens;      /* default for a query; 0: by its threads */
 };
 
 struct engine *engine_new(const struct engine_options *o);
@@ -105,8 +107,9 @@ void query_error(struct query *q, struct text *to);
 /* What was wrong in its input, "fault: FILE at byte OFFSET: TEXT" lines. */
 void query_faults(struct query *q, struct text *to);
 
-/* Sends every row to `sink` instead of a result, from the query's thread (weir run): called with a
- * batch, and with NULL at a table's end. Set before the query is started. */
+/* Sends every row to `sink` instead of a result (weir run): called with a batch, and with NULL at a
+ * table's end. One call of its functions at a time, from any of the query's threads. Set before the
+ * query is started. */
 struct query_sink {
 	int (*rows)(void *arg, struct weir_batch *b);
 	void *arg;

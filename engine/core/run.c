@@ -13,6 +13,8 @@
 #define RESERVE (64ull << 20)         /* beyond the limit, to let a full query answer */
 #define IDLE_NS (200ll * 1000000)     /* longest sleep where the source says nothing */
 #define TICK_BATCHES 16               /* between two looks at the sink's clock */
+#define SMALL (4ull << 20)            /* bytes of a source that one thread has read in no time */
+#define TOKEN_BYTES (2ull << 20)      /* of the memory limit, for each batch in flight */
 #define IDLE_FDS 16                   /* sources waited for at once; others wait for IDLE_NS */
 
 static int rows_to_result(void *arg, struct weir_batch *b)
@@ -26,7 +28,19 @@ static int rows_to_sink(void *arg, struct weir_batch *b)
 {
 	struct run *r = arg;
 
-	return r->sink.rows(r->sink.arg, b);
+	int ret;
+
+	pthread_mutex_lock(&r->sink_lock);
+	ret = r->sink.rows(r->sink.arg, b);
+	pthread_mutex_unlock(&r->sink_lock);
+	return ret;
+}
+
+static void tick(struct run *r, bool waits)
+{
+	pthread_mutex_lock(&r->sink_lock);
+	r->sink.tick(r->sink.arg, waits);
+	pthread_mutex_unlock(&r->sink_lock);
 }
 
 /* A source or a module may have put it in words of its own: the limit is what matters. */
@@ -131,13 +145,44 @@ static void run_free(struct run *r)
 	plan_free(r->plan);
 	pthread_cond_destroy(&r->wake);
 	pthread_mutex_destroy(&r->lock);
+	pthread_mutex_destroy(&r->sink_lock);
 	free(r);
+}
+
+/* Threads cost something to start, and batches in flight memory: for little work one thread does.
+ */
+static bool is_worth_threads(const struct run *r)
+{
+	uint64_t total = 0;
+
+	if (r->plan->set.threads < 2 || !r->plan->nstretches)
+		return false;
+	for (uint32_t i = 0; i < r->plan->nsources; i++)
+		total += r->readers[i]->pub.bytes_total;
+	return !total || total >= SMALL;
+}
+
+static void choose_scheduler(struct run *r)
+{
+	const struct settings *set = &r->plan->set;
+	uint64_t tokens = set->tokens ? set->tokens : 4 * set->threads + 4;
+	uint64_t most = set->memory / TOKEN_BYTES;
+	bool many = set->scheduler == PLAN_WORKERS ||
+	            (set->scheduler == PLAN_AUTO && is_worth_threads(r));
+
+	if (set->memory && tokens > most)
+		tokens = most;
+	if (set->scheduler == PLAN_BREADTH)
+		r->context.scheduler = &scheduler_breadth;
+	else if (many && tokens > set->threads)
+		r->context.scheduler = &scheduler_workers;
+	r->context.threads = (uint32_t)set->threads;
+	r->context.tokens = (uint32_t)tokens;
 }
 
 int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
         const struct query_sink *sink, struct run **ret, struct weir_err *err)
 {
-	static const struct scheduler *const schedulers[] = {&scheduler_depth, &scheduler_breadth};
 	struct run *r = calloc(1, sizeof *r);
 	pthread_condattr_t attr;
 	int res;
@@ -153,6 +198,7 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 	r->rights = *rights;
 	r->mem = mem_new(plan->set.memory);
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_mutex_init(&r->sink_lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&r->wake, &attr);
@@ -160,7 +206,7 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 	faults_init(&r->faults);
 	r->err = (struct weir_err)WEIR_ERR_INIT;
 	r->context = (struct run_context){.plan = plan,
-	        .scheduler = schedulers[plan->set.scheduler],
+	        .scheduler = &scheduler_depth,
 	        .mem = r->mem,
 	        .pool = pool_new(r->mem),
 	        .rights = *rights,
@@ -179,6 +225,7 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 		run_free(r);
 		return res;
 	}
+	choose_scheduler(r);
 	*ret = r;
 	return 0;
 }
@@ -258,7 +305,7 @@ static int publish(struct run *r)
 	int ret;
 
 	if (!r->result)
-		return r->sink.rows(r->sink.arg, NULL);
+		return rows_to_sink(r, NULL);
 	if (result_is_log(r->result))
 		return 0;
 	ret = result_publish(r->result, now_ns(CLOCK_REALTIME));
@@ -521,7 +568,7 @@ static int loop(struct run *r, struct graph *g, struct head *head, bool *ret_sto
 		}
 		ret = next_batch(r, head, r->plan->nsources, &i);
 		if (r->sink.tick && (ret == -EAGAIN || ++batches % TICK_BATCHES == 0))
-			r->sink.tick(r->sink.arg, ret == -EAGAIN);
+			tick(r, ret == -EAGAIN);
 		if (ret == -EAGAIN) {
 			idle(r, head,
 			        watched && r->plan->table ? r->refreshed + r->plan->set.refresh

@@ -18,6 +18,7 @@ struct run {
 	struct run_context context;
 	struct result *result; /* NULL: rows go to the sink */
 	struct query_sink sink;
+	pthread_mutex_t sink_lock; /* rows come from a worker, ticks from the run's thread */
 	struct faults faults;
 	struct rights rights;
 	struct reader **readers; /* one for each source of the plan */

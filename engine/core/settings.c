@@ -7,7 +7,7 @@
 #define AT(field) offsetof(struct settings, field)
 
 static const char *const orders[] = {"arrival", "strict", NULL};
-static const char *const schedulers[] = {"depth", "breadth", NULL};
+static const char *const schedulers[] = {"auto", "depth", "breadth", "workers", NULL};
 
 const struct weir_option settings_rows[] = {
         {WEIR_OPT_DURATION, "refresh", .flags = WEIR_OPT_POSITIONAL, .offset = AT(refresh),
@@ -22,13 +22,17 @@ const struct weir_option settings_rows[] = {
         {WEIR_OPT_SIZE, "memory", .flags = WEIR_OPT_POSITIONAL, .offset = AT(memory), .min = 65536,
                 .max = 1e13, .arg = "SIZE", .doc = "most memory that the query may take"},
         {WEIR_OPT_U64, "threads", .flags = WEIR_OPT_POSITIONAL, .offset = AT(threads), .min = 1,
-                .max = 256, .arg = "N",
-                .doc = "most threads that work for the query; so far each works on one"},
+                .max = 256, .arg = "N", .doc = "most threads that work for the query"},
+        {WEIR_OPT_U64, "tokens", .flags = WEIR_OPT_POSITIONAL, .offset = AT(tokens), .min = 1,
+                .max = 4096, .arg = "N",
+                .doc = "most batches of 1,024 records in flight between its threads"},
         {WEIR_OPT_CHOICE, "order", .flags = WEIR_OPT_POSITIONAL, .offset = AT(order),
                 .choices = orders, .arg = "ORDER",
                 .doc = "the order of records from several sources; traces are merged by time "
                        "either way"},
         {WEIR_OPT_CHOICE, "scheduler", .flags = WEIR_OPT_POSITIONAL, .offset = AT(scheduler),
                 .choices = schedulers, .arg = "NAME",
-                .doc = "how batches travel through the query"},
+                .doc = "how batches travel through the query; auto: workers where there is more "
+                       "than "
+                       "one thread and enough to do, else depth"},
         WEIR_OPTIONS_END};

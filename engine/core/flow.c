@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/* flow.c: a flow made, fed, marked and ended; see flow.h. */
+#include "engine/core/flow.h"
+
+#include <stdlib.h>
+
+#include "engine/core/engine.h"
+#include "engine/core/recombine.h"
+
+#define START 8 /* tokens that worker 0 works off alone before it gets company */
+
+/* ---- instances ---- */
+
+static int collect(void *arg, struct weir_batch *b)
+{
+	struct instance *in = arg;
+
+	if (in->answer)
+		return answer_part(in->answer, b);
+	return batches_add(&in->out, weir_batch_ref(b));
+}
+
+static int instance_open(struct flow *f, struct stage *st, struct instance *in)
+{
+	int r;
+
+	in->run = *f->run;
+	in->run.scheduler = &scheduler_depth;
+	in->run.failed = NULL;
+	if (st->plan->kind == STRETCH_SERIAL) {
+		pool_ref(in->run.pool);
+	} else {
+		in->run.pool = pool_new(f->run->mem);
+		in->run.rows = collect;
+		in->run.arg = in;
+	}
+	if (!in->run.pool)
+		return -ENOMEM;
+	r = graph_new(&in->run, &st->plan->graph, NULL, 0, &in->graph);
+	if (r < 0) {
+		f->run->err = in->run.err;
+		f->run->failed = in->run.failed;
+	}
+	return r;
+}
+
+static void instance_close(struct instance *in)
+{
+	graph_free(in->graph);
+	batches_drop(&in->out);
+	free(in->out.batch);
+	pool_unref(in->run.pool);
+}
+
+/* ---- stages ---- */
+
+static int lane_open(struct stage *st, struct lane *l, uint32_t number)
+{
+	struct flow *f = st->flow;
+
+	pthread_mutex_init(&l->lock, NULL);
+	l->task.run = lane_run;
+	l->stage = st;
+	l->number = number;
+	l->instance = &st->instance[number];
+	l->firsts.mem = f->run->mem;
+	l->queue = calloc(f->window, sizeof *l->queue);
+	return l->queue ? 0 : -ENOMEM;
+}
+
+static int stage_open(struct flow *f, struct stage *st, const struct plan_stretch *plan)
+{
+	bool keyed = plan->kind == STRETCH_KEYED;
+	int r = 0;
+
+	pthread_mutex_init(&st->gate, NULL);
+	st->flow = f;
+	st->plan = plan;
+	st->ninstances = keyed                          ? f->crew.n * FLOW_LANES
+	                 : plan->kind == STRETCH_SERIAL ? 1
+	                                                : f->crew.n;
+	if (keyed && st->ninstances > CREW_MAX)
+		st->ninstances = CREW_MAX;
+	st->nlanes = plan->kind == STRETCH_PARALLEL ? 0 : st->ninstances;
+	st->waiting = calloc(f->window, sizeof *st->waiting);
+	st->instance = calloc(st->ninstances, sizeof *st->instance);
+	st->lane = calloc(st->nlanes + 1, sizeof *st->lane);
+	if (!st->waiting || !st->instance || !st->lane)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < st->nlanes; i++)
+		if (lane_open(st, &st->lane[i], i) < 0)
+			r = -ENOMEM;
+	for (uint32_t i = 0; i < st->ninstances && r == 0; i++) {
+		r = instance_open(f, st, &st->instance[i]);
+		if (r == 0 && plan->blocking)
+			st->instance[i].graph->firsts = &st->lane[i].firsts;
+	}
+	return r;
+}
+
+static void stage_close(struct stage *st)
+{
+	if (!st->flow)
+		return;
+	for (uint32_t i = 0; st->instance && i < st->ninstances; i++)
+		instance_close(&st->instance[i]);
+	for (uint32_t i = 0; st->lane && i < st->nlanes; i++) {
+		if (!st->lane[i].stage)
+			continue;
+		firsts_release(&st->lane[i].firsts);
+		free(st->lane[i].queue);
+		pthread_mutex_destroy(&st->lane[i].lock);
+	}
+	free(st->instance);
+	free(st->lane);
+	free(st->waiting);
+	pthread_mutex_destroy(&st->gate);
+}
+
+/* ---- a flow ---- */
+
+static int slots_open(struct flow *f)
+{
+	size_t parts = 1;
+
+	for (uint32_t i = 0; i < f->nstages; i++)
+		if (f->stage[i].plan->kind == STRETCH_KEYED &&
+		        f->stage[i].nlanes * f->stage[i].plan->graph.n > parts)
+			parts = f->stage[i].nlanes * f->stage[i].plan->graph.n;
+	for (uint32_t i = 0; i < f->window; i++) {
+		struct slot *s = &f->slot[i];
+
+		s->flow = f;
+		s->stats = calloc(f->run->plan->nnodes + 1, sizeof *s->stats);
+		s->part = calloc(parts, sizeof *s->part);
+		if (!s->stats || !s->part)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int make(struct flow *f)
+{
+	const struct plan *p = f->run->plan;
+	uint32_t lanes = 0;
+	int r = 0;
+
+	f->nstages = p->nstretches;
+	f->stage = calloc(f->nstages, sizeof *f->stage);
+	f->slot = calloc(f->window, sizeof *f->slot);
+	f->pool = calloc(f->run->threads, sizeof *f->pool);
+	if (!f->stage || !f->slot || !f->pool)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < f->nstages; i++)
+		lanes += CREW_MAX;
+	r = crew_init(&f->crew, f->run->threads, f->window + lanes);
+	for (uint32_t i = 0; i < f->run->threads && r == 0; i++) {
+		f->pool[i] = pool_new(f->run->mem);
+		r = f->pool[i] ? 0 : -ENOMEM;
+	}
+	for (uint32_t i = 0; i < f->nstages && r == 0; i++)
+		r = stage_open(f, &f->stage[i], &p->stretch[i]);
+	return r < 0 ? r : slots_open(f);
+}
+
+int flow_new(struct run_context *run, struct flow **ret)
+{
+	struct flow *f = calloc(1, sizeof *f);
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->run = run;
+	f->window = run->tokens;
+	pthread_mutex_init(&f->lock, NULL);
+	r = make(f);
+	if (r < 0) {
+		flow_free(f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+static bool is_empty(void *arg)
+{
+	const struct flow *f = arg;
+
+	return __atomic_load_n(&f->left, __ATOMIC_SEQ_CST) == f->pushed;
+}
+
+static bool has_room(void *arg)
+{
+	const struct flow *f = arg;
+
+	return f->pushed - __atomic_load_n(&f->left, __ATOMIC_SEQ_CST) < f->window;
+}
+
+void flow_free(struct flow *f)
+{
+	if (!f)
+		return;
+	if (f->pushed) {
+		flow_fail(f, NULL, -ECANCELED);
+		crew_wait(&f->crew, is_empty, f);
+	}
+	crew_release(&f->crew);
+	for (uint32_t i = 0; f->stage && i < f->nstages; i++)
+		stage_close(&f->stage[i]);
+	for (uint32_t i = 0; f->slot && i < f->window; i++) {
+		struct slot *s = &f->slot[i];
+
+		free(s->in.batch);
+		free(s->cut.batch);
+		free(s->stats);
+		free(s->part);
+	}
+	for (uint32_t i = 0; f->pool && i < f->run->threads; i++)
+		pool_unref(f->pool[i]);
+	free(f->stage);
+	free(f->slot);
+	free(f->pool);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+bool flow_wants(const struct flow *f)
+{
+	return !__atomic_load_n(&f->done, __ATOMIC_ACQUIRE);
+}
+
+static uint32_t source_id(const struct plan *p)
+{
+	uint32_t i = 0;
+
+	while (!p->root.nodes[i]->source)
+		i++;
+	return p->root.nodes[i]->id;
+}
+
+static int state(const struct flow *f)
+{
+	int error = flow_error(f);
+
+	return error ? error : flow_wants(f) ? 0 : WEIR_DONE;
+}
+
+int flow_push(struct flow *f, struct weir_batch *b)
+{
+	struct crew *c = &f->crew;
+	struct hand *w = &c->hand[0];
+	struct node_stats *stats;
+	struct slot *s;
+	int r;
+
+	crew_wait(c, has_room, f);
+	s = &f->slot[f->pushed % f->window];
+	r = state(f);
+	if (r)
+		weir_batch_unref(b);
+	else
+		r = batches_add(&s->in, b);
+	if (r)
+		return r;
+	memset(s->stats, 0, f->run->plan->nnodes * sizeof *s->stats);
+	stats = &s->stats[source_id(f->run->plan)];
+	stats->batches_out = 1;
+	stats->records_out = weir_batch_count(b);
+	s->task.run = slot_run;
+	s->token = f->pushed++;
+	s->stage = 0;
+	hand_put(w, &s->task);
+	if (f->pushed == START)
+		crew_start(c);
+	if (c->started == 1)
+		crew_wait(c, is_empty, f);
+	else /* there is enough for the others to steal: no need to read on right now */
+		while (crew_queued(c) > c->n && hand_help(w))
+			;
+	return state(f);
+}
+
+/* ---- marks ---- */
+
+struct to_last {
+	struct flow *f;
+	int64_t ns; /* spent there */
+};
+
+static int push_last(void *arg, struct weir_batch *b)
+{
+	struct to_last *to = arg;
+	int64_t start = now_ns(CLOCK_MONOTONIC);
+	int r = graph_put(flow_last(to->f)->instance[0].graph, 0, b);
+
+	to->ns += now_ns(CLOCK_MONOTONIC) - start;
+	return r;
+}
+
+/* What the lanes of a stage answer, to the last stretch; counted as one node's. */
+static int answer(struct flow *f, struct stage *st, bool end)
+{
+	const struct plan_node *last = stretch_last(st->plan);
+	uint32_t nodes = st->plan->graph.n, n = st->nlanes;
+	struct node_stats *part = f->slot[0].part, *to = &f->run->stats[last->id], sum = {0};
+	struct to_last out = {.f = f};
+	struct answer a = {.nlanes = n,
+	        .schema = last->out,
+	        .needs = last->needs,
+	        .pool = f->pool[0],
+	        .emit = push_last,
+	        .arg = &out};
+	uint16_t *place = weir_alloc(f->run->mem, n * WEIR_BATCH_ROWS * sizeof *place);
+	int64_t start = now_ns(CLOCK_MONOTONIC);
+	int r = -ENOMEM;
+
+	a.lane = weir_calloc(f->run->mem, n * sizeof *a.lane);
+	memset(part, 0, n * nodes * sizeof *part);
+	for (uint32_t l = 0; a.lane && place && l < n; l++) {
+		struct graph *g = st->instance[l].graph;
+
+		a.lane[l].node = &g->node[g->n - 1];
+		a.lane[l].firsts = &st->lane[l].firsts;
+		a.lane[l].place = place + l * WEIR_BATCH_ROWS;
+		a.lane[l].node->pub.counters = part[l * nodes].counters;
+		st->instance[l].answer = &a;
+	}
+	if (a.lane && place)
+		r = answer_merge(&a, end ? WEIR_END : WEIR_REFRESH);
+	if (r < 0 && !f->run->failed)
+		f->run->failed = last->name;
+	for (uint32_t l = 0; l < n; l++) {
+		st->instance[l].answer = NULL;
+		for (int i = 0; i < NODE_COUNTERS; i++)
+			sum.counters[i] += part[l * nodes].counters[i];
+	}
+	sum.batches_out = a.batches;
+	sum.records_out = a.records;
+	sum.ns = (uint64_t)(now_ns(CLOCK_MONOTONIC) - start - out.ns);
+	stats_add(to, &sum);
+	weir_free(f->run->mem, place, n * WEIR_BATCH_ROWS * sizeof *place);
+	weir_free(f->run->mem, a.lane, n * sizeof *a.lane);
+	return r;
+}
+
+int flow_mark(struct flow *f, bool end)
+{
+	struct instance *last = &flow_last(f)->instance[0];
+	int r;
+
+	crew_wait(&f->crew, is_empty, f);
+	r = flow_error(f);
+	if (r < 0 && end)
+		return r;
+	r = graph_restart(last->graph);
+	for (uint32_t i = 0; i < f->nstages && r >= 0; i++)
+		if (f->stage[i].plan->blocking)
+			r = answer(f, &f->stage[i], end);
+	if (r >= 0)
+		r = graph_mark(last->graph, end);
+	if (r < 0 && last->run.failed) {
+		f->run->failed = last->run.failed;
+		f->run->err = last->run.err;
+	}
+	return r;
+}

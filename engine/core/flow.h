@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* flow.h: a query at work on several threads: the third scheduler.
+ *
+ * The plan is cut into stretches (stretch.h). A batch of the source is a *token*; it goes through
+ * the stretches one after the other.
+ *
+ * - A parallel stretch is one task for each token, run by any worker in the worker's own instance
+ *   of the stretch's nodes.
+ * - A keyed stretch is split over lanes, each with its own instance: the token's batches are dealt
+ *   by the hash of the key (split.h), and what the lanes leave is put back into the order of rows
+ *   (recombine.h). A lane is a queue, worked off by one worker at a time: what idle workers steal.
+ * - The serial stretch at the end is one lane, whose output is the query's.
+ *
+ * Tokens enter the lanes of a stretch in the order of the source: who brings one that is not next
+ * leaves it waiting, and who brings the next one enters those that wait behind it. So each lane
+ * sees, for each key, what it would see on one thread, and the answer does not depend on the number
+ * of threads or lanes. At a mark all tokens are worked off first; then the calling thread is alone,
+ * and what lanes answer is merged by where their keys first appeared.
+ *
+ * Counters are kept with each token and added up when it leaves, in order, and only while the last
+ * stretch wants any: so they, too, are those of one thread, with `head` as well.
+ *
+ * Who fills columns: all that the lanes may read is filled, and decoded, before a batch is dealt,
+ * by the one worker that has it. What is missed there still (a module that reads more than it said)
+ * is filled under a lock; see batch_share().
+ *
+ * Locks, none held while a module runs: a stage's gate, then a lane's, then a deque's; `lock`
+ * alone.
+ */
+#ifndef FLOW_H
+#define FLOW_H
+
+#include "engine/core/crew.h"
+#include "engine/core/firsts.h"
+#include "engine/core/node.h"
+#include "engine/core/stretch.h"
+
+#define FLOW_LANES 4         /* for each worker */
+#define FLOW_TOKENS_MAX 4096 /* in flight */
+
+struct answer;
+
+struct batches {
+	struct weir_batch **batch;
+	uint32_t n, room;
+};
+
+/* A stretch's nodes, for a worker or a lane. */
+struct instance {
+	struct run_context run; /* scheduler, pool, error: its own */
+	struct graph *graph;
+	struct batches out;    /* what it has emitted */
+	struct answer *answer; /* at a mark: it goes there */
+};
+
+struct lane {
+	struct task task; /* first */
+	struct stage *stage;
+	uint32_t number;
+	struct instance *instance;
+	struct firsts firsts;
+	uint64_t ns;          /* at work; written by who runs it, relaxed */
+	pthread_mutex_t lock; /* protects what follows */
+	struct slot **queue;  /* as many places as there are tokens */
+	uint32_t at, n;
+	bool scheduled; /* its task is in a deque, or runs */
+};
+
+struct stage {
+	struct flow *flow;
+	const struct plan_stretch *plan;
+	uint32_t nlanes;           /* 0: parallel */
+	struct lane *lane;         /* nlanes */
+	struct instance *instance; /* one for each lane, or worker */
+	uint32_t ninstances;
+	pthread_mutex_t gate;  /* protects what follows */
+	uint64_t next;         /* token that enters next */
+	uint64_t entered;      /* batches that have: their places in the order of keys */
+	struct slot **waiting; /* by token */
+};
+
+/* A token in flight: used by one worker at a time, but for its lanes' parts. */
+struct slot {
+	struct task task; /* first */
+	struct flow *flow;
+	uint64_t token;
+	uint32_t stage;    /* that it is in, or waits for */
+	uint32_t pending;  /* atomic: lanes that have not done with it */
+	struct slot *next; /* of those that a gate let pass at once */
+	struct batches in; /* of the stage */
+	struct batches
+	        cut; /* keyed: of in.batch[k], lane l's part: at k * lanes + l; then its output */
+	struct node_stats *stats; /* of the plan's nodes */
+	struct node_stats *part;  /* keyed: of node i in lane l: at l * nodes + i */
+};
+
+struct flow {
+	struct run_context *run;
+	struct crew crew;
+	uint32_t nstages, window; /* window: tokens in flight at most */
+	struct stage *stage;
+	struct slot *slot;
+	struct weir_pool **pool; /* by worker */
+	uint64_t pushed;         /* of the calling thread */
+	uint64_t left;           /* atomic: tokens that have left */
+	bool done;               /* atomic: nothing more is wanted */
+	int error;               /* atomic: 0 or -errno; what is in flight is dropped then */
+	pthread_mutex_t lock;    /* protects run->err and run->failed until `error` is set */
+};
+
+/* For a plan that could be cut. run->scheduler is not used. 0 and *ret, or -errno and run->err. */
+int flow_new(struct run_context *run, struct flow **ret);
+void flow_free(struct flow *f); /* NULL is fine; what is in flight is dropped */
+
+/* As graph_push(), of the source's node. */
+int flow_push(struct flow *f, struct weir_batch *b);
+bool flow_wants(const struct flow *f);
+/* As graph_refresh() and graph_end(). */
+int flow_mark(struct flow *f, bool end);
+
+/* ---- stages.c ---- */
+
+/* Takes a token on from its stage. */
+void slot_run(struct hand *w, struct task *t);
+void lane_run(struct hand *w, struct task *t);
+int batches_add(struct batches *to, struct weir_batch *b); /* takes b, on failure too */
+void batches_drop(struct batches *b);
+/* Remembers the first failure. */
+void flow_fail(struct flow *f, const struct run_context *from, int error);
+/* Adds one set of counters to another. */
+void stats_add(struct node_stats *to, const struct node_stats *from);
+
+static inline int flow_error(const struct flow *f)
+{
+	return __atomic_load_n(&f->error, __ATOMIC_ACQUIRE);
+}
+
+static inline struct stage *flow_last(const struct flow *f)
+{
+	return &f->stage[f->nstages - 1];
+}
+
+#endif

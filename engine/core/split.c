@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* split.c: see split.h. The mixing is that of keyhash.h, with the secret's words in other roles. */
+#include "engine/core/split.h"
+
+#include "engine/core/keyhash.h"
+
+/* Fields are gathered in words of 64 bits, as narrow as they are, and a full word is mixed in: two
+ * multiplications for the five fields of a connection. */
+struct hashes {
+	const struct keyhash_secret *secret;
+	uint32_t n;
+	const uint16_t *row; /* NULL: 0, 1, 2 … */
+	uint32_t at;         /* bits of the words that are taken */
+	uint64_t word[WEIR_BATCH_ROWS];
+	uint64_t hash[WEIR_BATCH_ROWS];
+};
+
+static void mix(struct hashes *h)
+{
+	uint64_t secret = h->secret->word[0] | 1;
+
+	for (uint32_t k = 0; k < h->n; k++)
+		h->hash[k] = keyhash_fold(h->hash[k] ^ h->word[k], secret);
+	memset(h->word, 0, h->n * sizeof *h->word);
+	h->at = 0;
+}
+
+static inline uint64_t canonical(uint64_t v)
+{
+	double d;
+
+	memcpy(&d, &v, sizeof d);
+	if (d == 0)
+		return 0;
+	return d == d ? v : 1;
+}
+
+/* All bits in 32. */
+static inline uint32_t narrow(const struct hashes *h, uint64_t v)
+{
+	return (uint32_t)(keyhash_fold(v ^ h->secret->word[1], h->secret->word[2]) >> 16);
+}
+
+/* IPv4: its 32 bits; so one address is the same whatever else is in its column. */
+static inline uint32_t address(const struct hashes *h, const struct weir_ip *ip)
+{
+	uint32_t four;
+
+	if (ip->family == 6)
+		return narrow(h, keyhash_fold(keyhash_load(ip->b) ^ h->secret->word[1],
+		                         keyhash_load(ip->b + 8) ^ h->secret->word[2]));
+	memcpy(&four, ip->b, 4);
+	return four;
+}
+
+/* Adds EXPR of `row` to the words; a missing value is all ones. */
+#define EACH(c, mask, EXPR)                                                                        \
+	do {                                                                                       \
+		const uint16_t *sel = h->row;                                                      \
+		uint32_t at = h->at, n = h->n;                                                     \
+                                                                                                   \
+		if (!sel && !(c)->valid) {                                                         \
+			for (uint32_t row = 0; row < n; row++)                                     \
+				h->word[row] |= (EXPR) << at;                                      \
+			break;                                                                     \
+		}                                                                                  \
+		for (uint32_t k = 0; k < n; k++) {                                                 \
+			uint32_t row = sel ? sel[k] : k;                                           \
+			uint64_t none = weir_col_has(c, row) ? 0 : UINT64_MAX;                     \
+                                                                                                   \
+			h->word[k] |= (((EXPR) | none) & (mask)) << at;                            \
+		}                                                                                  \
+	} while (0)
+
+static void add_words(struct hashes *h, const struct weir_col *c, uint64_t mask)
+{
+	const uint64_t *v = weir_col_u64(c);
+
+	if (c->kind == WEIR_F64)
+		EACH(c, mask, canonical(v[row]));
+	else
+		EACH(c, mask, v[row] & mask);
+}
+
+static void add_addresses(struct hashes *h, const struct weir_col *c, uint64_t mask)
+{
+	const struct weir_ip *v = weir_col_ip(c);
+	uint32_t four;
+
+	if (c->flags & WEIR_COL_IPV4)
+		EACH(c, mask, (memcpy(&four, v[row].b, 4), (uint64_t)four));
+	else
+		EACH(c, mask, (uint64_t)address(h, &v[row]));
+}
+
+static void add_text(struct hashes *h, const struct weir_col *c, uint64_t mask)
+{
+	for (uint32_t k = 0; k < h->n; k++) {
+		uint32_t row = h->row ? h->row[k] : k, v = UINT32_MAX;
+
+		if (weir_col_has(c, row))
+			v = keyhash_bytes(
+			        h->secret, weir_col_str(c)[row].p, weir_col_str(c)[row].len);
+		h->word[k] |= (uint64_t)v << h->at;
+	}
+}
+
+static int hash_rows(struct hashes *h, struct weir_batch *b, const uint32_t *key, uint32_t nkeys)
+{
+	h->secret = keyhash_secret();
+	h->n = weir_batch_count(b);
+	h->row = b->sel;
+	h->at = 0;
+	memset(h->word, 0, h->n * sizeof *h->word);
+	for (uint32_t k = 0; k < h->n; k++)
+		h->hash[k] = h->secret->word[3];
+	for (uint32_t i = 0; i < nkeys; i++) {
+		const struct weir_col *c = weir_batch_col(b, key[i]);
+		uint32_t bits = b->schema->fields[key[i]].bits;
+		uint64_t mask;
+
+		if (!c)
+			return -ENOMEM;
+		if (weir_storage_of(c->kind) != WEIR_WORD)
+			bits = 32;
+		else if (c->kind != WEIR_U64 || !bits || bits > 64)
+			bits = 64;
+		if (h->at + bits > 64)
+			mix(h);
+		mask = UINT64_MAX >> (64 - bits);
+		if (weir_storage_of(c->kind) == WEIR_WORD)
+			add_words(h, c, mask);
+		else if (weir_storage_of(c->kind) == WEIR_ADDR)
+			add_addresses(h, c, mask);
+		else
+			add_text(h, c, mask);
+		h->at += bits;
+	}
+	mix(h);
+	return 0;
+}
+
+/* Rows sorted by lane; lane l's begin at start[l]. */
+static void deal(const struct hashes *h, uint32_t lanes, uint16_t *to, uint16_t *start)
+{
+	uint8_t lane[WEIR_BATCH_ROWS];
+	uint16_t next[SPLIT_LANES_MAX + 1] = {0};
+
+	for (uint32_t k = 0; k < h->n; k++) {
+		lane[k] = (uint8_t)((h->hash[k] >> 32) * lanes >> 32);
+		next[lane[k] + 1]++;
+	}
+	for (uint32_t l = 0; l < lanes; l++)
+		next[l + 1] = (uint16_t)(next[l + 1] + next[l]);
+	memcpy(start, next, (lanes + 1) * sizeof *start);
+	for (uint32_t k = 0; k < h->n; k++)
+		to[next[lane[k]]++] = (uint16_t)(h->row ? h->row[k] : k);
+}
+
+int split_batch(struct weir_pool *pool, struct weir_batch *b, const uint32_t *key, uint32_t nkeys,
+        uint32_t lanes, struct weir_batch **views)
+{
+	struct hashes h;
+	uint16_t *rows = weir_batch_sel(b, weir_batch_count(b)), start[SPLIT_LANES_MAX + 1];
+	int r = rows ? hash_rows(&h, b, key, nkeys) : -ENOMEM;
+
+	memset(views, 0, lanes * sizeof *views);
+	if (r < 0)
+		return r;
+	deal(&h, lanes, rows, start);
+	for (uint32_t l = 0; l < lanes; l++) {
+		uint32_t n = (uint32_t)(start[l + 1] - start[l]);
+
+		if (!n)
+			continue;
+		views[l] = pool_view(pool, b, b->schema, batch_identity);
+		if (!views[l]) {
+			while (l--) {
+				weir_batch_unref(views[l]);
+				views[l] = NULL;
+			}
+			return -ENOMEM;
+		}
+		weir_batch_select(views[l], n == b->n ? NULL : rows + start[l], n);
+	}
+	return 0;
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+/* workers.c: the same bytes and the same counters under every scheduler, at any number of threads,
+ * lanes and tokens.
+ *
+ * Queries of all order classes, and random ones, run over one random trace whose batches are cut at
+ * random, with refresh marks at random places, and stalls in the modules: each first depth-first,
+ * whose answers are wanted of the others. WEIR_STRESS_SECONDS (3) is how long random ones run.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine/core/engine.h"
+#include "engine/core/node.h"
+#include "engine/core/planner.h"
+#include "engine/core/stretch.h"
+#include "engine/store/render.h"
+
+#define PACKETS 12000
+#define BATCHES_MAX 4096
+
+static const char *const queries[] = {
+        "packets | group srcip dstip srcport dstport ipprotocol count() sum(len) as bytes",
+        "packets | group srcip dstport distinct(dstip) percentile(len, 95) first(ts) last(ts)",
+        "packets | group srcip dstip count() sum(len) mean(len) | sort -r sum_len | head 10",
+        "packets | group count() sum(len)",
+        "packets | group srcmac count() min(srcip) max(dstip)",
+        "packets | uniq srcip dstip dstport | count -f spread srcip | last srcip",
+        "packets | where ipprotocol = 6 | uniq srcip dstip dstport | count -f spread srcip | "
+        "last srcip | sort -r spread | head 10 | print srcip spread",
+        "packets | uniq srcip dstip | print ts srcip dstip",
+        "packets | count srcip | where count > 3 | count -f other dstip | "
+        "print ts srcip dstip count other",
+        "packets | count srcip | uniq count | print ts count",
+        "packets | intervals srcip dstip | delta len -b srcip | print ts interval delta",
+        "packets | uniq srcmac dstip | uniq dstip | const 'x' as c | count dstip | print ts c "
+        "count",
+        "packets | where len > 100 | head 700 | print ts len",
+        "packets | count dstip | head 300 | print ts count",
+        "packets | count dstport | last dstport | pdf | print dstport probability",
+        "packets | entropy srcip",
+        "packets | sort len srcport | print len srcport",
+        "packets | top srcip | print ts srcip",
+        "packets | window 10s | count srcip | last srcip | print window srcip count",
+        "packets | (where srcport < 20 | group srcport count() + where srcport > 40 | print "
+        "srcport ts)",
+        "packets | count srcip | (where count < 3 + uniq dstip) | print ts srcip count",
+        "packets | uniq srcip | (group dstip count() + group dstport count())",
+        "packets | group srcip count() | group count() sum(count)",
+        "packets | last | print ts srcip",
+        "packets | count | print ts count",
+};
+
+static char dir[] = "/tmp/weir-workers-XXXXXX", path[64];
+static uint64_t seed = 11;
+
+static uint32_t rnd(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)((seed >> 16) % n);
+}
+
+static void put16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	put16(p, v >> 16);
+	put16(p + 2, v);
+}
+
+/* IPv4 and, one in eight, IPv6; TCP and UDP, and others that have no ports. */
+static uint32_t packet(uint8_t *p)
+{
+	bool six = rnd(8) == 0;
+	uint8_t *l4 = p + (six ? 54 : 34), proto = rnd(5) ? rnd(3) ? 6 : 17 : 47;
+
+	memset(p, 0, 80);
+	p[5] = 1;
+	p[11] = (uint8_t)(4 + rnd(3));
+	if (six) {
+		put16(p + 12, 0x86dd);
+		p[14] = 0x60;
+		put16(p + 18, 20);
+		p[20] = proto;
+		put32(p + 22, 0x20010db8);
+		p[37] = (uint8_t)rnd(20);
+		put32(p + 38, 0x20010db8);
+		p[53] = (uint8_t)rnd(40);
+	} else {
+		put16(p + 12, 0x0800);
+		p[14] = 0x45;
+		put16(p + 16, 40);
+		p[23] = proto;
+		put32(p + 26, 0x0a000000 + rnd(50) * rnd(50));
+		put32(p + 30, 0xc0a80000 + rnd(200));
+	}
+	put16(l4, rnd(60));
+	put16(l4 + 2, rnd(1000));
+	put32(l4 + 4, rnd(5000));
+	l4[12] = 0x50;
+	return six ? 74 : 54;
+}
+
+static int setup(void **state)
+{
+	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
+	FILE *f;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/t.pcap", dir);
+	f = fopen(path, "w");
+	fwrite(head, sizeof head, 1, f);
+	for (uint32_t i = 0; i < PACKETS; i++) {
+		uint8_t p[80];
+		uint32_t n = packet(p);
+		uint32_t rec[4] = {1600000000 + i / 100, i % 100 * 10000, n, n + rnd(1400)};
+
+		fwrite(rec, sizeof rec, 1, f);
+		fwrite(p, n, 1, f);
+	}
+	return fclose(f);
+}
+
+static int teardown(void **state)
+{
+	unlink(path);
+	return rmdir(dir);
+}
+
+/* ---- stalls ---- */
+
+struct stalled {
+	struct weir_module m; /* first */
+	const struct weir_module *really;
+};
+
+static int stall(struct weir_node *n, uint32_t input, struct weir_batch *b)
+{
+	const struct stalled *s = (const struct stalled *)node_of(n)->plan->module;
+	uint64_t dice = (uint64_t)now_ns(CLOCK_MONOTONIC) * 0x9e3779b97f4a7c15ull >> 58;
+
+	if (dice == 0)
+		usleep(300);
+	else if (dice < 8)
+		sched_yield();
+	return s->really->process(n, input, b);
+}
+
+/* Modules of the stretches, but those that the engine knows by their address. */
+static void stall_all(struct plan *p)
+{
+	for (uint32_t i = 0; i < p->nstretches; i++)
+		for (uint32_t k = 0; k < p->stretch[i].graph.n; k++) {
+			struct plan_node *n = p->stretch[i].graph.nodes[k];
+			struct stalled *s = arena_alloc(&p->arena, sizeof *s);
+
+			if (!n->module || n->nbodies || strcmp(n->name, "union") == 0 ||
+			        strcmp(n->name, "collect") == 0)
+				continue;
+			*s = (struct stalled){*n->module, n->module};
+			s->m.process = stall;
+			n->module = &s->m;
+		}
+}
+
+/* ---- trials ---- */
+
+struct trial {
+	struct plan *plan;
+	struct weir_mem mem, input;
+	struct run_context context;
+	struct graph *graph;
+	struct reader *reader;
+	struct render render;
+	struct text out, stats;
+};
+
+static int rows(void *arg, struct weir_batch *b)
+{
+	struct trial *t = arg;
+
+	return render_batch(&t->render, b, &t->out);
+}
+
+static uint32_t source_node(const struct plan *p)
+{
+	for (uint32_t i = 0; i < p->root.n; i++)
+		if (p->root.nodes[i]->source)
+			return i;
+	return 0;
+}
+
+/* False: the query is refused. */
+static bool trial_new(struct trial *t, struct engine *e, const char *query,
+        const struct scheduler *s, uint32_t threads, uint32_t tokens, bool stalls)
+{
+	struct rights all = {.all = true};
+	struct weir_err err = WEIR_ERR_INIT;
+	const struct plan_node *n;
+
+	*t = (struct trial){0};
+	if (plan_make(e, query, strlen(query), &all, &t->plan, &err) < 0) {
+		print_message("%s: %s\n", query, err.text);
+		return false;
+	}
+	if (stalls)
+		stall_all(t->plan);
+	t->context = (struct run_context){.plan = t->plan,
+	        .scheduler = s,
+	        .mem = &t->mem,
+	        .pool = pool_new(&t->mem),
+	        .threads = threads,
+	        .tokens = tokens,
+	        .rights = all,
+	        .stats = calloc(t->plan->nnodes + 1, sizeof(struct node_stats)),
+	        .rows = rows,
+	        .arg = t,
+	        .err = WEIR_ERR_INIT};
+	assert_int_equal(
+	        render_init(&t->render, FORMAT_CSV, t->plan->out, t->plan->shown, t->plan->nshown),
+	        0);
+	assert_int_equal(graph_new(&t->context, &t->plan->root, NULL, 0, &t->graph), 0);
+	n = t->plan->root.nodes[source_node(t->plan)];
+	assert_int_equal(
+	        reader_open(n->source, n->config, &all, e, &t->input, NULL, &t->reader, &err), 0);
+	return true;
+}
+
+static void count(struct trial *t, const struct plan_graph *g)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		const struct plan_node *n = g->nodes[i];
+		const struct node_stats *s = &t->context.stats[n->id];
+
+		text_printf(&t->stats, "%s in %llu/%llu out %llu/%llu counters %llu %llu\n",
+		        n->name, (unsigned long long)s->batches_in,
+		        (unsigned long long)s->records_in, (unsigned long long)s->batches_out,
+		        (unsigned long long)s->records_out, (unsigned long long)s->counters[0],
+		        (unsigned long long)s->counters[1]);
+		for (uint32_t k = 0; k < n->nbodies; k++)
+			count(t, &n->bodies[k]);
+	}
+}
+
+static void trial_free(struct trial *t)
+{
+	graph_free(t->graph);
+	pool_unref(t->context.pool);
+	reader_close(t->reader);
+	assert_int_equal(t->mem.used, 0);
+	assert_int_equal(t->input.used, 0);
+	free(t->context.stats);
+	render_release(&t->render);
+	text_release(&t->out);
+	text_release(&t->stats);
+	plan_free(t->plan);
+}
+
+/* How a trace is cut and marked: the same for all that are compared. */
+struct course {
+	uint64_t seed;
+	bool cuts, marks;
+};
+
+static bool mark(struct trial *t)
+{
+	if (!t->plan->table)
+		return true;
+	text_puts(&t->out, "-- refresh\n");
+	return graph_refresh(t->graph) == 0;
+}
+
+/* Pushes a batch whole or in pieces. A piece is a batch of its own for the scheduler, so that what
+ * they share is filled before. */
+static int push(struct trial *t, struct weir_batch *b, const struct course *c)
+{
+	static int32_t same[WEIR_FIELDS_MAX];
+	uint32_t node = source_node(t->plan), n = b->n, r = 0;
+
+	if (!c->cuts)
+		return graph_push(t->graph, node, b);
+	for (uint32_t f = 0; f < b->schema->nfields; f++) {
+		same[f] = (int32_t)f;
+		assert_non_null(weir_batch_col(b, f));
+	}
+	for (uint32_t at = 0, m; at < n && r == 0; at += m) {
+		struct weir_batch *v = pool_view(t->reader->pool, b, b->schema, same);
+		uint16_t *sel;
+
+		assert_non_null(v);
+		m = 1 + rnd(rnd(4) ? n - at : 5 < n - at ? 5 : n - at);
+		sel = weir_batch_sel(v, m);
+		for (uint32_t i = 0; i < m; i++)
+			sel[i] = (uint16_t)(at + i);
+		weir_batch_select(v, sel, m);
+		r = (uint32_t)graph_push(t->graph, node, v);
+	}
+	weir_batch_unref(b);
+	return (int)r;
+}
+
+static void run(struct trial *t, const struct course *c)
+{
+	struct weir_batch *b;
+	int r = 0;
+
+	seed = c->seed;
+	while (graph_wants(t->graph, source_node(t->plan)) &&
+	        t->reader->source->read(&t->reader->pub, &b, NULL) == 1) {
+		r = push(t, b, c);
+		assert_true(r >= 0);
+		if (c->marks && rnd(4) == 0)
+			assert_true(mark(t));
+	}
+	if (t->plan->table)
+		text_puts(&t->out, "-- end\n");
+	assert_int_equal(graph_end(t->graph), 0);
+	count(t, &t->plan->root);
+}
+
+static void same(
+        const struct text *got, const struct text *want, const char *query, const struct trial *t)
+{
+	size_t at = 0;
+
+	while (at < got->len && at < want->len && got->p[at] == want->p[at])
+		at++;
+	if (got->len == want->len && at == got->len)
+		return;
+	at = at > 200 ? at - 200 : 0;
+	fail_msg("%s, %s, %u threads, %u tokens:\n%.600s\ninstead of:\n%.600s", query,
+	        t->context.scheduler->name, t->context.threads, t->context.tokens,
+	        got->p ? got->p + at : "", want->p ? want->p + at : "");
+}
+
+static void compare(struct engine *e, const char *query, const struct course *c,
+        const struct scheduler *s, uint32_t threads, uint32_t tokens, bool stalls,
+        const struct trial *want)
+{
+	struct trial t;
+
+	assert_true(trial_new(&t, e, query, s, threads, tokens, stalls));
+	run(&t, c);
+	same(&t.out, &want->out, query, &t);
+	same(&t.stats, &want->stats, query, &t);
+	trial_free(&t);
+}
+
+static struct engine *engine(void)
+{
+	struct engine *e = engine_new(&(struct engine_options){0});
+
+	assert_int_equal(engine_add_source(e, "t", path, NULL), 0);
+	return e;
+}
+
+static void same_at_any_number(void **state)
+{
+	static const uint32_t threads[] = {1, 2, 3, 8};
+	struct engine *e = engine();
+
+	for (size_t q = 0; q < sizeof queries / sizeof *queries; q++) {
+		struct course c = {.seed = 1000 + q, .cuts = q % 3 == 0, .marks = q % 2};
+		struct trial want;
+
+		assert_true(trial_new(&want, e, queries[q], &scheduler_depth, 1, 1, false));
+		run(&want, &c);
+		assert_true(want.out.len > 0);
+		compare(e, queries[q], &c, &scheduler_breadth, 1, 1, false, &want);
+		for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
+			compare(e, queries[q], &c, &scheduler_workers, threads[i],
+			        threads[i] * 4 + 1, false, &want);
+		trial_free(&want);
+	}
+	engine_free(e);
+}
+
+/* ---- random queries ---- */
+
+static const char *const keys[] = {"srcip", "dstip", "srcip dstip", "srcip dstip dstport",
+        "dstport", "srcmac", "srcport ipprotocol", "dstip srcport seq"};
+
+static void key(struct text *to)
+{
+	text_puts(to, keys[rnd(sizeof keys / sizeof *keys)]);
+}
+
+static void stage(struct text *to, int depth)
+{
+	static int name;
+
+	switch (rnd(depth ? 9 : 10)) {
+	case 0:
+		text_printf(to, " | where len > %u", rnd(900));
+		break;
+	case 1:
+		text_printf(to, " | where srcport < %u or ipprotocol = 17", rnd(60));
+		break;
+	case 2:
+	case 3:
+		text_puts(to, " | uniq ");
+		key(to);
+		break;
+	case 4:
+	case 5:
+		text_printf(to, " | count -f c%d ", ++name);
+		key(to);
+		break;
+	case 6:
+		text_printf(to, " | intervals -f i%d ", ++name);
+		key(to);
+		break;
+	case 7:
+		text_printf(to, " | expr len * 2 as e%d", ++name);
+		break;
+	case 8:
+		text_printf(to, " | delta -f d%d len -b srcip", ++name);
+		break;
+	case 9:
+		text_puts(to, " | (where len > 300");
+		stage(to, depth + 1);
+		text_puts(to, " + where len < 700");
+		stage(to, depth + 1);
+		text_puts(to, ")");
+		break;
+	}
+}
+
+static void query(struct text *to)
+{
+	static const char *const ends[] = {"", " | head 900", " | last srcip dstip",
+	        " | last dstip", " | group srcip count() sum(len) as bytes | sort -r bytes",
+	        " | group dstip srcport count() distinct(srcip)", " | entropy srcip",
+	        " | group srcip dstip count() min(ts) max(ts) | group srcip count()",
+	        " | sort len seq | head 50", " | tail 20", " | sample 100"};
+
+	text_clear(to);
+	text_puts(to, "packets");
+	for (uint32_t n = rnd(5); n; n--)
+		stage(to, 0);
+	text_puts(to, ends[rnd(sizeof ends / sizeof *ends)]);
+}
+
+static void stress(void **state)
+{
+	const char *s = getenv("WEIR_STRESS_SECONDS");
+	int64_t end = now_ns(CLOCK_MONOTONIC) + (s ? atoll(s) : 3) * 1000000000ll;
+	struct engine *e = engine();
+	struct text q = TEXT_INIT;
+	uint64_t n = 0, refused = 0, dice = s ? (uint64_t)now_ns(CLOCK_REALTIME) | 1 : 5;
+
+	print_message("# seed %llu\n", (unsigned long long)dice);
+	for (; now_ns(CLOCK_MONOTONIC) < end || n < 10; n++) {
+		struct course c;
+		struct trial want;
+
+		seed = dice;
+		query(&q);
+		c = (struct course){.seed = seed, .cuts = rnd(2), .marks = rnd(2)};
+		dice = seed;
+		if (!trial_new(&want, e, q.p, &scheduler_depth, 1, 1, false)) {
+			refused++;
+			continue;
+		}
+		run(&want, &c);
+		for (int i = 0; i < 3; i++) {
+			uint32_t threads;
+
+			seed = dice;
+			threads = 1 + rnd(8);
+			i += rnd(2);
+			dice = seed;
+			compare(e, q.p, &c, &scheduler_workers, threads, 1 + rnd(40), rnd(2),
+			        &want);
+		}
+		trial_free(&want);
+	}
+	print_message("# %llu random queries\n", (unsigned long long)n);
+	assert_true(refused * 2 < n);
+	text_release(&q);
+	engine_free(e);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(same_at_any_number), cmocka_unit_test(stress)};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
