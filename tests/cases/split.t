@@ -8,10 +8,14 @@ run() { # run QUERY TRACE: rows without the head
 	"$WEIR" run "$1" "$2" 2>"$T/err" | tail -n +2
 }
 
-both() { # both QUERY TRACE: rows; says nothing where the schedulers differ
-	run "$1" "$2" >"$T/depth"
-	run "set scheduler breadth $1" "$2" >"$T/breadth"
-	cmp -s "$T/depth" "$T/breadth" && cat "$T/depth"
+both() { # both QUERY TRACE: rows; or which scheduler gives others
+	local s
+	run "set scheduler depth $1" "$2" >"$T/depth"
+	for s in breadth 'workers set threads 2' 'workers set threads 8 set tokens 3'; do
+		run "set scheduler $s $1" "$2" >"$T/other"
+		cmp -s "$T/depth" "$T/other" || { echo "$s differs"; return; }
+	done
+	cat "$T/depth"
 }
 
 # ---- the entropy of each source's target ports ----

@@ -44,6 +44,17 @@ static void dump_expr(struct text *t, const struct ast *a)
 		text_printf(t, " as %s", a->as);
 }
 
+static void dump_pipe(struct text *t, const struct ast_pipe *p);
+
+static void dump_branches(struct text *t, const struct ast_stage *s)
+{
+	for (uint32_t i = 0; i < s->nbranches; i++) {
+		text_puts(t, i ? " + " : "(");
+		dump_pipe(t, s->branches[i]);
+	}
+	text_puts(t, s->nbranches ? ")" : "");
+}
+
 static void dump_pipe(struct text *t, const struct ast_pipe *p)
 {
 	for (const struct ast_stage *s = p->first; s; s = s->next) {
@@ -58,16 +69,14 @@ static void dump_pipe(struct text *t, const struct ast_pipe *p)
 			text_puts(t, " ");
 			if (a->name_len && a->option)
 				text_printf(t, "--%s=", a->option->name);
-			if (a->expr)
+			if (a->block)
+				dump_branches(t, a->block);
+			else if (a->expr)
 				dump_expr(t, a->expr);
 			else
 				text_printf(t, "<%s>", a->word ? a->word : "");
 		}
-		for (uint32_t i = 0; i < s->nbranches; i++) {
-			text_puts(t, i ? " + " : "(");
-			dump_pipe(t, s->branches[i]);
-		}
-		text_puts(t, s->nbranches ? ")" : "");
+		dump_branches(t, s);
 		if (s->where) {
 			text_puts(t, " where ");
 			dump_expr(t, s->where);
@@ -194,6 +203,39 @@ static void shape(void **state)
 	        "(lab where (+ a dmz) |  where (+ b u64:1) + flows)");
 	check("nosuch -x /tmp/f --long=v (a | b) 'c d' where x",
 	        "nosuch <> </tmp/f> <> <v> <a> <b> <c d> where x");
+}
+
+/* Stages among the arguments, as the tables of split, filter and distribute say. */
+static void blocks(void **state)
+{
+	check("packets | split srcip dstip -t 5s (count | head 2) where len > 1 | head",
+	        "packets | M:split srcip dstip --idle=<5s> (M:count | M:head <2>) where (> len "
+	        "u64:1) | M:head");
+	check("packets | split(srcip, dstip)(count + head 2)",
+	        "packets | M:split srcip dstip (M:count + M:head <2>)");
+	check("packets | split srcip ( split dstip ( head ) -n 5 ) -n 7",
+	        "packets | M:split srcip (M:split dstip (M:head) --most=<5>) --most=<7>");
+	check("packets | filter (a = 1 or b) (c) -then (head) -v --else (count)",
+	        "packets | M:filter (or (= a u64:1) b) c --then=(M:head) --invert=<> "
+	        "--else=(M:count)");
+	check("packets | filter(a = 1) --else ( head ) | head",
+	        "packets | M:filter (= a u64:1) --else=(M:head) | M:head");
+	check("packets | ( split a ( head + tail ) + filter b --else ( head ) where c + head )",
+	        "packets | (M:split a (M:head + M:tail) + M:filter b --else=(M:head) where c + "
+	        "M:head)");
+	check("packets | distribute ( head ) ( tail )", "packets | M:distribute (M:head) (M:tail)");
+	check("X :- split a (\nhead )\npackets | X", "X :- M:split a (M:head); packets | X");
+	check("packets | split a ( head",
+	        "'(' is not closed\n  packets | split a ( head\n                    ^\n");
+	check("packets | split a (",
+	        "the query ends here, expected a module, 'where' or '('\n  packets | split a (\n"
+	        "                     ^\n");
+	check("packets | filter a --else | head",
+	        "option '--else' needs a value\n  packets | filter a --else | head\n"
+	        "                     ^\n");
+	check("packets | filter a --else=5",
+	        "unexpected '5', expected '(' and stages\n  packets | filter a --else=5\n"
+	        "                            ^\n");
 }
 
 /* Arguments as the option tables of head, sample, print, expr, window, pcapwrite say. */
@@ -354,6 +396,7 @@ int main(void)
 	        cmocka_unit_test(literals),
 	        cmocka_unit_test(operators),
 	        cmocka_unit_test(shape),
+	        cmocka_unit_test(blocks),
 	        cmocka_unit_test(arguments),
 	        cmocka_unit_test(certain),
 	        cmocka_unit_test(names),
