@@ -214,14 +214,16 @@ void entry_stat(
 	st->st_gid = fs->gid;
 	if (q)
 		query_owner(q, &st->st_uid, &st->st_gid);
-	st->st_blksize = BLOCK;
+	/* readdir(3) asks for as much at once, and the kernel for attributes with the first lot: of
+	 * a large one they would cost more than the names */
+	st->st_blksize = node_is_dir(n->kind) ? 4096 : BLOCK;
 	st->st_mtim.tv_sec = mtime / NSEC;
 	st->st_mtim.tv_nsec = mtime % NSEC;
 	st->st_atim = st->st_mtim;
 	st->st_ctim = st->st_mtim;
 }
 
-static void set_size(struct stat *st, int64_t size)
+void entry_size(struct stat *st, int64_t size)
 {
 	st->st_size = size;
 	st->st_blocks = (size + 511) / 512;
@@ -258,7 +260,7 @@ static int version_attr(struct fs *fs, struct version *v, struct stat *st, doubl
 	size = log ? logfile_size(fs, v) : (int64_t)v->len;
 	if (size < 0)
 		return (int)size;
-	set_size(st, size);
+	entry_size(st, size);
 	return 0;
 }
 
@@ -280,7 +282,7 @@ static int record_attr(struct fs *fs, const struct node *n, struct stat *st, dou
 			*timeout = 0;
 	} else {
 		e = record_lines(&r, r.node.row, &t);
-		set_size(st, (int64_t)t.len);
+		entry_size(st, (int64_t)t.len);
 		text_release(&t);
 	}
 	record_release(fs, &r);
@@ -326,7 +328,7 @@ static int query_attr(struct fs *fs, const struct node *n, struct stat *st, doub
 		set_ctime(st, created);
 		*timeout = FS_SHORT;
 	} else if (n->kind == NODE_SPEC && query_text(l.query, "spec", &t) == 0) {
-		set_size(st, (int64_t)t.len);
+		entry_size(st, (int64_t)t.len);
 	}
 	text_release(&t);
 	look_release(&l);

@@ -82,5 +82,6 @@ int entry_attr(struct fs *fs, const struct node *n, struct stat *st, double *tim
 /* The plain parts of an inode's attributes: mode, owner, number, times at `mtime`. */
 void entry_stat(
         struct fs *fs, const struct node *n, struct query *q, int64_t mtime, struct stat *st);
+void entry_size(struct stat *st, int64_t size);
 
 #endif

@@ -120,6 +120,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	} else {
 		r = node_is_dir(n.kind) ? -EISDIR : open_version(fs, &n, fi);
 	}
+	fi->noflush = node_nature(n.kind) != NATURE_CONTROL;
 out:
 	if (r < 0)
 		fuse.reply_err(req, -r);

@@ -5,6 +5,7 @@
  * table names, OWN + serial, index or row for the rest. So a listing goes on where it was
  * whatever came or went, and without state on the server.
  */
+#include "engine/core/put.h"
 #include "fs/describe.h"
 #include "fs/jobs.h"
 #include "fs/notify.h"
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIXED = 3, OWN = FIXED + NODE_KINDS };
+enum { FIXED = 3, OWN = FIXED + NODE_KINDS, SIZES = 256 };
 
 struct listing {
 	struct fs *fs;
@@ -24,6 +25,10 @@ struct listing {
 	struct look look;     /* of NODE_QUERY */
 	struct record record; /* of NODE_RECORDS, NODE_CHUNK */
 	bool on_records;
+	/* of NODE_CHUNK: what all its records have, and the sizes of some */
+	struct fuse_entry_param each;
+	uint64_t from, size[SIZES];
+	int nsizes;
 };
 
 struct dent {
@@ -134,13 +139,13 @@ static bool next_row(struct listing *l, uint64_t after, struct dent *ret)
 		return false;
 	record_node(r, chunks ? NODE_CHUNK : NODE_RECORD, i, &ret->node);
 	ret->cookie = OWN + i;
-	snprintf(ret->name, sizeof ret->name, "%llu", (unsigned long long)i);
+	*put_u64(ret->name, i) = 0;
 	return true;
 }
 
 static bool next(struct listing *l, uint64_t after, struct dent *ret)
 {
-	memset(ret, 0, sizeof *ret);
+	ret->node = (struct node){.kind = NODE_NONE};
 	if (after < 2) {
 		ret->cookie = after + 1;
 		snprintf(ret->name, sizeof ret->name, "%s", after ? ".." : ".");
@@ -176,17 +181,45 @@ static bool is_plain(const struct dent *d)
 	       node_nature(d->node.kind) == NATURE_CONTROL;
 }
 
+/* A record's entry, as entry_fill() would have it, without looking for the result again. */
+static bool record_entry(struct listing *l, const struct dent *d, struct fuse_entry_param *ret)
+{
+	const struct record *r = &l->record;
+	uint64_t row = d->node.row;
+	int n;
+
+	if (!l->each.generation) {
+		entry_stat(l->fs, &d->node, r->look.query, record_time(r), &l->each.attr);
+		l->each.generation = record_generation(l->fs, r);
+		l->each.attr_timeout = l->each.entry_timeout = FS_LONG;
+	}
+	if (row < l->from || row >= l->from + (uint64_t)l->nsizes) {
+		n = record_sizes(r, row, SIZES, l->size);
+		l->nsizes = n < 0 ? 0 : n;
+		l->from = row;
+		if (n <= 0)
+			return false;
+	}
+	*ret = l->each;
+	ret->ino = node_ino(&d->node);
+	ret->attr.st_ino = node_stat_ino(&d->node);
+	entry_size(&ret->attr, (int64_t)l->size[row - l->from]);
+	return true;
+}
+
 static size_t add(
         fuse_req_t req, struct listing *l, const struct dent *d, char *to, size_t room, bool plus)
 {
 	struct fuse_entry_param p;
 	struct entry e;
 
-	memset(&p, 0, sizeof p);
-	if (plus && is_plain(d) && entry_fill(l->fs, &d->node, &e) == 0) {
+	if (plus && d->node.kind == NODE_RECORD && d->cookie > 2 && record_entry(l, d, &p)) {
+		/* it is all there */
+	} else if (plus && is_plain(d) && entry_fill(l->fs, &d->node, &e) == 0) {
 		entry_param(&e, &p);
 		version_put(l->fs->versions, e.version); /* NULL for plain ones */
 	} else {
+		p = (struct fuse_entry_param){.ino = 0};
 		p.attr.st_ino = node_stat_ino(&d->node);
 		p.attr.st_mode = node_is_dir(d->node.kind) ? S_IFDIR : S_IFREG;
 	}

@@ -115,6 +115,11 @@ int record_lines(const struct record *r, uint64_t row, struct text *to)
 	return e < 0 ? e : to->failed ? -ENOMEM : 0;
 }
 
+int record_sizes(const struct record *r, uint64_t row, uint32_t n, uint64_t *to)
+{
+	return result_record_sizes(r->result, r->snap, row, n, to);
+}
+
 int64_t record_time(const struct record *r)
 {
 	return r->snap ? snapshot_time(r->snap) : query_created(r->look.query);

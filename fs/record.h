@@ -24,6 +24,8 @@ uint32_t record_generation(const struct fs *fs, const struct record *r);
 
 /* "field: value" lines. */
 int record_lines(const struct record *r, uint64_t row, struct text *to);
+/* How long those are of rows [row, row + n); of how many, at least one. */
+int record_sizes(const struct record *r, uint64_t row, uint32_t n, uint64_t *to);
 int64_t record_time(const struct record *r);
 
 /* The number of a chunk or record under *r's directory as a node. */

@@ -300,11 +300,11 @@ int log_view(struct worker *w, const struct held *h, uint32_t from, uint32_t to,
 	                : view_tail(&w->view, h->tail, from, to, field);
 }
 
-int log_record(struct result *r, uint64_t row, int field, struct text *to)
+int log_record(struct result *r, uint64_t row, const struct ask *a)
 {
 	struct worker *w = worker_get(r);
 	struct held h;
-	uint32_t at;
+	uint32_t at, end;
 	int ret;
 
 	if (!w)
@@ -319,9 +319,10 @@ int log_record(struct result *r, uint64_t row, int field, struct text *to)
 	log_hold(r, seq_of_row(r, row), &h);
 	at = (uint32_t)(row - row_at(r, h.seq));
 	pthread_mutex_unlock(&r->lock);
-	ret = log_view(w, &h, at, at + 1, field);
+	end = h.rows - at < a->n ? h.rows : at + a->n;
+	ret = log_view(w, &h, at, end, a->field);
 	if (ret == 0)
-		ret = row_text(r, &w->view.batch, field, to);
+		ret = ask_answer(r, w, a);
 	pthread_mutex_lock(&r->lock);
 	log_let_go(r, &h);
 	pthread_mutex_unlock(&r->lock);

@@ -61,7 +61,7 @@ static void piece_keep(struct result *r, struct piece *p)
 	r->text_bytes += sizeof *p + p->len;
 }
 
-static int worker_ready(struct result *r, struct worker *w, enum result_format f)
+int worker_ready(struct result *r, struct worker *w, enum result_format f)
 {
 	int ret;
 

@@ -56,6 +56,9 @@ void render_header(struct render *r, struct text *to);
 int render_batch(struct render *r, struct weir_batch *b, struct text *to);
 /* How many bytes render_batch() would append, at a fraction of its cost; -ENOMEM. */
 int64_t render_measure(struct render *r, struct weir_batch *b);
+/* FORMAT_TSV: for each selected row, how long its record's "field: value" lines are. 0 or -ENOMEM.
+ */
+int render_lines_measure(struct render *r, struct weir_batch *b, uint64_t *to);
 /* At the end: the pcap header where no packet came. */
 void render_end(struct render *r, struct text *to);
 

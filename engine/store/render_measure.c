@@ -107,17 +107,50 @@ static uint32_t other_len(struct render_cell *c, uint32_t row, enum result_forma
 	return (uint32_t)(cell_put(c, row, to) - to);
 }
 
-#define SUM(expression)                                                                            \
+/* Does something with the length of each value that the column has. `b`, `c`, `f`: the batch, the
+ * cell, the format; in DO(length): `row`. */
+#define BY_KIND(DO)                                                                                \
+	do {                                                                                       \
+		const uint64_t *word = c->data;                                                    \
+		const struct weir_ip *ip = c->data;                                                \
+                                                                                                   \
+		switch (c->kind) {                                                                 \
+		case WEIR_U64:                                                                     \
+			DO(digits_of(word[row]));                                                  \
+			break;                                                                     \
+		case WEIR_TIME:                                                                    \
+		case WEIR_DURATION:                                                                \
+			DO(time_len(c, (int64_t)word[row]));                                       \
+			break;                                                                     \
+		case WEIR_IP:                                                                      \
+			DO(ip[row].family == 4 ? ip4_len(ip[row].b) : other_len(c, row, f));       \
+			break;                                                                     \
+		case WEIR_MAC:                                                                     \
+			DO(17);                                                                    \
+			break;                                                                     \
+		case WEIR_BOOL:                                                                    \
+			DO(word[row] ? 4 : 5);                                                     \
+			break;                                                                     \
+		case WEIR_STR:                                                                     \
+		case WEIR_BYTES:                                                                   \
+			DO(var_len(c, row, f));                                                    \
+			break;                                                                     \
+		default:                                                                           \
+			DO(other_len(c, row, f));                                                  \
+		}                                                                                  \
+	} while (0)
+
+#define SUM(length)                                                                                \
 	do {                                                                                       \
 		if (!c->valid && !b->sel)                                                          \
 			for (uint32_t row = 0; row < n; row++)                                     \
-				sum += (expression);                                               \
+				sum += (length);                                                   \
 		else                                                                               \
 			for (uint32_t k = 0; k < n; k++) {                                         \
 				uint32_t row = weir_batch_row(b, k);                               \
                                                                                                    \
 				if (cell_has(c, row)) {                                            \
-					sum += (expression);                                       \
+					sum += (length);                                           \
 					++*has;                                                    \
 				}                                                                  \
 			}                                                                          \
@@ -130,39 +163,41 @@ static uint64_t column_len(
         struct render_cell *c, struct weir_batch *b, enum result_format f, uint32_t *has)
 {
 	uint32_t n = weir_batch_count(b);
-	const uint64_t *word = c->data;
-	const struct weir_ip *ip = c->data;
 	uint64_t sum = 0;
 
 	*has = 0;
-	switch (c->kind) {
-	case WEIR_U64:
-		SUM(digits_of(word[row]));
-		break;
-	case WEIR_TIME:
-	case WEIR_DURATION:
-		SUM(time_len(c, (int64_t)word[row]));
-		break;
-	case WEIR_IP:
-		SUM(ip[row].family == 4 ? ip4_len(ip[row].b) : other_len(c, row, f));
-		break;
-	case WEIR_MAC:
-		SUM(17);
-		break;
-	case WEIR_BOOL:
-		SUM(word[row] ? 4 : 5);
-		break;
-	case WEIR_STR:
-	case WEIR_BYTES:
-		SUM(var_len(c, row, f));
-		break;
-	default:
-		SUM(other_len(c, row, f));
-	}
+	BY_KIND(SUM);
 	if (f == FORMAT_JSON &&
 	        (c->kind == WEIR_IP || c->kind == WEIR_SUBNET || c->kind == WEIR_MAC))
 		sum += 2ull * *has;
 	return sum;
+}
+
+#define ADD(length)                                                                                \
+	do {                                                                                       \
+		for (uint32_t k = 0; k < n; k++) {                                                 \
+			uint32_t row = weir_batch_row(b, k);                                       \
+                                                                                                   \
+			if (cell_has(c, row))                                                      \
+				to[k] += more + (uint64_t)(length);                                \
+		}                                                                                  \
+	} while (0)
+
+int render_lines_measure(struct render *r, struct weir_batch *b, uint64_t *to)
+{
+	enum result_format f = FORMAT_TSV;
+	uint32_t n = weir_batch_count(b);
+
+	if (render_prepare(r, b) < 0)
+		return -ENOMEM;
+	memset(to, 0, n * sizeof *to);
+	for (uint32_t i = 0; i < r->nfields; i++) {
+		struct render_cell *c = &r->cells[i];
+		uint64_t more = tsv_str_len((const uint8_t *)c->name, strlen(c->name)) + 3;
+
+		BY_KIND(ADD);
+	}
+	return 0;
 }
 
 /* Rows that have a value in any of the cells: JSON writes one comma less than values there. */

@@ -365,7 +365,8 @@ static int field_value(
 	return 0;
 }
 
-int row_text(struct result *r, struct weir_batch *b, int field, struct text *to)
+/* The value (field >= 0) or the lines of the batch's row 0. */
+static int row_text(struct result *r, struct weir_batch *b, int field, struct text *to)
 {
 	const struct weir_field *fields = r->schema->fields;
 	struct weir_value v;
@@ -395,9 +396,37 @@ int row_text(struct result *r, struct weir_batch *b, int field, struct text *to)
 	return to->failed ? -ENOMEM : 0;
 }
 
-int result_record(struct result *r, struct snapshot *s, uint64_t row, int field, struct text *to)
+int ask_answer(struct result *r, struct worker *w, const struct ask *a)
+{
+	struct weir_batch *b = &w->view.batch;
+	int ret;
+
+	if (!a->sizes) {
+		ret = row_text(r, b, a->field, a->to);
+		return ret < 0 ? ret : 1;
+	}
+	ret = worker_ready(r, w, FORMAT_TSV);
+	if (ret == 0)
+		ret = render_lines_measure(&w->render[FORMAT_TSV], b, a->sizes);
+	return ret < 0 ? ret : (int)weir_batch_count(b);
+}
+
+static int ask(struct result *r, struct snapshot *s, uint64_t row, const struct ask *a)
 {
 	if (s)
-		return snapshot_record(s, row, field, to);
-	return r->log ? log_record(r, row, field, to) : -ENOENT;
+		return snapshot_record(s, row, a);
+	return r->log ? log_record(r, row, a) : -ENOENT;
+}
+
+int result_record(struct result *r, struct snapshot *s, uint64_t row, int field, struct text *to)
+{
+	int ret = ask(r, s, row, &(struct ask){.field = field, .to = to, .n = 1});
+
+	return ret < 0 ? ret : 0;
+}
+
+int result_record_sizes(
+        struct result *r, struct snapshot *s, uint64_t row, uint32_t n, uint64_t *to)
+{
+	return ask(r, s, row, &(struct ask){.field = -1, .sizes = to, .n = n});
 }

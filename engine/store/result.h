@@ -94,5 +94,9 @@ int64_t log_time(struct result *r);
  * `to` "field: value\n" lines of the shown fields (field < 0), or the text of one field's value
  * alone. -ENOENT: no such row; -ESTALE: gone; -ENODATA: that field has no value there. */
 int result_record(struct result *r, struct snapshot *s, uint64_t row, int field, struct text *to);
+/* How many bytes those lines take, for rows [row, row + n), at a fraction of their cost. How many
+ * rows were measured, at least one; errors as above. */
+int result_record_sizes(
+        struct result *r, struct snapshot *s, uint64_t row, uint32_t n, uint64_t *to);
 
 #endif

@@ -395,11 +395,11 @@ int snapshot_text(struct snapshot *s, enum result_format f, const char **ret, si
 	return e;
 }
 
-int snapshot_record(struct snapshot *s, uint64_t row, int field, struct text *to)
+int snapshot_record(struct snapshot *s, uint64_t row, const struct ask *a)
 {
 	size_t lo = 0, hi = s->nblocks;
 	struct worker *w;
-	uint32_t at;
+	uint32_t at, end;
 	int ret;
 
 	if (row >= s->rows)
@@ -416,9 +416,10 @@ int snapshot_record(struct snapshot *s, uint64_t row, int field, struct text *to
 	if (!w)
 		return -ENOMEM;
 	at = (uint32_t)(row - s->blocks[lo]->first);
-	ret = view_block(&w->view, s->blocks[lo], at, at + 1, field);
+	end = s->blocks[lo]->rows - at < a->n ? s->blocks[lo]->rows : at + a->n;
+	ret = view_block(&w->view, s->blocks[lo], at, end, a->field);
 	if (ret == 0)
-		ret = row_text(s->r, &w->view.batch, field, to);
+		ret = ask_answer(s->r, w, a);
 	worker_put(s->r, w);
 	return ret;
 }

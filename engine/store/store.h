@@ -129,20 +129,29 @@ void worker_free(struct worker *w);
 void block_put(struct result *r, struct block *b);
 void tail_put(struct result *r, struct tail *t);
 
-/* Appends the value (field >= 0) or lines of the batch's row 0. 0 or -ENODATA, -ENOMEM. */
-int row_text(struct result *r, struct weir_batch *b, int field, struct text *to);
+/* What is asked of one record, or of several that follow each other. */
+struct ask {
+	int field;       /* its value; -1: all lines */
+	struct text *to; /* appended to */
+	uint64_t *sizes; /* instead: how long the lines of each are */
+	uint32_t n;      /* records at most, 1 where it is text */
+};
+
+/* Answers from w's view, which begins with the row. How many rows, or -ENODATA, -ENOMEM. */
+int ask_answer(struct result *r, struct worker *w, const struct ask *a);
+int worker_ready(struct result *r, struct worker *w, enum result_format f);
 
 /* log.c; with the lock held */
 int log_push(struct result *r, struct block *b);
 void log_retain(struct result *r);
 bool log_shed(struct result *r); /* drops the oldest block; false: there is none */
 void log_release(struct result *r);
-int log_record(struct result *r, uint64_t row, int field, struct text *to); /* without it */
+int log_record(struct result *r, uint64_t row, const struct ask *a); /* without it */
 
 /* snapshot.c */
 int table_seal(struct result *r);
 bool table_shed(struct result *r); /* without the lock */
 void table_release(struct result *r);
-int snapshot_record(struct snapshot *s, uint64_t row, int field, struct text *to);
+int snapshot_record(struct snapshot *s, uint64_t row, const struct ask *a);
 
 #endif

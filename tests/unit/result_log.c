@@ -237,9 +237,19 @@ static void records(void **state)
 	struct result *r = result_new(schema, true, RETAIN, NULL);
 	struct weir_batch *b = make_batch(pool, 0, 700, true);
 	struct text t = TEXT_INIT;
+	uint64_t size[700];
+	int sized = 0;
 
 	assert_int_equal(result_add(r, b), 0);
 	weir_batch_unref(b);
+	while (sized < 700) {
+		int n = result_record_sizes(
+		        r, NULL, (uint64_t)sized, 700 - (uint32_t)sized, size + sized);
+
+		assert_true(n > 0);
+		sized += n;
+	}
+	assert_int_equal(result_record_sizes(r, NULL, 700, 1, size), -ENOENT);
 	for (uint64_t i = 0; i < 700; i++) {
 		char csv[200], *field, *line;
 		static const char *const names[] = {"ts", "ip", "n", "s"};
@@ -263,6 +273,7 @@ static void records(void **state)
 		text_clear(&t);
 		assert_int_equal(result_record(r, NULL, i, -1, &t), 0);
 		assert_string_equal(t.p, expect);
+		assert_int_equal(size[i], t.len);
 	}
 	assert_int_equal(result_record(r, NULL, 700, -1, &t), -ENOENT);
 	assert_int_equal(result_record(r, NULL, 1, 4, &t), -ENODATA);

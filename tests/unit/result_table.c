@@ -102,6 +102,7 @@ static void versions(void **state)
 	struct result *r = result_new(schema, false, 1 << 20, &mem);
 	struct snapshot *first, *s;
 	struct text t = TEXT_INIT;
+	uint64_t size[5];
 	size_t used;
 
 	assert_int_equal(add_rows(r, 5000, 1, 0, 1000), 0);
@@ -133,6 +134,8 @@ static void versions(void **state)
 	assert_int_equal(result_record(r, s, 3999, 1, &t), -ENODATA);
 	assert_int_equal(result_record(r, s, 3998, -1, &t), 0);
 	assert_string_equal(t.p, "k: 3998\ns: text, quoted\nv: 2\n");
+	assert_int_equal(result_record_sizes(r, s, 3998, 5, size), 2);
+	assert_int_equal(size[0], t.len);
 	assert_int_equal(result_record(r, s, 4000, -1, &t), -ENOENT);
 	text_release(&t);
 	snapshot_unref(s);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* ask.c: asks a mount a question and says how long it took.
+ *
+ * usage: ask MOUNTPOINT NAME QUERY OUT
+ * From the write of the spec to queries/new until the last byte of the final out.csv has been read:
+ * the state is polled, so that no table is refreshed on the way. The answer is then written to the
+ * file OUT, and the query removed. Prints a line like timeit's, of which only the wall seconds are
+ * known here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POLL_NS 300000
+#define PIECE (1u << 20)
+#define SECONDS_MAX 120
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "ask: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/* 1: done, 0: runs, -1: neither. */
+static int state(const char *path)
+{
+	char text[4096];
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		fail(path);
+	text[n] = 0;
+	return strstr(text, "state: done") ? 1 : strstr(text, "state: running") ? 0 : -1;
+}
+
+/* Replaces *to; its size. */
+static size_t answer(const char *path, char **to, size_t *room)
+{
+	int fd = open(path, O_RDONLY);
+	size_t at = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		fail(path);
+	do {
+		if (*room - at < PIECE) {
+			*room = *room * 2 + PIECE;
+			*to = realloc(*to, *room);
+			if (!*to)
+				fail("memory");
+		}
+		n = read(fd, *to + at, PIECE);
+		if (n < 0)
+			fail(path);
+		at += (size_t)n;
+	} while (n);
+	close(fd);
+	return at;
+}
+
+int main(int argc, char **argv)
+{
+	char file[4096], status[4096], out[4096], dir[4096], spec[4096], *text = NULL;
+	size_t room = 0, len;
+	double began;
+	int fd, s;
+	FILE *f;
+
+	if (argc != 5) {
+		fprintf(stderr, "usage: ask MOUNTPOINT NAME QUERY OUT\n");
+		return 2;
+	}
+	snprintf(file, sizeof file, "%s/queries/new", argv[1]);
+	snprintf(dir, sizeof dir, "%.4000s/queries/%.80s", argv[1], argv[2]);
+	snprintf(status, sizeof status, "%.4080s/status", dir);
+	snprintf(out, sizeof out, "%.4080s/out.csv", dir);
+	len = (size_t)snprintf(spec, sizeof spec, "%s: %s\n", argv[2], argv[3]);
+	began = now();
+	fd = open(file, O_WRONLY);
+	if (fd < 0 || write(fd, spec, len) != (ssize_t)len || close(fd) < 0)
+		fail(file);
+	while ((s = state(status)) == 0 && now() - began < SECONDS_MAX)
+		nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+	if (s != 1) {
+		fprintf(stderr, "ask: the query did not end well\n");
+		return 1;
+	}
+	len = answer(out, &text, &room);
+	printf("%.4f 0 0 0\n", now() - began);
+	f = fopen(argv[4], "w");
+	if (!f || fwrite(text, 1, len, f) != len || fclose(f) != 0)
+		fail(argv[4]);
+	free(text);
+	return rmdir(dir) < 0;
+}
