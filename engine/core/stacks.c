@@ -5,10 +5,12 @@
  */
 #include "engine/core/stacks.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "engine/core/mem.h"
@@ -127,13 +129,27 @@ static void slab_free(struct stack_slab *slab)
 	free(slab);
 }
 
+/* Makes the page a guard marker; false where the kernel has none. Something that stands in for a
+ * kernel (an emulator) may take an advice that it does not know for a good one: the first time the
+ * system is asked to write there. */
+static bool mark(char *page)
+{
+	static bool works;
+
+	if (madvise(page, page_size(), MADV_GUARD_INSTALL) < 0)
+		return false;
+	if (!works)
+		works = getrandom(page, 1, 0) < 0 && errno == EFAULT;
+	return works;
+}
+
 /* Guards the end of stack i, which is handed out for the first time. */
 static void guard(struct stack_slab *slab, uint32_t i)
 {
 	char *low = slab->base + i * slab->size;
 	enum guard g = pool.best;
 
-	if (g == GUARD_MARKER && madvise(low, page_size(), MADV_GUARD_INSTALL) < 0)
+	if (g == GUARD_MARKER && !mark(low))
 		g = pool.best = GUARD_PAGE;
 	if (g == GUARD_PAGE) {
 		if (pool.pages < GUARD_PAGES && mprotect(low, page_size(), PROT_NONE) == 0)

@@ -13,7 +13,7 @@ unset MAKEFLAGS MAKELEVEL
 if [ -n "${WEIR_SANITIZED:-}" ]; then # only the headers: what make would link is another build
 	mkdir -p "$T/usr/include" "$T/usr/lib/pkgconfig"
 	cp -r include/weir "$T/usr/include/"
-	sed "s|@prefix@|$T/usr|; s|@\(include\|lib\)dir@|$T/usr/\1|; s|@version@|0|" weir.pc.in >"$T/usr/lib/pkgconfig/weir.pc"
+	sed "s,@prefix@,$T/usr,; s,@\(include\|lib\)dir@,$T/usr/\1,; s,@version@,0," weir.pc.in >"$T/usr/lib/pkgconfig/weir.pc"
 else
 	ok 'make install' make -s install prefix="$T/usr" BUILD="$BUILD"
 	WEIR=$T/usr/bin/weir
