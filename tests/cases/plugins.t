@@ -86,6 +86,14 @@ is "$("$WEIR" run -M "$to" 'packets | bogon dstip -m drop | print dstip bogon' "
 query='packets | where ipprotocol = 6 | split flowid ( handshake ) |
 	print client clientport server serverport outcome retries answer rtt'
 "$WEIR" run -M "$to" "$query" "$trace" | tail -n +2 | sort >"$T/handshakes"
+for n in 2 3; do
+	"$WEIR" run -t $n -M "$to" "set scheduler workers
+		$query" "$trace" | tail -n +2 | sort >"$T/got"
+	same "$T/got" "$T/handshakes" "the same with $n threads"
+	is "$("$WEIR" run -t $n -M "$to" 'set scheduler workers
+		packets | bogon srcip | group bogon count()' "$trace" | md5sum)" \
+		"$("$WEIR" run -M "$to" 'packets | bogon srcip | group bogon count()' "$trace" | md5sum)" "bogon too"
+done
 if command -v tshark >/dev/null; then
 	tshark -r "$trace" -Y 'tcp.flags.syn==1 && tcp.flags.ack==0' -T fields -e tcp.stream -e ip.src -e ipv6.src -e tcp.srcport \
 		-e ip.dst -e ipv6.dst -e tcp.dstport 2>/dev/null | sort -u -k1,1n >"$T/syn"
