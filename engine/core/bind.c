@@ -339,6 +339,8 @@ int planner_module(struct planner *pl, const struct weir_module *module, const c
 	}
 	if (r >= 0 && !b.started)
 		r = weir_bind_pass(&b.pub, pl->err);
+	if (module->run) /* a loop keeps its place */
+		n->flags &= ~(uint32_t)WEIR_PARALLEL;
 	if (r >= 0)
 		r = finish(&b, n);
 	else if (r != -ENOMEM && pl->err && !pl->err->no)

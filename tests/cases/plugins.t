@@ -220,9 +220,22 @@ if [ "$(id -u)" = 0 ]; then
 	refused 'it belongs to another user' "another user's directory"
 	chown 0 "$d" && chown 65534 "$d/bogon.so"
 	like "$("$WEIR" modules -M "$d" 2>&1 >/dev/null)" 'was not loaded: it belongs to another user' "another user's file"
+	if command -v setpriv >/dev/null; then
+		N=$(mktemp -d) && chmod 755 "$N" && cp "$WEIR" "$N/weir" && mkdir "$N/own" "$N/roots"
+		cp "$to/bogon.so" "$N/own/" && cp "$to/handshake.so" "$N/roots/" && chown -R 65534 "$N/own"
+		out=$(setpriv --reuid 65534 --regid 65534 --clear-groups "$N/weir" modules -M "$N/own" -M "$N/roots" 2>&1)
+		is "$(grep -c -e '^bogon ' -e '^handshake ' <<<"$out")" 2 "a user's own plug-ins, and root's"
+		rm -rf "$N"
+	fi
 else
 	skip "another user's directory" 'not root'
 fi
+
+d=$T/full
+mkdir "$d" && touch "$d"/m{1..257}.so
+like "$("$WEIR" modules -M "$d" 2>&1 >/dev/null | tail -1)" '^weir: number of plug-ins is out of range \(at most 256\)$' 'a limit to their number'
+out=$("$WEIR" $(printf -- "-o modules=$to %.0s" {1..17}) "$trace" "$T/none" 2>&1)
+like "$out" '^weir: too many directories of plug-ins' 'and to that of directories'
 
 # ---- through a mount ----
 

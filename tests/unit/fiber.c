@@ -164,8 +164,28 @@ static void go_deep(void *arg)
 	}
 }
 
-/* Whether going `bytes` deep on a stack of 64 KiB is SIGSEGV. In a process of its own. */
-static bool dies(size_t bytes)
+/* So many that most lose their pages; all but the last one of them are then in use again, so that
+ * it is the next. */
+static void use_and_give_back(void)
+{
+	enum { N = 300 };
+	static struct deep d[N];
+
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < N - round; i++) {
+			d[i].bytes = 1000;
+			if (fiber_init(&d[i].f, NULL, 65536, go_deep, &d[i]) < 0 ||
+			        fiber_resume(&d[i].f) < 0)
+				_exit(1);
+			if (round == 0 && i == N - 1)
+				for (int k = 0; k < N; k++)
+					fiber_release(&d[k].f);
+		}
+}
+
+/* Whether going `bytes` deep on a stack of 64 KiB is SIGSEGV, also on one that is used `again`. In
+ * a process of its own. */
+static bool dies(size_t bytes, bool again)
 {
 	pid_t pid = fork();
 	int status;
@@ -176,6 +196,8 @@ static bool dies(size_t bytes)
 
 		setrlimit(RLIMIT_CORE, &none);
 		signal(SIGSEGV, SIG_DFL);
+		if (again)
+			use_and_give_back();
 		if (fiber_init(&d.f, NULL, 65536, go_deep, &d) == 0)
 			fiber_resume(&d.f);
 		_exit(0);
@@ -186,11 +208,14 @@ static bool dies(size_t bytes)
 
 static void guards(void **state)
 {
-	assert_false(dies(50000));
-	assert_true(dies(66000));
-	stacks_guard(GUARD_PAGE);
-	assert_false(dies(50000));
-	assert_true(dies(66000));
+	for (int again = 0; again < 2; again++) {
+		assert_false(dies(50000, again));
+		assert_true(dies(66000, again));
+		stacks_guard(GUARD_PAGE);
+		assert_false(dies(50000, again));
+		assert_true(dies(66000, again));
+		stacks_guard(GUARD_MARKER);
+	}
 }
 
 /* Without a page: the one below notices, and so does the neighbour whose frames are gone. */
