@@ -4,6 +4,10 @@
 
 #include "engine/sketch/table.h"
 
+#if defined __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define BLOCK 64 /* hashes under way, two lines each */
 #define SETS_MAX ((uint64_t)1 << 31)
 
@@ -36,22 +40,44 @@ static inline struct heavy_set *set_of(const struct heavy *h, uint64_t hash)
 	return &h->set[(hash >> 32) * h->nsets >> 32];
 }
 
-/* The way of a tag, -1: none. */
-static inline int find(const struct heavy_set *s, uint32_t tag)
+/* The ways with this tag, as bits. */
+static inline unsigned equal_tags(const struct heavy_set *s, uint32_t tag)
 {
+#if defined __SSE2__
+	const __m128i *at = (const __m128i *)s->tag;
+	__m128i all = _mm_set1_epi32((int)tag);
+	__m128i low = _mm_cmpeq_epi32(_mm_loadu_si128(at), all);
+	__m128i high = _mm_cmpeq_epi32(_mm_loadu_si128(at + 1), all);
+
+	return (unsigned)_mm_movemask_epi8(
+	        _mm_packs_epi16(_mm_packs_epi32(low, high), _mm_setzero_si128()));
+#else
 	unsigned match = 0;
 
 	for (int i = 0; i < HEAVY_WAYS; i++)
-		match |= (unsigned)(s->tag[i] == tag && s->count[i]) << i;
-	return match ? __builtin_ctz(match) : -1;
+		match |= (unsigned)(s->tag[i] == tag) << i;
+	return match;
+#endif
+}
+
+/* The way of a tag, -1: none. */
+static inline int find(const struct heavy_set *s, uint32_t tag)
+{
+	for (unsigned match = equal_tags(s, tag); match; match &= match - 1)
+		if (s->count[__builtin_ctz(match)])
+			return __builtin_ctz(match);
+	return -1;
 }
 
 static inline int smallest(const struct heavy_set *s)
 {
+	uint64_t least = s->count[0];
 	int min = 0;
 
-	for (int i = 1; i < HEAVY_WAYS; i++)
-		min = s->count[i] < s->count[min] ? i : min;
+	for (int i = 1; i < HEAVY_WAYS; i++) {
+		min = s->count[i] < least ? i : min;
+		least = s->count[i] < least ? s->count[i] : least;
+	}
 	return min;
 }
 

@@ -139,7 +139,7 @@ static void fill(const struct sketch_place *p, const struct weir_col *c, const u
 	}
 }
 
-/* Mixes in what does not fit a word: IPv6 addresses, text. */
+/* Mixes in what does not fit a word: IPv6 addresses, text. Only few rows may have one. */
 static void mix_wide(const struct sketch_keys *k, uint32_t i, const struct weir_col *c,
         const uint16_t *rows, uint32_t n, uint64_t *hash)
 {
@@ -147,6 +147,8 @@ static void mix_wide(const struct sketch_keys *k, uint32_t i, const struct weir_
 	const struct weir_ip *ip = c->data;
 	const struct weir_str *str = c->data;
 	uint64_t salt = s[4] + 2 * k->place[i].field;
+	uint8_t at[BLOCK];
+	uint32_t m = 0;
 
 	if (weir_storage_of(c->kind) == WEIR_VAR) {
 		for (uint32_t j = 0; j < n; j++)
@@ -155,12 +157,14 @@ static void mix_wide(const struct sketch_keys *k, uint32_t i, const struct weir_
 		return;
 	}
 	for (uint32_t j = 0; j < n; j++) {
-		const uint8_t *b = ip[rows[j]].b;
+		at[m] = (uint8_t)j;
+		m += ip[rows[j]].family == 6;
+	}
+	for (uint32_t j = 0; j < m; j++) {
+		const uint8_t *b = ip[rows[at[j]]].b;
+		uint64_t v = keyhash_fold(keyhash_load(b) ^ salt, keyhash_load(b + 8) ^ s[2]);
 
-		if (ip[rows[j]].family == 6)
-			hash[j] = keyhash_fold(hash[j] ^ s[5],
-			        keyhash_fold(keyhash_load(b) ^ salt, keyhash_load(b + 8) ^ s[2]) ^
-			                salt);
+		hash[at[j]] = keyhash_fold(hash[at[j]] ^ s[5], v ^ salt);
 	}
 }
 
@@ -171,30 +175,37 @@ static void hash_block(const struct sketch_keys *k, struct weir_batch *b, const 
 	uint64_t word[2][BLOCK];
 	uint32_t i = 0;
 
-	for (uint32_t j = 0; j < n; j++)
-		hash[j] = s[3];
+	if (k->words != 1 && k->words != 2)
+		for (uint32_t j = 0; j < n; j++)
+			hash[j] = s[3];
 	for (uint32_t w = 0; w < k->words; w += 2) {
-		bool two = w + 1 < k->words;
-
 		for (; i < k->n && k->place[i].word < w + 2; i++)
 			if (k->place[i].bits)
 				fill(&k->place[i], &b->cols[k->place[i].field], rows, n,
 				        word[k->place[i].word - w]);
-		if (two)
+		if (k->words == 1)
 			for (uint32_t j = 0; j < n; j++)
-				hash[j] = keyhash_fold(word[0][j] ^ s[0], word[1][j] ^ hash[j]);
+				hash[j] = keyhash_fold(word[0][j] ^ s[0], s[1]);
+		else if (k->words == 2)
+			for (uint32_t j = 0; j < n; j++)
+				hash[j] = keyhash_fold(word[0][j] ^ s[0], word[1][j] ^ s[3]);
+		else if (w + 1 < k->words)
+			for (uint32_t j = 0; j < n; j++)
+				hash[j] = keyhash_fold(
+				        keyhash_fold(hash[j] ^ s[1], s[2]) ^ word[0][j],
+				        word[1][j] ^ s[0]);
 		else
 			for (uint32_t j = 0; j < n; j++)
-				hash[j] = keyhash_fold(word[0][j] ^ s[0], hash[j] ^ s[1]);
+				hash[j] = keyhash_fold(hash[j] ^ s[1], word[0][j] ^ s[0]);
 	}
+	for (uint32_t j = 0; j < n; j++)
+		hash[j] = keyhash_fold(hash[j] ^ s[1], s[2]);
 	for (i = 0; i < k->n; i++) {
 		const struct weir_col *c = &b->cols[k->place[i].field];
 
 		if (weir_storage_of(c->kind) != WEIR_WORD && !(c->flags & WEIR_COL_IPV4))
 			mix_wide(k, i, c, rows, n, hash);
 	}
-	for (uint32_t j = 0; j < n; j++)
-		hash[j] = keyhash_fold(hash[j] ^ s[1], s[2]);
 }
 
 int sketch_keys_hash(
