@@ -129,4 +129,25 @@ result $? 'sample --by: whole flows, a quarter of them'
 half=$(csv 'packets | head 9000 | sample 4 --by srcip,dstip -s 3 | print ts srcip dstip'; csv 'packets | skip 9000 | sample 4 --by srcip,dstip -s 3 | print ts srcip dstip')
 is "$half" "$(csv 'packets | sample 4 --by srcip,dstip -s 3 | print ts srcip dstip')" 'sample --by: samples of parts are that of the whole'
 
+# ---- everywhere the same ----
+
+while IFS= read -r query; do
+	first=$(csv "set scheduler depth $query" | md5sum)
+	for how in 'set scheduler breadth' 'set scheduler workers set threads 1' 'set scheduler workers set threads 3' 'set scheduler workers set threads 8'; do
+		[ "$(csv "$how $query" | md5sum)" = "$first" ] || break
+	done
+	result $? "all schedulers: $query"
+done <<'EOF'
+packets | uniq -m 16KB --seed 3 srcip dstip dstport | count -f spread srcip | last srcip | sort -r spread | print srcip spread
+packets | uniq -e 0.01 --seed 3 srcip dstip dstport | print ts srcip error
+packets | count -m 4KB --seed 3 srcip | last srcip
+packets | group -d -e 0.02 --seed 4 srcip distinct(dstip) as d percentile(len, 95) as p | print srcip d d_error p memory
+packets | top -m 16KB -x 4 --seed 3 srcip | print ts srcip count error
+packets | count --distinct --seed 2 srcip dstip
+packets | sample 3 --by srcip | group srcip count()
+packets | sample -k 99 | print ts weight
+packets | split srcip ( count --distinct --seed 4 dstip | last srcip | print srcip count )
+packets | window 3s | uniq -m 4KB --seed 5 srcip dstip | group srcip count()
+EOF
+
 finish
