@@ -25,9 +25,14 @@ static void walk_pipe(const struct ast_pipe *p, uint32_t len)
 	for (const struct ast_stage *s = p->first; s; s = s->next) {
 		if (s->pos > len || s->len > len - s->pos)
 			__builtin_trap();
-		for (uint32_t i = 0; i < s->nargs; i++)
+		for (uint32_t i = 0; i < s->nargs; i++) {
+			const struct ast_stage *block = s->args[i].block;
+
 			if (s->args[i].expr)
 				walk(s->args[i].expr, len);
+			for (uint32_t k = 0; block && k < block->nbranches; k++)
+				walk_pipe(block->branches[k], len);
+		}
 		if (s->where)
 			walk(s->where, len);
 		for (uint32_t i = 0; i < s->nbranches; i++)
