@@ -146,6 +146,9 @@ int weir_bind_stamp(struct weir_bind *pub, uint32_t field)
 
 	if (!more)
 		return -ENOMEM;
+	for (uint32_t i = 0; i < n->nstamps; i++)
+		if (n->stamps[i] == field)
+			return 0;
 	if (n->nstamps)
 		memcpy(more, n->stamps, n->nstamps * sizeof *more);
 	more[n->nstamps++] = field;

@@ -243,11 +243,15 @@ int planner_branches(struct planner *pl, const struct ast_stage *st, int input)
 static int add_module(struct planner *pl, const struct ast_stage *st, int input)
 {
 	const struct weir_module *m = st->module;
-	const struct plan_node *table;
+	const struct plan_node *table, *scope;
 	int r;
 
 	if (input < 0)
 		return weir_fail(pl->err, WEIR_E_NOT_A_SOURCE, st->name_pos, st->name_len, m->name);
+	scope = (m->flags & WEIR_EFFECT) ? planner_instances(pl) : NULL;
+	if (scope)
+		return weir_fail(pl->err, WEIR_E_EFFECT_IN_INSTANCES, st->name_pos, st->name_len,
+		        m->name, scope->name);
 	table = (m->flags & WEIR_ORDERED) ? planner_table(pl, input) : NULL;
 	if (table)
 		return weir_fail(pl->err, WEIR_E_WINDOW_AFTER_TABLE, st->name_pos, st->name_len,

@@ -184,6 +184,14 @@ int planner_stamps(struct planner *pl, int input)
 	return input;
 }
 
+const struct plan_node *planner_instances(struct planner *pl)
+{
+	for (const struct plan_graph *g = pl->g; g->scope; g = g->outer)
+		if (planner_takes_blocks(g->scope->module))
+			return g->scope;
+	return NULL;
+}
+
 const struct plan_node *planner_table(struct planner *pl, int input)
 {
 	if (planner_at(pl, input)->table)

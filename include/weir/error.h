@@ -70,6 +70,8 @@ extern "C" {
 	/* places */                                                                               \
 	X(NEEDS_SOURCE, EINVAL, "'%s' is a source, it can only stand first")                       \
 	X(NOT_A_SOURCE, EINVAL, "'%s' is no source, it needs records from something before it")    \
+	X(EFFECT_IN_INSTANCES, EINVAL,                                                             \
+	        "'%s' cannot stand in '%s', whose instances would each do it anew")                \
 	X(WINDOW_AFTER_TABLE, EINVAL, "'%s' needs records in time order, not those of '%s'")       \
 	/* rights, limits, system */                                                               \
 	X(NOT_PERMITTED, EPERM, "not permitted: %s")                                               \

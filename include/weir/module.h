@@ -37,7 +37,8 @@ enum {
 	WEIR_BLOCKING = 4, /* answers at marks: what follows is a table, not a log */
 	WEIR_SCOPE = 8,    /* makes instances of its blocks, or of all that stands behind it,
 	                    * see weir_body_open() */
-	WEIR_EFFECT = 32,  /* does something besides emitting: runs on though nobody listens */
+	WEIR_EFFECT = 32,  /* does something besides emitting: runs on though nobody listens, and
+	                    * cannot stand in the blocks of a WEIR_SCOPE module */
 	WEIR_ORDERED = 16, /* needs records in time order, so it cannot follow a table */
 	/* Emits at most one batch for each that it gets, a view of it (weir_view()), and nothing at
 	 * marks: what a WEIR_KEYED module that does not block must do, and a WEIR_PARALLEL one
