@@ -64,7 +64,8 @@ static void release(struct weir_batch *b)
 		block_unref(h->block[i]);
 }
 
-static const struct weir_batch_ops ops = {.fill = weir_packet_fill, .release = release};
+static const struct weir_batch_ops ops = {
+        .fill = weir_packet_fill, .pack = weir_packet_pack, .release = release};
 
 static int begin(struct weir_reader *r, struct state *s, uint32_t room)
 {

@@ -173,9 +173,18 @@ static inline double as_double(enum weir_kind kind, uint64_t v)
 static void update_seen(
         const struct aggregate *a, const struct weir_col *c, const struct aggregate_rows *r)
 {
-	if (has_seen(a))
+	uint8_t seen = 0;
+
+	if (!has_seen(a) || !r->n)
+		return;
+	if (!r->one) {
 		for (uint32_t k = 0; k < r->n; k++)
 			r->state[k][a->seen] |= weir_col_has(c, r->row[k]);
+		return;
+	}
+	for (uint32_t k = 0; k < r->n && !seen; k++)
+		seen = weir_col_has(c, r->row[k]);
+	r->state[0][a->seen] |= seen;
 }
 
 /* A sum over all rows, in a register; saturates as add_u64() does. */
@@ -185,8 +194,12 @@ static void sum_one(
 	const uint64_t *word = c->data;
 	unsigned __int128 sum = *to;
 
-	for (uint32_t k = 0; k < r->n; k++)
-		sum += weir_col_has(c, r->row[k]) ? word[r->row[k]] : 0;
+	if (r->dense && !c->valid)
+		for (uint32_t k = 0; k < r->n; k++)
+			sum += word[r->row[0] + k];
+	else
+		for (uint32_t k = 0; k < r->n; k++)
+			sum += weir_col_has(c, r->row[k]) ? word[r->row[k]] : 0;
 	if (sum > UINT64_MAX)
 		++*overflows;
 	*to = sum > UINT64_MAX ? UINT64_MAX : (uint64_t)sum;
@@ -441,6 +454,51 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 	default:
 		return update_kept(a, run, c, r);
 	}
+	return 0;
+}
+
+bool aggregate_is_plain(const struct aggregate *a)
+{
+	return (a->op == AGG_COUNT && a->kind == WEIR_NONE) ||
+	       (a->op == AGG_SUM && a->kind == WEIR_U64);
+}
+
+bool aggregate_is_pair(const struct aggregate *a)
+{
+	const struct aggregate *count = a->op == AGG_COUNT ? a : a + 1,
+	                       *sum = a->op == AGG_COUNT ? a + 1 : a;
+
+	return count->op == AGG_COUNT && count->kind == WEIR_NONE && sum->op == AGG_SUM &&
+	       sum->kind == WEIR_U64 && sum->field >= 0 && !has_seen(sum);
+}
+
+/* One pass over the states, whose cache lines are what it costs. */
+int aggregate_update_pair(const struct aggregate *a, struct weir_batch *b,
+        const struct aggregate_rows *r, uint64_t *overflows)
+{
+	const struct aggregate *count = a->op == AGG_COUNT ? a : a + 1,
+	                       *sum = a->op == AGG_COUNT ? a + 1 : a;
+	const struct weir_col *c = weir_batch_col(b, (uint32_t)sum->field);
+	uint32_t count_at = count->at, sum_at = sum->at;
+	const uint64_t *word;
+	uint64_t over = 0;
+
+	if (!c)
+		return -ENOMEM;
+	word = c->data;
+	if (c->valid) {
+		for (uint32_t k = 0; k < r->n; k++)
+			++*(uint64_t *)(r->state[k] + count_at);
+		update_sum(sum, c, r, overflows);
+		return 0;
+	}
+	for (uint32_t k = 0; k < r->n; k++) {
+		uint8_t *st = r->state[k];
+
+		++*(uint64_t *)(st + count_at);
+		over += add_u64((uint64_t *)(st + sum_at), word[r->row[k]]);
+	}
+	*overflows += over;
 	return 0;
 }
 

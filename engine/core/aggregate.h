@@ -88,7 +88,8 @@ struct aggregate_rows {
 	const uint16_t *row;
 	const uint32_t *id;
 	uint8_t *const *state;
-	bool one; /* all states are the same: there are no keys */
+	bool one;   /* all states are the same: there are no keys */
+	bool dense; /* row[k] is row[0] + k */
 };
 int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struct weir_batch *b,
         const struct aggregate_rows *r, uint64_t *overflows);
@@ -102,6 +103,14 @@ uint64_t aggregate_memory(const struct aggregate *a, const uint8_t *state);
 int aggregate_sketch_update(const struct aggregate *a, struct aggregate_run *run,
         struct weir_batch *b, const struct aggregate_rows *r, const struct weir_col *value);
 bool aggregate_sketch_value(const struct aggregate *a, const uint8_t *state, union weir_datum *ret);
+
+/* Whether it takes only state[0] of rows that are all of one group. */
+bool aggregate_is_plain(const struct aggregate *a);
+
+/* Whether count() and the sum in a[0..2), in either order, can be updated together, and that. */
+bool aggregate_is_pair(const struct aggregate *a);
+int aggregate_update_pair(const struct aggregate *a, struct weir_batch *b,
+        const struct aggregate_rows *r, uint64_t *overflows);
 
 /* Before and after the figures of all n groups are loaded. */
 int aggregate_begin(const struct aggregate *a, struct aggregate_run *run, uint32_t n);

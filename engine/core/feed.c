@@ -53,7 +53,8 @@ static void release_packets(struct weir_batch *b)
 		let_go(p->owner);
 }
 
-static const struct weir_batch_ops packets = {.fill = weir_packet_fill, .release = release_packets};
+static const struct weir_batch_ops packets = {
+        .fill = weir_packet_fill, .pack = weir_packet_pack, .release = release_packets};
 
 /* The descriptors are copied, the packets stay where they are. */
 static struct weir_batch *share_packets(struct reader *r, const struct hold *h)

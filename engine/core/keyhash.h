@@ -52,7 +52,7 @@ static inline __attribute__((always_inline)) uint32_t keyhash(
 	}
 	if (n)
 		h = keyhash_fold(keyhash_load(p) ^ s->word[0], h ^ s->word[1]);
-	return (uint32_t)(keyhash_fold(h ^ s->word[1], s->word[2]) >> 32);
+	return (uint32_t)(((h ^ s->word[1]) * s->word[2]) >> 32);
 }
 
 #endif

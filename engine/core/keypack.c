@@ -71,6 +71,15 @@ int keypack_init(struct keypack *p, struct weir_mem *mem, const struct weir_sche
 	for (uint32_t i = 0; i < n; i++)
 		p->f[i].width = width_of(&s->fields[fields[i]], p->wide);
 	place(p);
+	for (uint32_t i = 0; i < p->nbits; i++)
+		if (p->size <= WEIR_PACK_SIZE)
+			p->rest[p->bits_at + i / 8] |= (uint8_t)(1u << (i & 7));
+	if (p->wide || p->prefix || n > WEIR_PACK_FIELDS || p->size > WEIR_PACK_SIZE)
+		return 0;
+	for (uint32_t i = 0; i < n; i++)
+		p->places[i] = (struct weir_pack_field){
+		        fields[i], (uint8_t)p->f[i].at, (uint8_t)p->f[i].width};
+	p->source = (struct weir_pack){.n = n, .size = p->size};
 	return 0;
 }
 
@@ -81,73 +90,42 @@ void keypack_release(struct keypack *p)
 	*p = (struct keypack){.mem = p->mem};
 }
 
-/* The rows in which no key field is missing, as bits: all in `to`, or NULL where that is every row.
- * The columns are filled. */
-static const uint64_t *complete(const struct keypack *p, const struct weir_batch *b, uint64_t *to)
+uint32_t keypack_rows(const struct weir_batch *b, uint16_t *rows)
 {
-	uint32_t words = (b->n + 63u) / 64;
-	bool any = false;
+	uint32_t n = weir_batch_count(b);
 
-	for (uint32_t i = 0; i < p->n; i++) {
-		const uint64_t *valid = b->cols[p->f[i].field].valid;
-
-		if (!valid)
-			continue;
-		for (uint32_t w = 0; w < words; w++)
-			to[w] = any ? to[w] & valid[w] : valid[w];
-		any = true;
-	}
-	return any ? to : NULL;
-}
-
-int keypack_rows(const struct keypack *p, struct weir_batch *b, uint16_t *rows)
-{
-	uint64_t bits[WEIR_BATCH_ROWS / 64];
-	const uint64_t *valid;
-	uint32_t n = weir_batch_count(b), m = 0;
-
-	for (uint32_t i = 0; i < p->n; i++)
-		if (!weir_batch_col(b, p->f[i].field))
-			return -ENOMEM;
 	if (b->sel)
 		memcpy(rows, b->sel, n * sizeof *rows);
 	else
 		for (uint32_t k = 0; k < n; k++)
 			rows[k] = (uint16_t)k;
-	valid = p->nulls ? NULL : complete(p, b, bits);
-	if (!valid)
-		return (int)n;
-	for (uint32_t k = 0; k < n; k++) {
-		uint16_t row = rows[k];
-
-		rows[m] = row;
-		m += valid[row >> 6] >> (row & 63) & 1;
-	}
-	return (int)m;
+	return n;
 }
 
-/* Whether `row` has a value. */
-#define PRESENT (valid[row >> 6] >> (row & 63) & 1)
-
-uint32_t keypack_ip6(const struct keypack *p, uint32_t i, const struct weir_batch *b,
-        const uint16_t *rows, uint32_t n, uint8_t *place, uint8_t *octets)
+int keypack_complete(const struct keypack *p, struct weir_batch *b, uint16_t *rows)
 {
-	const struct weir_col *c = &b->cols[p->f[i].field];
-	const struct weir_ip *ip = weir_col_ip(c);
-	const uint64_t *valid = c->valid;
-	uint32_t m = 0;
+	uint32_t n = keypack_rows(b, rows);
+	const uint64_t *last = NULL;
 
-	if (c->flags & WEIR_COL_IPV4)
-		return 0;
-	for (uint32_t k = 0; k < n; k++) {
-		uint32_t row = rows[k];
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct weir_col *c = weir_batch_col(b, p->f[i].field);
+		const uint64_t *valid = c ? c->valid : NULL;
+		uint32_t m = 0;
 
-		place[m] = (uint8_t)k;
-		m += ip[row].family == 6 && (!valid || PRESENT);
+		if (!c)
+			return -ENOMEM;
+		if (!valid || valid == last) /* the fields of a header share it */
+			continue;
+		for (uint32_t k = 0; k < n; k++) {
+			uint16_t row = rows[k];
+
+			rows[m] = row;
+			m += valid[row >> 6] >> (row & 63) & 1;
+		}
+		n = m;
+		last = valid;
 	}
-	for (uint32_t k = 0; k < m; k++)
-		memcpy(octets + (size_t)k * 16, ip[rows[place[k]]].b, 16);
-	return m;
+	return (int)n;
 }
 
 static inline uint64_t canonical(uint64_t u)
@@ -230,83 +208,237 @@ static void pack_ip6(
 	}
 }
 
-/* One record's presence bits; the places of what is missing become zero. */
-static void pack_missing(
-        const struct keypack *p, const struct weir_batch *b, uint32_t row, uint8_t *key)
+static void note_ip6(const struct weir_col *c, uint32_t i, const uint16_t *rows, uint32_t n,
+        struct weir_packed *ret)
 {
-	uint8_t *bits = key + p->bits_at;
+	const struct weir_ip *ip = weir_col_ip(c);
 
-	memset(bits, 0, (p->nbits + 7) / 8);
-	for (uint32_t i = 0; i < p->n; i++) {
-		const struct key_field *f = &p->f[i];
-
-		if (f->bit < 0)
-			continue;
-		if (weir_col_has(&b->cols[f->field], row))
-			bits[f->bit / 8] |= (uint8_t)(1u << (f->bit & 7));
-		else
-			memset(key + f->at, 0, f->width);
-	}
+	for (uint32_t k = 0; k < n; k++)
+		if (ip[rows[k]].family == 6 && weir_col_has(c, rows[k]))
+			ret->ip6[ret->nip6++] =
+			        (struct weir_pack_ip6){(uint8_t)k, (uint8_t)i, ip[rows[k]].b};
 }
 
-/* Most records lack nothing: one look at the bits of all fields together. */
-static void pack_bits(const struct keypack *p, const struct weir_batch *b, const uint16_t *rows,
-        uint32_t n, uint8_t *to)
+/* Packs field i from its column. The IPv6 addresses are noted. */
+static void pack_column(const struct keypack *p, uint32_t i, const struct weir_col *c,
+        const uint16_t *rows, uint32_t n, uint8_t *to, struct weir_packed *ret)
 {
-	size_t size = p->size, at = p->bits_at, bytes = (p->nbits + 7) / 8;
-	uint8_t last = (uint8_t)((1u << (p->nbits - 8 * (bytes - 1))) - 1);
-	uint64_t words[WEIR_BATCH_ROWS / 64];
-	const uint64_t *valid = complete(p, b, words);
-
-	for (uint32_t k = 0; k < n; k++, to += size) {
-		uint32_t row = rows[k];
-
-		if (bytes > 1)
-			memset(to + at, 0xff, bytes - 1);
-		to[at + bytes - 1] = last;
-		if (valid && !(valid[row >> 6] >> (row & 63) & 1))
-			pack_missing(p, b, row, to);
-	}
-}
-
-int keypack_pack(const struct keypack *p, struct weir_batch *b, const uint16_t *rows, uint32_t n,
-        const uint32_t *prefix, uint8_t *to)
-{
+	const struct key_field *f = &p->f[i];
 	size_t size = p->size;
 
-	if (p->prefix)
-		for (uint32_t k = 0; k < n; k++)
-			memcpy(to + k * size, &prefix[k], 4);
-	for (uint32_t i = 0; i < p->n; i++) {
-		const struct key_field *f = &p->f[i];
-		const struct weir_col *c = weir_batch_col(b, f->field);
-		uint8_t *at = to + f->at;
-
-		if (!c)
-			return -ENOMEM;
-		switch (weir_storage_of(f->kind)) {
-		case WEIR_WORD:
-			pack_word(c, f->width, rows, n, at, size);
-			break;
-		case WEIR_ADDR:
-			if (!p->wide)
-				pack_ip4(c, f->width, rows, n, at, size);
-			else
-				pack_ip6(c, rows, n, at, size);
-			break;
-		case WEIR_VAR:
-			for (uint32_t k = 0; k < n; k++) {
-				uint32_t len = weir_col_has(c, rows[k])
-				                       ? (uint32_t)weir_col_str(c)[rows[k]].len
-				                       : 0;
-
-				memcpy(at + k * size, &len, 4);
-			}
+	to += f->at;
+	switch (weir_storage_of(f->kind)) {
+	case WEIR_WORD:
+		pack_word(c, f->width, rows, n, to, size);
+		break;
+	case WEIR_ADDR:
+		if (p->wide) {
+			pack_ip6(c, rows, n, to, size);
 			break;
 		}
+		pack_ip4(c, f->width, rows, n, to, size);
+		if (!(c->flags & WEIR_COL_IPV4))
+			note_ip6(c, i, rows, n, ret);
+		break;
+	case WEIR_VAR:
+		for (uint32_t k = 0; k < n; k++) {
+			uint32_t len = weir_col_has(c, rows[k])
+			                       ? (uint32_t)weir_col_str(c)[rows[k]].len
+			                       : 0;
+
+			memcpy(to + k * size, &len, 4);
+		}
+		break;
 	}
-	if (p->nbits)
-		pack_bits(p, b, rows, n, to);
+}
+
+/* The batch that has the bytes, if it can pack and no field is added above it; the fields' places
+ * in it go to `at`. */
+static struct weir_batch *source_of(
+        const struct keypack *p, struct weir_batch *b, struct weir_pack_field *at)
+{
+	memcpy(at, p->places, p->n * sizeof *at);
+	for (; b->map; b = b->parent)
+		for (uint32_t i = 0; i < p->n; i++) {
+			if (b->map[at[i].field] < 0)
+				return NULL;
+			at[i].field = (uint32_t)b->map[at[i].field];
+		}
+	return b->ops && b->ops->pack ? b : NULL;
+}
+
+/* Lets the source pack what it can. */
+static int pack_source(const struct keypack *p, struct weir_batch *b, const uint16_t *rows,
+        uint32_t n, uint8_t *to, struct weir_packed *ret)
+{
+	struct weir_pack_field at[WEIR_PACK_FIELDS];
+	struct weir_pack w = p->source;
+	struct weir_batch *from = w.n ? source_of(p, b, at) : NULL;
+
+	if (!from)
+		return 0;
+	w.f = at;
+	w.rest = p->rest;
+	return from->ops->pack(from, &w, rows, n, to, ret);
+}
+
+static bool is_done(const struct weir_packed *from, uint32_t i)
+{
+	return i < WEIR_PACK_FIELDS && from->done >> i & 1;
+}
+
+/* The places of rows that lack a field, in order. */
+static uint32_t incomplete(const struct keypack *p, const struct weir_batch *b,
+        const uint16_t *rows, uint32_t n, const struct weir_packed *from, uint8_t *place)
+{
+	const uint64_t *last = NULL;
+	uint8_t bad[WEIR_PACK_ROWS];
+	uint32_t m = 0;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		const uint64_t *valid = is_done(from, i) ? NULL : b->cols[p->f[i].field].valid;
+
+		if (!valid || valid == last) /* the fields of a header share it */
+			continue;
+		if (!last)
+			memset(bad, 0, n);
+		for (uint32_t k = 0; k < n; k++)
+			bad[k] |= ~(valid[rows[k] >> 6] >> (rows[k] & 63)) & 1;
+		last = valid;
+	}
+	if (!last) {
+		memcpy(place, from->odd, from->nodd);
+		return from->nodd;
+	}
+	for (uint32_t i = 0; i < from->nodd; i++)
+		bad[from->odd[i]] = 1;
+	for (uint32_t k = 0; k < n; k++) {
+		place[m] = (uint8_t)k;
+		m += bad[k];
+	}
+	return m;
+}
+
+/* The presence bits of one record; where a value is missing there is zero. lack: the fields that
+ * the source packed and that are missing. */
+static void mark_one(const struct keypack *p, const struct weir_batch *b, uint32_t row,
+        const struct weir_packed *from, uint8_t lack, uint8_t *key)
+{
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct key_field *f = &p->f[i];
+
+		if (f->bit < 0 || (is_done(from, i) ? !(lack >> i & 1)
+		                                    : weir_col_has(&b->cols[f->field], row)))
+			continue;
+		key[p->bits_at + f->bit / 8] &= (uint8_t) ~(1u << (f->bit & 7));
+		memset(key + f->at, 0, f->width);
+	}
+}
+
+/* The presence bits of the records at place[0..m). */
+static void mark_missing(const struct keypack *p, const struct weir_batch *b, const uint16_t *rows,
+        const uint8_t *place, uint32_t m, const struct weir_packed *from, uint8_t *to)
+{
+	/* fields and bits are the same then */
+	bool all = p->nbits == p->n && p->n <= 8 && from->done == (1u << p->n) - 1;
+	uint32_t at = 0;
+
+	for (uint32_t j = 0; j < m; j++) {
+		uint8_t *key = to + (size_t)place[j] * p->size, lack = 0;
+
+		while (at < from->nodd && from->odd[at] < place[j])
+			at++;
+		if (at < from->nodd && from->odd[at] == place[j])
+			lack = from->lack[at];
+		if (all)
+			key[p->bits_at] &= (uint8_t)~lack;
+		else
+			mark_one(p, b, rows[place[j]], from, lack, key);
+	}
+}
+
+/* Takes the records at place[0..m) out. What is behind the last one is made zero again, but for
+ * what is written anyway. */
+static uint32_t drop(const struct keypack *p, uint16_t *rows, uint32_t n, const uint8_t *place,
+        uint32_t m, uint8_t *to, struct weir_packed *from)
+{
+	uint8_t moved[WEIR_PACK_ROWS];
+	uint32_t left = 0, out = 0, at = 0;
+
+	for (uint32_t k = 0; k < n; k++) {
+		if (at < m && place[at] == k) {
+			moved[k] = UINT8_MAX;
+			at++;
+			continue;
+		}
+		moved[k] = (uint8_t)left;
+		if (left < k) {
+			memcpy(to + (size_t)left * p->size, to + (size_t)k * p->size, p->size);
+			rows[left] = rows[k];
+		}
+		left++;
+	}
+	for (uint32_t i = 0; i < from->nip6; i++) {
+		struct weir_pack_ip6 v = from->ip6[i];
+
+		v.place = moved[v.place];
+		from->ip6[out] = v;
+		out += v.place != UINT8_MAX;
+	}
+	from->nip6 = out;
+	return left;
+}
+
+/* All records' presence bits, where the source has not written them. */
+static void put_bits(const struct keypack *p, uint32_t n, uint8_t *to)
+{
+	size_t bytes = (p->nbits + 7) / 8;
+	uint8_t last = (uint8_t)((1u << (p->nbits - 8 * (bytes - 1))) - 1);
+
+	to += p->bits_at;
+	for (uint32_t k = 0; k < n; k++, to += p->size) {
+		if (bytes > 1)
+			memset(to, 0xff, bytes - 1);
+		to[bytes - 1] = last;
+	}
+}
+
+int keypack_pack(const struct keypack *p, struct weir_batch *b, uint16_t *rows, uint32_t n,
+        const uint32_t *prefix, uint8_t *to, struct keypack_block *ret)
+{
+	struct weir_packed *from = &ret->from;
+	uint8_t place[WEIR_PACK_ROWS];
+	uint32_t m;
+	int r;
+
+	from->done = 0;
+	from->nodd = from->nip6 = 0;
+	ret->n = n;
+	r = pack_source(p, b, rows, n, to, from);
+	if (r < 0)
+		return r;
+	if (p->nbits && !from->done)
+		put_bits(p, n, to);
+	if (p->prefix)
+		for (uint32_t k = 0; k < n; k++)
+			memcpy(to + k * p->size, &prefix[k], 4);
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct weir_col *c;
+
+		if (is_done(from, i))
+			continue;
+		c = weir_batch_col(b, p->f[i].field);
+		if (!c)
+			return -ENOMEM;
+		pack_column(p, i, c, rows, n, to, from);
+	}
+	m = incomplete(p, b, rows, n, from, place);
+	if (!m)
+		return 0;
+	if (p->nulls)
+		mark_missing(p, b, rows, place, m, from, to);
+	else
+		ret->n = drop(p, rows, n, place, m, to, from);
 	return 0;
 }
 

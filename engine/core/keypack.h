@@ -17,6 +17,7 @@
 #define KEYPACK_H
 
 #include <weir/module.h>
+#include <weir/pack.h>
 
 #define KEYPACK_FAMILIES 8 /* address fields in keys that are not wide */
 
@@ -37,6 +38,17 @@ struct keypack {
 	uint32_t naddr, nbits;
 	uint32_t bits_at;
 	uint32_t size; /* a multiple of 8; without the octets of text */
+	/* for a source that packs itself; source.n is 0 where that cannot be */
+	struct weir_pack source;
+	struct weir_pack_field places[WEIR_PACK_FIELDS];
+	uint8_t rest[WEIR_PACK_SIZE]; /* all presence bits */
+};
+
+/* Packed records of up to WEIR_PACK_ROWS rows. */
+struct keypack_block {
+	uint32_t n; /* records; fewer than rows were given where some were dropped */
+	struct weir_packed
+	        from; /* its ip6: the IPv6 addresses among them, `field` being a key field */
 };
 
 enum {
@@ -48,19 +60,18 @@ int keypack_init(struct keypack *p, struct weir_mem *mem, const struct weir_sche
         const uint32_t *fields, uint32_t n, unsigned flags);
 void keypack_release(struct keypack *p);
 
-/* Writes to rows the selected rows of b whose key is there, in order. Their number or -ENOMEM. */
-int keypack_rows(const struct keypack *p, struct weir_batch *b, uint16_t *rows);
+/* Writes to rows the selected rows of b, in order. Their number. */
+uint32_t keypack_rows(const struct weir_batch *b, uint16_t *rows);
 
-/* Packs rows[0..n), one behind the other, without the octets of text; in the place of an IPv6
- * address stands anything. Padding in `to` is not written: it must be zero. prefix[k] belongs to
- * rows[k]. */
-int keypack_pack(const struct keypack *p, struct weir_batch *b, const uint16_t *rows, uint32_t n,
-        const uint32_t *prefix, uint8_t *to);
+/* The same without those that lack a field, told by the columns. Their number or -ENOMEM. */
+int keypack_complete(const struct keypack *p, struct weir_batch *b, uint16_t *rows);
 
-/* Of packed rows[0..n), n <= 256, those in which key field i is an IPv6 address: their places in
- * rows and their octets, 16 each. Returns how many. */
-uint32_t keypack_ip6(const struct keypack *p, uint32_t i, const struct weir_batch *b,
-        const uint16_t *rows, uint32_t n, uint8_t *place, uint8_t *octets);
+/* Packs rows[0..n), n <= WEIR_PACK_ROWS, one behind the other, without the octets of text; in the
+ * place of an IPv6 address stands anything. Without KEYPACK_NULLS rows that lack a field are taken
+ * out of rows[]. Padding in `to` must be zero and stays so. prefix[k] belongs to rows[k]. 0 or
+ * -ENOMEM. */
+int keypack_pack(const struct keypack *p, struct weir_batch *b, uint16_t *rows, uint32_t n,
+        const uint32_t *prefix, uint8_t *to, struct keypack_block *ret);
 
 /* Fills rows 0..n of the built batch's own column `out` with key field i of packed keys with these
  * families (NULL: all zero); ip6: the dictionary's octets. Text is copied into the batch. */

@@ -11,7 +11,7 @@
 #include "engine/core/grow.h"
 #include "engine/core/keyhash.h"
 
-#define BLOCK 128
+#define BLOCK WEIR_PACK_ROWS
 #define SLOTS_MIN_SHIFT 28 /* 16 slots: a split has a table for each of its keys */
 #define LOAD 5             /* eighths */
 #define KEYS_MAX ((uint32_t)1 << 30)
@@ -149,68 +149,103 @@ static inline __attribute__((always_inline)) bool equal(
 	return x == 0;
 }
 
-/* Writes the numbers of n <= BLOCK packed keys to num[]. There is room for all of them. */
-static inline __attribute__((always_inline)) void probe_block(struct keytab_part *p,
-        const uint8_t *keys, const uint8_t *families, uint32_t n, uint32_t *num, uint32_t size,
-        uint32_t stride, const struct keyhash_secret *secret)
+/* The families of a block's keys, and which of them are not zero. */
+struct families {
+	uint32_t n;
+	uint8_t at[BLOCK], bits[BLOCK];
+};
+
+/* The keys that were new, by place. */
+struct fresh {
+	uint32_t n;
+	uint8_t at[BLOCK];
+};
+
+/* The slot of a key that is not where its probe first stopped; adds it if it is new. */
+static inline __attribute__((always_inline)) uint32_t probe_on(struct keytab_part *p,
+        const uint8_t *key, uint32_t hash, uint32_t k, struct fresh *fresh, uint32_t size)
 {
-	uint64_t *slot = p->slot;
-	uint8_t *rec = p->rec;
-	unsigned shift = p->shift;
-	uint32_t mask = (uint32_t)((1ull << (32 - shift)) - 1), keep = ~p->families;
-	uint32_t hash[BLOCK], at[BLOCK];
+	const size_t stride = p->stride;
+	uint32_t i = hash >> p->shift, mask = slots_of(p) - 1;
+	uint64_t v;
+
+	for (; (v = p->slot[i]); i = (i + 1) & mask)
+		if ((uint32_t)(v >> 32) == hash &&
+		        equal(p->rec + (size_t)((uint32_t)v - 1) * stride, key, size))
+			return (uint32_t)v;
+	memcpy(p->rec + (size_t)p->n * stride, key, size);
+	p->slot[i] = (uint64_t)hash << 32 | ++p->n;
+	i = (i - (hash >> p->shift)) & mask;
+	if (i > p->far)
+		p->far = i;
+	fresh->at[fresh->n++] = (uint8_t)k;
+	return p->n;
+}
+
+/* Writes the numbers of n <= BLOCK packed keys to num[], and where their states are to state[].
+ * There is room for all of them. families: of those at place family_at[0..nfamilies); the others'
+ * are zero. */
+static inline __attribute__((always_inline)) void probe_block(struct keytab_part *p,
+        const uint8_t *keys, const struct families *families, uint32_t n, uint32_t *num,
+        uint8_t **state, struct fresh *fresh, uint32_t size)
+{
+	const struct keyhash_secret secret = *keyhash_secret();
+	const uint64_t *slot = p->slot;
+	const size_t stride = p->stride;
+	uint8_t *rec = p->rec - stride; /* numbers in slots begin with 1 */
+	const unsigned shift = p->shift;
+	const uint32_t mask = slots_of(p) - 1, keep = ~p->families;
+	uint32_t hash[BLOCK];
 	bool far = p->slot_size + (size_t)p->n * stride > CACHED;
 
 	for (uint32_t k = 0; k < n; k++) {
-		hash[k] = (keyhash(secret, keys + (size_t)k * size, size) & keep) | families[k];
-		at[k] = hash[k] >> shift;
-		if (far)
-			__builtin_prefetch(&slot[at[k]]);
-	}
-	for (uint32_t k = 0; far && k < n; k++) {
-		uint32_t i = at[k];
-		uint64_t v;
+		uint32_t h = keyhash(&secret, keys + (size_t)k * size, size) & keep;
 
-		while ((v = slot[i]) && (uint32_t)(v >> 32) != hash[k])
+		hash[k] = h;
+		if (far)
+			__builtin_prefetch(&slot[h >> shift]);
+	}
+	for (uint32_t i = 0; i < families->n; i++)
+		hash[families->at[i]] |= families->bits[families->at[i]];
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t h = hash[k], i = h >> shift;
+		uint64_t v = slot[i];
+
+		while ((uint32_t)(v >> 32) != h && v) {
 			i = (i + 1) & mask;
-		at[k] = i;
-		if (v)
-			__builtin_prefetch(rec + (size_t)((uint32_t)v - 1) * stride);
+			v = slot[i];
+		}
+		num[k] = (uint32_t)v;
+		state[k] = rec + (size_t)(uint32_t)v * stride;
+		if (far)
+			__builtin_prefetch(state[k]);
 	}
 	for (uint32_t k = 0; k < n; k++) {
 		const uint8_t *key = keys + (size_t)k * size;
-		uint32_t i = at[k];
-		uint64_t v;
+		uint8_t *at = state[k];
+		uint32_t v = num[k];
 
-		while ((v = slot[i]) &&
-		        ((uint32_t)(v >> 32) != hash[k] ||
-		                !equal(rec + (size_t)((uint32_t)v - 1) * stride, key, size)))
-			i = (i + 1) & mask;
-		if (!v) {
-			memcpy(rec + (size_t)p->n * stride, key, size);
-			v = ++p->n;
-			slot[i] = (uint64_t)hash[k] << 32 | v;
-			i = (i - (hash[k] >> shift)) & mask;
-			if (i > p->far)
-				p->far = i;
+		if (__builtin_expect(!v || !equal(at, key, size), 0)) {
+			v = probe_on(p, key, hash[k], k, fresh, size);
+			at = rec + (size_t)v * stride;
 		}
-		num[k] = (uint32_t)v - 1;
+		num[k] = v - 1;
+		state[k] = at + size;
 	}
 }
 
-static void probe(struct keytab_part *p, const uint8_t *keys, const uint8_t *families, uint32_t n,
-        uint32_t *num)
+static void probe(struct keytab_part *p, const uint8_t *keys, const struct families *families,
+        uint32_t n, uint32_t *num, uint8_t **state, struct fresh *fresh)
 {
-	const struct keyhash_secret *secret = keyhash_secret();
-
+	fresh->n = 0;
 	if (p->key_size == 8)
-		probe_block(p, keys, families, n, num, 8, p->stride, secret);
+		probe_block(p, keys, families, n, num, state, fresh, 8);
 	else if (p->key_size == 16)
-		probe_block(p, keys, families, n, num, 16, p->stride, secret);
+		probe_block(p, keys, families, n, num, state, fresh, 16);
 	else if (p->key_size == 24)
-		probe_block(p, keys, families, n, num, 24, p->stride, secret);
+		probe_block(p, keys, families, n, num, state, fresh, 24);
 	else
-		probe_block(p, keys, families, n, num, p->key_size, p->stride, secret);
+		probe_block(p, keys, families, n, num, state, fresh, p->key_size);
 }
 
 static inline struct heap_cell *cell_at(const uint8_t *rec)
@@ -261,12 +296,14 @@ static int serialise(struct keytab *t, struct weir_batch *b, const uint8_t *fixe
 }
 
 /* As probe_block(), of keys with text; a key's record begins with a pointer to its cell. */
-static int probe_text(struct keytab *t, const size_t *from, uint32_t n, uint32_t *num)
+static int probe_text(struct keytab *t, const size_t *from, uint32_t n, uint32_t *num,
+        uint8_t **state, struct fresh *fresh)
 {
 	const struct keyhash_secret *secret = keyhash_secret();
 	struct keytab_part *p = &t->keys;
 	uint32_t mask, hash[BLOCK];
 
+	fresh->n = 0;
 	mask = slots_of(p) - 1;
 	for (uint32_t k = 0; k < n; k++) {
 		hash[k] = keyhash_bytes(secret, t->text + from[k], from[k + 1] - from[k]);
@@ -310,20 +347,22 @@ static int probe_text(struct keytab *t, const size_t *from, uint32_t n, uint32_t
 			i = (i - (hash[k] >> p->shift)) & mask;
 			if (i > p->far)
 				p->far = i;
+			fresh->at[fresh->n++] = (uint8_t)k;
 		}
 		num[k] = (uint32_t)v - 1;
+		state[k] = p->rec + (size_t)num[k] * p->stride + p->key_size;
 	}
 	return 0;
 }
 
 static int map_text(struct keytab *t, struct weir_batch *b, const uint8_t *packed,
-        const uint16_t *rows, uint32_t n, uint32_t *num)
+        const uint16_t *rows, uint32_t n, uint32_t *num, uint8_t **state, struct fresh *fresh)
 {
 	size_t at[BLOCK + 1];
 	int r = serialise(t, b, packed, rows, n, at);
 
 	if (r == 0)
-		r = probe_text(t, at, n, num);
+		r = probe_text(t, at, n, num, state, fresh);
 	if (t->text_size > TEXT_KEPT) {
 		grow_free(t->mem, t->text, t->text_size);
 		t->text = NULL;
@@ -332,35 +371,36 @@ static int map_text(struct keytab *t, struct weir_batch *b, const uint8_t *packe
 	return r;
 }
 
-/* Puts the numbers of the IPv6 addresses among m packed rows into their keys, and adds them to the
- * families. */
-static int number_ip6(
-        struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t m, uint8_t *families)
+/* Puts the numbers of IPv6 addresses into the keys, and adds them to the families. */
+static int number_ip6(struct keytab *t, const struct weir_packed *from, uint8_t *packed,
+        struct families *families)
 {
-	static const uint8_t none[BLOCK];
-	uint8_t place[BLOCK], octets[BLOCK * 16];
+	static const struct families none;
+	uint8_t octets[BLOCK * 16], *state[BLOCK];
 	uint32_t num[BLOCK], size = t->pack.size;
-	bool any = false;
+	struct fresh fresh;
 
-	for (uint32_t i = 0; i < t->pack.n; i++) {
-		const struct key_field *f = &t->pack.f[i];
-		uint32_t n;
+	memset(families->bits, 0, sizeof families->bits);
+	for (uint32_t i = 0; i < from->nip6; i += BLOCK) {
+		uint32_t n = from->nip6 - i < BLOCK ? from->nip6 - i : BLOCK;
+		const struct weir_pack_ip6 *v = from->ip6 + i;
 
-		if (weir_storage_of(f->kind) != WEIR_ADDR)
-			continue;
-		n = keypack_ip6(&t->pack, i, b, rows, m, place, octets);
-		if (!n)
-			continue;
+		for (uint32_t k = 0; k < n; k++)
+			memcpy(octets + (size_t)k * 16, v[k].octets, 16);
 		if (reserve(t, &t->ip6, n) < 0)
 			return -ENOMEM;
-		probe(&t->ip6, octets, none, n, num);
+		probe(&t->ip6, octets, &none, n, num, state, &fresh);
 		for (uint32_t k = 0; k < n; k++) {
-			memcpy(t->packed + (size_t)place[k] * size + f->at, &num[k], 4);
-			families[place[k]] |= (uint8_t)(1u << f->family);
+			const struct key_field *f = &t->pack.f[v[k].field];
+			uint8_t *bits = &families->bits[v[k].place];
+
+			memcpy(packed + (size_t)v[k].place * size + f->at, &num[k], 4);
+			if (!*bits)
+				families->at[families->n++] = v[k].place;
+			*bits |= (uint8_t)(1u << f->family);
 		}
-		any = true;
 	}
-	return any;
+	return 0;
 }
 
 /* Room for the families of n more keys, if there are any so far or `some` of these have. */
@@ -377,112 +417,79 @@ static int reserve_families(struct keytab *t, uint32_t n, bool some)
 	return 0;
 }
 
-/* Packs and looks up m <= BLOCK rows. After a failure no key is there by half. */
-static int map_block(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t m,
-        const uint32_t *prefix, uint8_t *families, uint32_t *num)
+/* Looks the packed rows of a block up; `at`: where they stand in ret. There is room for them. After
+ * a failure no key is there by half. */
+static int map_block(struct keytab *t, struct weir_batch *b, const struct keypack_block *in,
+        struct keytab_rows *ret, uint32_t at)
 {
-	int r = reserve(t, &t->keys, m);
+	uint32_t before = t->keys.n;
+	struct families families;
+	struct fresh fresh;
+	int r = 0;
 
-	if (r == 0)
-		r = keypack_pack(&t->pack, b, rows, m, prefix, t->packed);
-	if (r < 0)
-		return r;
-	if (t->pack.wide)
-		return map_text(t, b, t->packed, rows, m, num);
-	memset(families, 0, BLOCK);
-	if (t->pack.naddr)
-		r = number_ip6(t, b, rows, m, families);
-	if (r < 0 || reserve_families(t, m, r) < 0)
-		return -ENOMEM;
-	probe(&t->keys, t->packed, families, m, num);
-	return 0;
-}
-
-/* Notes the first row of each new key among rows first … first + m - 1, and its families. */
-static void note_fresh(struct keytab *t, struct keytab_rows *ret, uint32_t first, uint32_t m,
-        const uint8_t *families)
-{
-	uint32_t n = ret->nfresh;
-
-	for (uint32_t k = first; k < first + m; k++) {
-		ret->fresh[n] = (uint16_t)k;
-		n += ret->id[k] == ret->before + n; /* numbers are given in order */
+	fresh.n = families.n = 0;
+	if (t->pack.wide) {
+		r = map_text(t, b, t->packed, ret->row + at, in->n, ret->id + at, ret->state + at,
+		        &fresh);
+	} else {
+		if (in->from.nip6)
+			r = number_ip6(t, &in->from, t->packed, &families);
+		if (r < 0 || reserve_families(t, in->n, in->from.nip6) < 0)
+			return -ENOMEM;
+		probe(&t->keys, t->packed, &families, in->n, ret->id + at, ret->state + at, &fresh);
 	}
-	for (uint32_t i = ret->nfresh; t->families && i < n; i++)
-		t->families[ret->before + i] = families[ret->fresh[i] - first];
-	ret->nfresh = n;
+	for (uint32_t i = 0; i < fresh.n; i++) {
+		ret->fresh[ret->nfresh++] = (uint16_t)(at + fresh.at[i]);
+		if (t->families)
+			t->families[before + i] = families.n ? families.bits[fresh.at[i]] : 0;
+	}
+	t->n = t->keys.n;
+	return r;
 }
 
-static void states(const struct keytab_part *p, const uint32_t *id, uint32_t n, uint8_t **state)
+/* Of ret->row[0..total) those that have a key. */
+static int map(struct keytab *t, struct weir_batch *b, const uint32_t *prefix, uint32_t total,
+        struct keytab_rows *ret)
 {
-	size_t stride = p->stride;
-	uint8_t *first = p->rec + p->key_size;
-
-	for (uint32_t k = 0; k < n; k++)
-		state[k] = first + id[k] * stride;
-}
-
-static int map(
-        struct keytab *t, struct weir_batch *b, const uint32_t *prefix, struct keytab_rows *ret)
-{
-	uint8_t families[BLOCK] = {0};
-	uint32_t most = ret->n < BLOCK ? ret->n : BLOCK;
-	uint8_t *packed = grow(t->mem, t->packed, &t->packed_size, (size_t)most * t->pack.size + 1);
+	uint8_t *packed = grow(t->mem, t->packed, &t->packed_size,
+	        (size_t)(total < BLOCK ? total : BLOCK) * t->pack.size + WEIR_PACK_SIZE);
+	struct keypack_block block;
 
 	ret->before = t->n;
-	ret->nfresh = 0;
+	ret->n = ret->nfresh = 0;
 	if (!packed)
 		return -ENOMEM;
 	t->packed = packed;
-	for (uint32_t first = 0; first < ret->n; first += BLOCK) {
-		uint32_t m = ret->n - first < BLOCK ? ret->n - first : BLOCK;
-		int r = map_block(t, b, ret->row + first, m, prefix ? prefix + first : NULL,
-		        families, ret->id + first);
+	if (reserve(t, &t->keys, total) < 0)
+		return -ENOMEM;
+	for (uint32_t first = 0; first < total; first += BLOCK) {
+		uint32_t m = total - first < BLOCK ? total - first : BLOCK;
+		int r = keypack_pack(&t->pack, b, ret->row + first, m,
+		        prefix ? prefix + first : NULL, t->packed, &block);
 
-		t->n = t->keys.n;
 		if (r < 0)
 			return r;
-		if (ret->before + ret->nfresh < t->n)
-			note_fresh(t, ret, first, m, families);
+		if (ret->n < first)
+			memmove(ret->row + ret->n, ret->row + first, block.n * sizeof *ret->row);
+		r = map_block(t, b, &block, ret, ret->n);
+		if (r < 0)
+			return r;
+		ret->n += block.n;
 	}
-	if (t->payload && ret->n)
-		states(&t->keys, ret->id, ret->n, ret->state);
+	ret->missing = total - ret->n;
 	return 0;
 }
 
 int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret)
 {
-	int n = keypack_rows(&t->pack, b, ret->row);
-
-	if (n < 0)
-		return n;
-	ret->n = (uint32_t)n;
-	ret->missing = weir_batch_count(b) - ret->n;
-	return map(t, b, NULL, ret);
+	return map(t, b, NULL, keypack_rows(b, ret->row), ret);
 }
 
 int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t n,
         const uint32_t *prefix, struct keytab_rows *ret)
 {
-	uint32_t pre[WEIR_BATCH_ROWS], m = 0;
-
-	for (uint32_t k = 0; k < n; k++) {
-		bool there = true;
-
-		for (uint32_t i = 0; !t->pack.nulls && i < t->pack.n; i++) {
-			const struct weir_col *c = weir_batch_col(b, t->pack.f[i].field);
-
-			if (!c)
-				return -ENOMEM;
-			there &= weir_col_has(c, rows[k]);
-		}
-		ret->row[m] = rows[k];
-		pre[m] = prefix ? prefix[k] : 0;
-		m += there;
-	}
-	ret->n = m;
-	ret->missing = n - m;
-	return map(t, b, prefix ? pre : NULL, ret);
+	memcpy(ret->row, rows, n * sizeof *rows);
+	return map(t, b, prefix, n, ret);
 }
 
 uint8_t *keytab_state(const struct keytab *t, uint32_t id)

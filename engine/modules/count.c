@@ -140,11 +140,9 @@ static int count_process(struct weir_node *n, uint32_t input, struct weir_batch 
 		return -ENOMEM;
 	if (counts_wanted(&c->sketch))
 		return process_sketch(n, b, len);
-	if (c->fields.n)
-		rc = keytab_map(&s->tab, b, &r);
-	else
-		r.n = (uint32_t)(rc = keypack_rows(&s->tab.pack, b, r.row));
-	if (rc < 0)
+	if (!c->fields.n)
+		r.n = keypack_rows(b, r.row);
+	else if ((rc = keytab_map(&s->tab, b, &r)) < 0)
 		return rc;
 	out = weir_view(n, b);
 	count = out ? weir_batch_own(out, c->out) : NULL;

@@ -34,6 +34,8 @@ struct state {
 	struct keytab tab;
 	struct aggregate_run *run; /* nagg */
 	uint8_t *whole;            /* without keys: the state of the one group */
+	bool pair;  /* the figures are a count and a sum, which have a loop of their own */
+	bool plain; /* the figures of one group take one state for all rows */
 };
 
 /* ---- bind ---- */
@@ -339,20 +341,25 @@ static int group_open(struct weir_node *n, struct weir_err *err)
 	for (uint32_t i = 0; i < c->nnotes; i++)
 		s->run[c->noted[i]].needed |= weir_node_needs(n, first_note(c) + i) ||
 		                              weir_node_needs(n, first_note(c) + c->nnotes);
+	s->pair = c->keys.n && c->nagg == 2 && aggregate_is_pair(c->agg) && s->run[0].needed &&
+	          s->run[1].needed;
+	s->plain = true;
+	for (uint32_t i = 0; i < c->nagg; i++)
+		s->plain &= aggregate_is_plain(&c->agg[i]);
 	return r;
 }
 
 /* Without keys: all rows are of the one group. */
-static int whole(const struct state *s, struct weir_batch *b, struct keytab_rows *to)
+static void whole(const struct state *s, struct weir_batch *b, struct keytab_rows *to)
 {
-	int r = keypack_rows(&s->tab.pack, b, to->row);
+	uint32_t n;
 
-	to->n = r < 0 ? 0 : (uint32_t)r;
-	for (uint32_t k = 0; k < to->n; k++) {
+	to->n = keypack_rows(b, to->row);
+	n = s->plain && to->n ? 1 : to->n;
+	for (uint32_t k = 0; k < n; k++) {
 		to->id[k] = 0;
 		to->state[k] = s->whole;
 	}
-	return r;
 }
 
 static int group_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
@@ -360,8 +367,12 @@ static int group_process(struct weir_node *n, uint32_t input, struct weir_batch 
 	const struct config *c = n->config;
 	struct state *s = n->state;
 	struct keytab_rows all;
-	int r = c->keys.n ? keytab_map(&s->tab, b, &all) : whole(s, b, &all);
+	int r = 0;
 
+	if (c->keys.n)
+		r = keytab_map(&s->tab, b, &all);
+	else
+		whole(s, b, &all);
 	if (r >= 0 && c->keys.n)
 		r = weir_node_fresh(n, b, all.row, all.fresh, all.nfresh);
 	if (r < 0)
@@ -369,8 +380,14 @@ static int group_process(struct weir_node *n, uint32_t input, struct weir_batch 
 	for (uint32_t first = 0; first < all.n; first += c->slice) {
 		uint32_t left = all.n - first;
 		struct aggregate_rows rows = {left < c->slice ? left : c->slice, all.row + first,
-		        all.id + first, all.state + first, !c->keys.n};
+		        all.id + first, all.state + first, !c->keys.n, all.n == b->n};
 
+		if (s->pair) {
+			r = aggregate_update_pair(c->agg, b, &rows, &n->counters[0]);
+			if (r < 0)
+				return r;
+			continue;
+		}
 		for (uint32_t i = 0; i < c->nagg; i++) {
 			if (!s->run[i].needed)
 				continue;

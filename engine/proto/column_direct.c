@@ -6,6 +6,7 @@
  * alone. Same conditions and answers as ip.c.
  */
 #include "engine/proto/column.h"
+#include "engine/proto/direct.h"
 
 /* Whether there is an address; *six: it is IPv6. */
 static __attribute__((noinline)) bool walked(
@@ -28,56 +29,31 @@ static __attribute__((noinline)) bool walked(
 	return true;
 }
 
-static inline bool is_tag(const uint8_t *p)
-{
-	uint16_t type = get16(p + 12);
-
-	return (type == 0x8100) | (type == 0x88a8);
-}
-
-/* Type, version and header length of IPv4 without options, or type and version of IPv6. */
-static inline bool is_plain4(const uint8_t *p)
-{
-	static const uint8_t start[4] = {0x08, 0x00, 0x45, 0}, mask[4] = {0xff, 0xff, 0xff, 0};
-	uint32_t is, want, care;
-	uint16_t total;
-
-	memcpy(&is, p + 12, 4);
-	memcpy(&want, start, 4);
-	memcpy(&care, mask, 4);
-	total = get16(p + 16);
-	return ((is & care) == want) & ((uint16_t)(total - 1) >= 19); /* 0 or at least 20 */
-}
-
-static inline bool is_plain6(const uint8_t *p)
-{
-	return (p[12] == 0x86) & (p[13] == 0xdd) & (p[14] >> 4 == 6);
-}
-
 int fill_direct(struct weir_batch *b, struct weir_col *col, bool source)
 {
 	const struct weir_packet *pk = ((struct weir_packets *)b->priv)->pk;
 	struct weir_ip *out = col->data;
-	uint32_t at4 = source ? 26 : 30, at6 = source ? 22 : 38;
-	uint16_t absent[WEIR_BATCH_ROWS];
-	uint32_t nabsent = 0;
+	uint16_t odd[WEIR_BATCH_ROWS], absent[WEIR_BATCH_ROWS];
+	uint32_t nodd = 0, nabsent = 0;
 	bool six = false;
 	uint64_t *valid;
 
 	for (uint32_t k = 0; k < b->n; k++) {
-		const uint8_t *p = pk[k].data;
-		uint32_t left = pk[k].linktype == 1 ? pk[k].caplen : 0;
+		if (direct_ip4_plain(&pk[k]))
+			put4(&out[k], pk[k].data + DIRECT_IP4 + (source ? 0 : 4));
+		else
+			odd[nodd++] = (uint16_t)k;
+	}
+	for (uint32_t i = 0; i < nodd; i++) {
+		uint32_t k = odd[i], at = direct_ip4(&pk[k]);
 
-		for (unsigned tags = 0; tags < 2 && left >= 14 + 4 && is_tag(p); tags++) {
-			p += 4;
-			left -= 4;
-		}
-		if (left >= 14 + 20 && is_plain4(p)) {
-			put4(&out[k], p + at4);
+		if (at) {
+			put4(&out[k], pk[k].data + at + (source ? 0 : 4));
 			continue;
 		}
-		if (left >= 14 + 40 && is_plain6(p)) {
-			put6(&out[k], p + at6);
+		at = direct_ip6(&pk[k]);
+		if (at) {
+			put6(&out[k], pk[k].data + at + (source ? 8 : 24));
 			six = true;
 			continue;
 		}

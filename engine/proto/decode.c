@@ -30,47 +30,65 @@ static const struct upper {
         [59 ... 255] = {NEVER, 0},
 };
 
-/* Ethernet, IPv4 without options. Conditions are gathered before the one branch; all offsets are
- * constants. */
-static inline bool plain(const struct weir_packet *pk, struct layer *d)
+/* Ethernet, IPv4 without options: its `have`, or 0. Conditions are gathered before the one branch,
+ * all offsets are constants, and the layer is written in four words. */
+static inline uint32_t plain(const struct weir_packet *pk, struct layer *d)
 {
 	static const uint8_t start[4] = {0x08, 0x00, 0x45, 0}, mask[4] = {0xff, 0xff, 0xff, 0};
 	const uint8_t *p = pk->data;
-	uint32_t caplen = pk->caplen, end, want, is, care, ports;
+	uint32_t caplen = pk->caplen, end, want, is, care, ports, have;
 	const struct upper *u;
-	uint64_t addresses;
+	uint64_t w[4];
 	uint16_t frag;
 	uint8_t proto;
 
-	if (pk->linktype != 1 || caplen < 34 + 4)
-		return false;
+	if ((pk->linktype != 1) | (caplen < 34 + 4))
+		return 0;
 	memcpy(&want, start, 4);
 	memcpy(&care, mask, 4);
 	memcpy(&is, p + 12, 4);
 	memcpy(&frag, p + 20, 2);
-	memcpy(&addresses, p + 26, 8);
+	memcpy(&w[0], p + 26, 8);
 	memcpy(&ports, p + 34, 4);
 	proto = p[23];
 	u = &uppers[proto];
 	end = 14u + get16(p + 16);
 	end = end < caplen ? end : caplen;
 	if (((is & care) ^ want) | (frag & __builtin_bswap16(0x3fff)) | (end < 34 + u->need))
-		return false;
-	memcpy(&d->src, &addresses, 8);
-	memcpy(&d->sport, &ports, 4);
-	d->l3 = 14;
-	d->l4 = 34;
-	d->end = end;
-	d->ethertype = 0x0800;
-	d->vlan = 0;
-	d->have = IP_BITS | L_IP4 | u->have;
-	d->proto = proto;
-	return true;
+		return 0;
+	have = IP_BITS | L_IP4 | u->have;
+	w[1] = ports | (uint64_t)proto << 48;          /* sport, dport, no vlan, proto */
+	w[2] = have | (uint64_t)(14 | 34 << 16) << 32; /* have, l3, l4 */
+	w[3] = end | (uint64_t)0x0800 << 32;           /* end, ethertype */
+	memcpy(d, w, sizeof *d);
+	return have;
 }
+
+_Static_assert(offsetof(struct layer, sport) == 8 && offsetof(struct layer, proto) == 14 &&
+                       offsetof(struct layer, have) == 16 && offsetof(struct layer, l3) == 20 &&
+                       offsetof(struct layer, end) == 24 &&
+                       offsetof(struct layer, ethertype) == 28 && sizeof(struct layer) == 32,
+        "plain() writes these words");
 
 static inline bool is_tag(uint16_t type)
 {
 	return type == 0x8100 || type == 0x88a8;
+}
+
+/* IPv6 with extension headers, or cut: fragment floods are made of it. `have`: of the link layer.
+ */
+static bool extended(
+        const struct weir_packet *pk, uint32_t off, uint16_t vlan, uint32_t have, struct layer *d)
+{
+	struct walk w = {.p = pk->data, .lim = pk->caplen, .wire = pk->len, .d = d};
+
+	memset(d, 0, sizeof *d);
+	d->ethertype = 0x86dd;
+	d->vlan = vlan;
+	d->have = have & (L_TYPE | L_VLAN);
+	walk_ipv6(&w, off);
+	layer_cut(d);
+	return true;
 }
 
 /* The same with up to two tags, IPv4 options, IPv6. */
@@ -120,7 +138,7 @@ static inline bool fast(const struct weir_packet *pk, struct layer *d)
 	u = &uppers[proto];
 	end = end < caplen ? end : caplen;
 	if (bad | (end < l4 + u->need))
-		return false;
+		return type == 0x86dd && !bad && extended(pk, off, vlan, have, d);
 	memcpy(&d->src, &addresses, 8);
 	memcpy(&d->sport, p + l4, 4);
 	d->l3 = (uint16_t)off;
@@ -155,7 +173,7 @@ struct decoded *decode(struct weir_batch *b)
 {
 	struct weir_packets *ps = b->priv;
 	struct decoded *s = ps->decoded;
-	uint32_t n = b->n, all = UINT32_MAX, any = 0;
+	uint32_t n = b->n, all = UINT32_MAX, any = 0, have;
 	struct layer *d;
 
 	if (s)
@@ -174,10 +192,14 @@ struct decoded *decode(struct weir_batch *b)
 
 		if (k + AHEAD < n)
 			__builtin_prefetch(pk[AHEAD].data + 48);
-		if (!plain(pk, &d[k]) && !fast(pk, &d[k]))
-			slow(pk, &d[k]);
-		all &= d[k].have;
-		any |= d[k].have;
+		have = plain(pk, &d[k]);
+		if (!have) {
+			if (!fast(pk, &d[k]))
+				slow(pk, &d[k]);
+			have = d[k].have;
+		}
+		all &= have;
+		any |= have;
 	}
 	s->outer.d = d;
 	s->outer.all = all;

@@ -89,4 +89,15 @@
 #define X_INNER_ONE(...)
 #define X_INNER_BOTH(...) INNER(__VA_ARGS__)
 
+/* Places in the schema. */
+enum {
+#define X(twin, id, ...) FIELD_##id,
+	PACKET_FIELDS(X)
+#undef X
+#define INNER(id, ...) FIELD_INNER_##id,
+	        PACKET_FIELDS(X_INNER)
+#undef INNER
+	                FIELDS
+};
+
 #endif

@@ -35,16 +35,20 @@ enum {
 	L_BITS = 18,
 };
 
+/* The first LAYER_KEY bytes are what keys are mostly made of, see pack.c. */
+#define LAYER_KEY 16
+
 struct layer {
 	uint32_t src, dst;     /* IPv4 addresses, network order */
 	uint16_t sport, dport; /* network order */
-	uint16_t l3, l4;       /* offsets from the packet's first byte */
-	uint32_t end;          /* offset at which the captured bytes of the IP packet end */
-	uint16_t ethertype;    /* host order */
 	uint16_t vlan;         /* outermost VLAN id */
-	uint32_t have;
 	uint8_t proto; /* IPv4 protocol, or the next header of the last IPv6 extension header */
-	uint8_t zero[3];
+	uint8_t zero;
+	uint32_t have;
+	uint16_t l3, l4;    /* offsets from the packet's first byte */
+	uint32_t end;       /* offset at which the captured bytes of the IP packet end */
+	uint16_t ethertype; /* host order */
+	uint16_t zero2;
 };
 
 /* Which rows of a batch have something: the validity bitmap of a column. */

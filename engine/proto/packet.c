@@ -10,16 +10,6 @@
 #define D WEIR_FIELD_DEFAULT
 #define A WEIR_FIELD_ALWAYS
 
-enum {
-#define X(twin, id, ...) FIELD_##id,
-	PACKET_FIELDS(X)
-#undef X
-#define INNER(id, ...) FIELD_INNER_##id,
-	        PACKET_FIELDS(X_INNER)
-#undef INNER
-	                FIELDS
-};
-
 static const struct weir_field fields[FIELDS] = {
 #define X(twin, id, fname, k, fl, width, table, u, alias, text)                                    \
 	{.name = fname,                                                                            \

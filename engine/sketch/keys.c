@@ -211,7 +211,7 @@ static void hash_block(const struct sketch_keys *k, struct weir_batch *b, const 
 int sketch_keys_hash(
         const struct sketch_keys *k, struct weir_batch *b, uint16_t *rows, uint64_t *hash)
 {
-	int n = keypack_rows(&k->pack, b, rows);
+	int n = keypack_complete(&k->pack, b, rows);
 
 	for (int first = 0; first < n; first += BLOCK)
 		hash_block(k, b, rows + first, (uint32_t)(n - first < BLOCK ? n - first : BLOCK),

@@ -70,11 +70,18 @@ static inline const struct weir_str *weir_col_str(const struct weir_col *c)
 }
 
 struct weir_batch;
+struct weir_pack;
+struct weir_packed;
 
 /* What a source's batch does for itself. */
 struct weir_batch_ops {
 	/* Fills column `field` for all rows; uses weir_batch_own() for the place. 0 or -errno. */
 	int (*fill)(struct weir_batch *b, uint32_t field);
+	/* Packs fields of rows[0..n), n <= WEIR_PACK_ROWS, see pack.h: one record behind the other
+	 * at `to`, all bytes written where anything is done (else ret->done is 0). 0 or -errno. May
+	 * be NULL. */
+	int (*pack)(struct weir_batch *b, const struct weir_pack *p, const uint16_t *rows,
+	        uint32_t n, uint8_t *to, struct weir_packed *ret);
 	/* Gives back what the batch holds (blocks of a trace, `priv`); the struct itself and its
 	 * columns belong to the engine. May be NULL. */
 	void (*release)(struct weir_batch *b);

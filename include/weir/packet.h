@@ -8,7 +8,7 @@
 #ifndef WEIR_PACKET_H
 #define WEIR_PACKET_H
 
-#include <weir/batch.h>
+#include <weir/pack.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,8 +35,10 @@ struct weir_packets {
  * returns a reference, NULL where out of memory. */
 struct weir_schema *weir_packet_schema(unsigned digits);
 
-/* The `fill` of packet batches, for a source's struct weir_batch_ops. */
+/* The `fill` and the `pack` of packet batches, for a source's struct weir_batch_ops. */
 int weir_packet_fill(struct weir_batch *b, uint32_t field);
+int weir_packet_pack(struct weir_batch *b, const struct weir_pack *p, const uint16_t *rows,
+        uint32_t n, uint8_t *to, struct weir_packed *ret);
 
 #ifdef __cplusplus
 }

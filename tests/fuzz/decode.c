@@ -4,11 +4,12 @@
  * Input: one byte that picks a link type, one for the number of wire bytes that were not captured,
  * then packets, each with a length byte before it (the last takes what is left). Each packet lies
  * in a heap block of exactly its size, so that a sanitizer sees every read beyond it. All columns
- * are filled and each value that is there is read whole; and the short cuts of the first pass must
- * give what the walk gives.
+ * are filled and each value that is there is read whole; and the short cuts of the first pass, and
+ * keys packed without columns, must give what the walk gives.
  */
 #include "engine/core/pool.h"
 #include "engine/proto/column.h"
+#include "tests/pack_check.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -151,6 +152,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_direct(b, d, (uint32_t)weir_schema_find(schema, "dstip", 5));
 	weir_batch_unref(d);
 	weir_batch_unref(b);
+	pack_check(&ps, n, pool, schema, false);
+	pack_check(&ps, n, pool, schema, true);
 	for (uint32_t k = 0; k < n; k++)
 		free((void *)ps.pk[k].data);
 	return 0;

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* pack.c: keys straight from packets.
+ *
+ * Most keys of packets are made of addresses, ports and protocol, which stand together in struct
+ * layer. So a record is one shuffle of its layer's first 16 bytes, and no column is made for it.
+ * Rows that lack a field, and IPv6 addresses, are told apart by one look at `have` and done one by
+ * one. Addresses alone need no walk either, as in column_direct.c.
+ */
+#include "engine/proto/pack.h"
+
+#include "engine/proto/column.h"
+#include "engine/proto/direct.h"
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+void pack_layers_portable(const struct pack_places *p, const struct layer *d, const uint16_t *rows,
+        uint32_t n, uint8_t *to)
+{
+	uint8_t key[256] = {0}; /* what is no place of the layer is zero */
+
+	for (uint32_t k = 0; k < n; k++, to += p->size) {
+		memcpy(key, &d[rows[k]], LAYER_KEY);
+		for (uint32_t j = 0; j < p->size; j++)
+			to[j] = key[p->from[j]] | p->rest[j];
+	}
+}
+
+#ifdef __x86_64__
+/* `halves`: whether a record is 8 bytes longer than a multiple of 16. */
+static inline __attribute__((always_inline, target("ssse3"))) void shuffle(
+        const struct pack_places *p, const struct layer *d, const uint16_t *rows, uint32_t n,
+        uint8_t *to, uint32_t whole, bool half)
+{
+	__m128i from[2], rest[2];
+
+	for (uint32_t i = 0; i < whole + half; i++) {
+		from[i] = _mm_loadu_si128((const __m128i *)p->from + i);
+		rest[i] = _mm_loadu_si128((const __m128i *)p->rest + i);
+	}
+	for (uint32_t k = 0; k < n; k++) {
+		__m128i key = _mm_loadu_si128((const __m128i *)&d[rows[k]]);
+
+		for (uint32_t i = 0; i < whole; i++, to += 16)
+			_mm_storeu_si128((__m128i *)to,
+			        _mm_or_si128(_mm_shuffle_epi8(key, from[i]), rest[i]));
+		if (half) {
+			_mm_storel_epi64((__m128i *)to,
+			        _mm_or_si128(_mm_shuffle_epi8(key, from[whole]), rest[whole]));
+			to += 8;
+		}
+	}
+}
+
+__attribute__((target("ssse3"))) static void pack_layers_ssse3(const struct pack_places *p,
+        const struct layer *d, const uint16_t *rows, uint32_t n, uint8_t *to)
+{
+	switch (p->size) {
+	case 8:
+		shuffle(p, d, rows, n, to, 0, true);
+		break;
+	case 16:
+		shuffle(p, d, rows, n, to, 1, false);
+		break;
+	case 24:
+		shuffle(p, d, rows, n, to, 1, true);
+		break;
+	default:
+		shuffle(p, d, rows, n, to, 2, false);
+		break;
+	}
+}
+#endif
+
+pack_layers *pack_layers_best(void)
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("ssse3"))
+		return pack_layers_ssse3;
+#endif
+	return pack_layers_portable;
+}
+
+/* Where a field stands in the layer, and the bits of `have` that say that it is there. */
+struct place {
+	uint32_t have;
+	uint8_t from, bytes; /* bytes: 0 where it is no place of the layer's */
+	bool swapped;        /* network order */
+};
+
+static bool place_of(uint32_t field, struct place *ret)
+{
+	switch (field) {
+	case FIELD_srcip:
+		*ret = (struct place){L_SRC, offsetof(struct layer, src), 4, false};
+		return true;
+	case FIELD_dstip:
+		*ret = (struct place){L_DST, offsetof(struct layer, dst), 4, false};
+		return true;
+	case FIELD_srcport:
+		*ret = (struct place){L_SPORT, offsetof(struct layer, sport), 2, true};
+		return true;
+	case FIELD_dstport:
+		*ret = (struct place){L_DPORT, offsetof(struct layer, dport), 2, true};
+		return true;
+	case FIELD_ipprotocol:
+		*ret = (struct place){L_PROTO, offsetof(struct layer, proto), 1, false};
+		return true;
+	case FIELD_vlan:
+		*ret = (struct place){L_VLAN, offsetof(struct layer, vlan), 2, false};
+		return true;
+	case FIELD_seq:
+		*ret = (struct place){L_TCP | L_FULL4, 0, 0, false};
+		return true;
+	}
+	return false;
+}
+
+/* What is to be packed. */
+struct packing {
+	const struct weir_pack *p;
+	struct pack_places places;
+	struct place place[WEIR_PACK_FIELDS];
+	uint32_t have;                                                /* all that the fields need */
+	uint8_t naddr, addr[WEIR_PACK_FIELDS], at6[WEIR_PACK_FIELDS]; /* in an IPv6 header */
+	bool only_addresses;
+	int seq; /* the field that is the sequence number, -1 */
+};
+
+/* The fields that are done, a bit each. */
+static uint8_t plan(struct packing *w, const struct weir_pack *p)
+{
+	uint8_t done = 0;
+
+	*w = (struct packing){.p = p, .only_addresses = true, .seq = -1};
+	w->places.size = p->size;
+	memset(w->places.from, LAYER_NONE, sizeof w->places.from);
+	memcpy(w->places.rest, p->rest, p->size);
+	for (uint32_t i = 0; i < p->n; i++) {
+		struct place *s = &w->place[i];
+		uint32_t at = p->f[i].at;
+
+		if (!place_of(p->f[i].field, s))
+			continue;
+		done |= (uint8_t)(1u << i);
+		w->have |= s->have;
+		w->only_addresses &= s->bytes == 4;
+		if (s->bytes == 4) {
+			w->addr[w->naddr] = (uint8_t)i;
+			w->at6[w->naddr++] = s->have & L_SRC ? 8 : 24;
+		}
+		if (!s->bytes)
+			w->seq = (int)i;
+		for (uint32_t j = 0; j < s->bytes; j++)
+			w->places.from[at + j] =
+			        (uint8_t)(s->from + (s->swapped ? s->bytes - 1u - j : j));
+	}
+	return done;
+}
+
+/* One row that may lack fields or have IPv6 addresses; what is IPv4 and there is done. */
+static void care(const struct packing *w, const struct weir_packet *pk, const struct layer *d,
+        uint32_t k, uint8_t *to, struct weir_packed *ret)
+{
+	uint8_t lack = 0;
+
+	for (uint32_t i = 0; i < w->p->n; i++) {
+		const struct place *s = &w->place[i];
+		const struct weir_pack_field *f = &w->p->f[i];
+		bool address = s->have & (L_SRC | L_DST);
+		bool there = (d->have & s->have) == s->have;
+
+		if (!(ret->done >> i & 1))
+			continue;
+		if ((int)i == w->seq) /* the header may be cut behind it */
+			there = d->have & L_TCP && d->l4 + 8u <= d->end;
+		if (!there) {
+			lack |= (uint8_t)(1u << i);
+			memset(to + f->at, 0, f->width);
+		} else if ((int)i == w->seq) {
+			uint32_t seq = get32(pk->data + d->l4 + 4);
+
+			memcpy(to + f->at, &seq, 4);
+		} else if (address && d->have & L_IP6) {
+			ret->ip6[ret->nip6++] = (struct weir_pack_ip6){(uint8_t)k, (uint8_t)i,
+			        pk->data + d->l3 + (s->have & L_SRC ? 8 : 24)};
+		}
+	}
+	if (lack) {
+		ret->odd[ret->nodd] = (uint8_t)k;
+		ret->lack[ret->nodd++] = lack;
+	}
+}
+
+/* A row with IPv6 addresses that lacks nothing. */
+static void note_ip6(const struct packing *w, const struct weir_packet *pk, const struct layer *d,
+        uint32_t k, struct weir_packed *ret)
+{
+	for (uint32_t i = 0; i < w->naddr; i++)
+		ret->ip6[ret->nip6++] = (struct weir_pack_ip6){
+		        (uint8_t)k, w->addr[i], pk->data + d->l3 + w->at6[i]};
+}
+
+static void put_seq(const struct weir_packets *ps, const struct layer *d, const uint16_t *rows,
+        uint32_t n, uint32_t size, uint8_t *to)
+{
+	for (uint32_t k = 0; k < n; k++, to += size) {
+		uint32_t row = rows[k], seq;
+
+		if ((d[row].have & (L_TCP | L_FULL4)) != (L_TCP | L_FULL4))
+			continue; /* with care, later */
+		seq = get32(ps->pk[row].data + d[row].l4 + 4);
+		memcpy(to, &seq, 4);
+	}
+}
+
+static int from_layers(struct weir_batch *b, const struct packing *w, const uint16_t *rows,
+        uint32_t n, uint8_t *to, struct weir_packed *ret)
+{
+	static pack_layers *best;
+	const struct weir_packets *ps = b->priv;
+	const struct decoded *s = decode(b);
+	uint32_t size = w->p->size, want = w->have, care_for = want, m = 0;
+	pack_layers *pack = __atomic_load_n(&best, __ATOMIC_RELAXED);
+	const struct layer *d;
+	uint8_t odd[WEIR_PACK_ROWS];
+
+	if (!s)
+		return -ENOMEM;
+	if (!pack) {
+		pack = pack_layers_best();
+		__atomic_store_n(&best, pack, __ATOMIC_RELAXED);
+	}
+	d = s->outer.d;
+	pack(&w->places, d, rows, n, to);
+	if (w->seq >= 0)
+		put_seq(ps, d, rows, n, size, to + w->p->f[w->seq].at);
+	if (want & (L_SRC | L_DST))
+		care_for |= L_IP6;
+	if ((s->outer.all & want) == want && !(s->outer.any & care_for & L_IP6))
+		return 0;
+	for (uint32_t k = 0; k < n; k++) {
+		odd[m] = (uint8_t)k;
+		m += (d[rows[k]].have & care_for) != want;
+	}
+	for (uint32_t i = 0; i < m; i++) {
+		uint32_t row = rows[odd[i]];
+
+		if ((d[row].have & want) == want)
+			note_ip6(w, &ps->pk[row], &d[row], odd[i], ret);
+		else
+			care(w, &ps->pk[row], &d[row], odd[i], to + (size_t)odd[i] * size, ret);
+	}
+	return 0;
+}
+
+/* Puts the addresses of an IPv4 header. */
+static inline void put_addresses(const struct packing *w, const uint8_t *src, uint8_t *to)
+{
+	for (uint32_t i = 0; i < w->p->n; i++)
+		if (w->place[i].bytes)
+			memcpy(to + w->p->f[i].at, src + w->place[i].from, 4);
+}
+
+/* Addresses of a packet that is not plain. */
+static void direct_care(const struct packing *w, const struct weir_packet *pk, uint32_t k,
+        uint8_t *to, struct weir_packed *ret)
+{
+	struct layer d;
+	struct walk walk = {.p = pk->data, .lim = pk->caplen, .wire = pk->len, .d = &d};
+	uint32_t at = direct_ip4(pk);
+
+	memcpy(to, w->places.rest, w->p->size);
+	if (at) {
+		put_addresses(w, pk->data + at, to);
+		return;
+	}
+	at = direct_ip6(pk);
+	if (at) {
+		d.l3 = (uint16_t)at;
+		note_ip6(w, pk, &d, k, ret);
+		return;
+	}
+	memset(&d, 0, sizeof d);
+	walk_link(&walk, pk);
+	put_addresses(w, (const uint8_t *)&d, to);
+	care(w, pk, &d, k, to, ret);
+}
+
+/* Addresses of packets that nobody has walked. */
+static void direct(const struct weir_packets *ps, const struct packing *w, const uint16_t *rows,
+        uint32_t n, uint8_t *to, struct weir_packed *ret)
+{
+	uint32_t size = w->p->size, m = 0;
+	uint8_t odd[WEIR_PACK_ROWS], *key = to;
+
+	for (uint32_t k = 0; k < n; k++, key += size) {
+		const struct weir_packet *pk = &ps->pk[rows[k]];
+
+		if (!direct_ip4_plain(pk)) {
+			odd[m++] = (uint8_t)k;
+			continue;
+		}
+		memcpy(key, w->places.rest, size);
+		put_addresses(w, pk->data + DIRECT_IP4, key);
+	}
+	for (uint32_t i = 0; i < m; i++)
+		direct_care(w, &ps->pk[rows[odd[i]]], odd[i], to + (size_t)odd[i] * size, ret);
+}
+
+/* The same for one address alone, in 8 bytes. */
+static void direct_one(const struct weir_packets *ps, const struct packing *w, const uint16_t *rows,
+        uint32_t n, uint8_t *to, struct weir_packed *ret)
+{
+	const uint32_t from = DIRECT_IP4 + w->place[0].from, shift = 8u * w->p->f[0].at;
+	uint8_t odd[WEIR_PACK_ROWS];
+	uint64_t rest, key;
+	uint32_t m = 0, address;
+
+	memcpy(&rest, w->places.rest, 8);
+	for (uint32_t k = 0; k < n; k++) {
+		const struct weir_packet *pk = &ps->pk[rows[k]];
+
+		if (!direct_ip4_plain(pk)) {
+			odd[m++] = (uint8_t)k;
+			continue;
+		}
+		memcpy(&address, pk->data + from, 4);
+		key = rest | (uint64_t)address << shift;
+		memcpy(to + (size_t)k * 8, &key, 8);
+	}
+	for (uint32_t i = 0; i < m; i++)
+		direct_care(w, &ps->pk[rows[odd[i]]], odd[i], to + (size_t)odd[i] * 8, ret);
+}
+
+int weir_packet_pack(struct weir_batch *b, const struct weir_pack *p, const uint16_t *rows,
+        uint32_t n, uint8_t *to, struct weir_packed *ret)
+{
+	struct weir_packets *ps = b->priv;
+	struct packing w;
+
+	ret->done = plan(&w, p);
+	if (!ret->done)
+		return 0;
+	if (!w.only_addresses || ps->decoded || decode_walks) {
+		decode_walks = w.only_addresses ? decode_walks - (decode_walks > 0) : DECODE_WALKS;
+		return from_layers(b, &w, rows, n, to, ret);
+	}
+	if (p->size == 8 && ret->done == 1)
+		direct_one(ps, &w, rows, n, to, ret);
+	else
+		direct(ps, &w, rows, n, to, ret);
+	return 0;
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/* pack.c: keys that packets give themselves are those made from their columns: for frames of all
+ * sorts, cut everywhere, and with random octets changed; and both ways to shuffle them agree. */
+#include "engine/proto/pack.h"
+#include "tests/pack_check.h"
+#include "tests/unit/decode_frames.h"
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static uint64_t seed = 1;
+
+static uint32_t draw(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed >> 33) % n;
+}
+
+/* The first `len` octets of a frame on the heap, so that ASan sees a read behind them. */
+static const uint8_t *cut(const char *hex, uint32_t len)
+{
+	uint8_t *p = malloc(len + !len);
+
+	for (uint32_t i = 0; i < len; i++) {
+		unsigned octet;
+
+		assert_int_equal(sscanf(hex + 2 * i, "%2x", &octet), 1);
+		p[i] = (uint8_t)octet;
+	}
+	for (uint32_t i = draw(3); len && i; i--)
+		p[draw(len)] = (uint8_t)draw(256);
+	return p;
+}
+
+static void packed_is_packed_from_columns(void **state)
+{
+	static struct weir_packets ps;
+	struct weir_schema *schema = weir_packet_schema(6);
+	struct weir_pool *pool = pool_new(NULL);
+	const uint32_t nframes = sizeof frames / sizeof *frames;
+
+	for (int round = 0; round < 400; round++) {
+		uint32_t n = 1 + draw(WEIR_PACK_ROWS);
+
+		for (uint32_t k = 0; k < n; k++) {
+			const struct frame *f = &frames[draw(nframes)];
+			uint32_t whole = (uint32_t)strlen(f->hex) / 2,
+			         len = draw(2) ? whole : draw(whole + 1);
+
+			ps.pk[k] = (struct weir_packet){.data = cut(f->hex, len),
+			        .caplen = len,
+			        .len = whole,
+			        .linktype = f->linktype};
+		}
+		pack_check(&ps, n, pool, schema, false);
+		pack_check(&ps, n, pool, schema, true);
+		for (uint32_t k = 0; k < n; k++)
+			free((void *)ps.pk[k].data);
+	}
+	pool_unref(pool);
+	weir_schema_unref(schema);
+}
+
+static void shuffles_agree(void **state)
+{
+	static struct layer d[WEIR_PACK_ROWS];
+	static uint8_t one[WEIR_PACK_ROWS * 32], two[WEIR_PACK_ROWS * 32];
+	uint16_t rows[WEIR_PACK_ROWS];
+
+	for (int round = 0; round < 1000; round++) {
+		struct pack_places p = {.size = 8 * (1 + draw(4))};
+		uint32_t n = draw(WEIR_PACK_ROWS + 1);
+
+		for (uint32_t i = 0; i < sizeof d; i++)
+			((uint8_t *)d)[i] = (uint8_t)draw(256);
+		for (uint32_t j = 0; j < p.size; j++) {
+			p.from[j] = draw(2) ? (uint8_t)draw(LAYER_KEY) : LAYER_NONE;
+			p.rest[j] = p.from[j] == LAYER_NONE ? (uint8_t)draw(256) : 0;
+		}
+		for (uint32_t k = 0; k < n; k++)
+			rows[k] = (uint16_t)draw(WEIR_PACK_ROWS);
+		pack_layers_portable(&p, d, rows, n, one);
+		pack_layers_best()(&p, d, rows, n, two);
+		assert_memory_equal(one, two, (size_t)n * p.size);
+		for (uint32_t k = 0; k < n; k++)
+			for (uint32_t j = 0; j < p.size; j++)
+				assert_int_equal(one[k * p.size + j],
+				        p.rest[j] |
+				                (p.from[j] == LAYER_NONE ? 0
+				                                         : ((uint8_t *)&d[rows[k]])
+				                                                   [p.from[j]]));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(packed_is_packed_from_columns),
+	        cmocka_unit_test(shuffles_agree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
