@@ -56,28 +56,37 @@ static int update_distinct(const struct aggregate *a, struct aggregate_run *run,
 	return 0;
 }
 
-static double as_double(enum weir_kind kind, union weir_datum v)
+static double as_double(enum weir_kind kind, uint64_t word)
 {
+	union weir_datum v = {.u = word};
+
 	return kind == WEIR_F64 ? v.f : kind == WEIR_U64 ? (double)v.u : (double)v.i;
 }
 
 static int update_percentile(const struct aggregate *a, struct aggregate_run *run,
         const struct weir_col *col, const struct aggregate_rows *r)
 {
+	double v[BLOCK];
+
 	for (uint32_t first = 0; first < r->n; first += BLOCK) {
-		uint32_t end = r->n - first < BLOCK ? r->n : first + BLOCK;
+		uint32_t n = r->n - first < BLOCK ? r->n - first : BLOCK;
+		const uint16_t *row = r->row + first;
+		uint8_t *const *state = r->state + first;
 
-		for (uint32_t k = first; k < end; k++)
-			__builtin_prefetch(get(a, r->state[k]));
-		for (uint32_t k = first; k < end; k++) {
-			union weir_datum v = {.u = weir_col_u64(col)[r->row[k]]};
-			struct heap_cell *c = get(a, r->state[k]);
+		for (uint32_t k = 0; k < n; k++) {
+			__builtin_prefetch(get(a, state[k]));
+			v[k] = as_double(a->kind, weir_col_u64(col)[row[k]]);
+		}
+		for (uint32_t k = 0; k < n; k++)
+			quantile_prefetch(get(a, state[k]), digits(a), v[k]);
+		for (uint32_t k = 0; k < n; k++) {
+			struct heap_cell *c = get(a, state[k]);
 
-			if (!weir_col_has(col, r->row[k]))
+			if (!weir_col_has(col, row[k]))
 				continue;
-			if (quantile_add(&c, &run->heap, digits(a), as_double(a->kind, v)) < 0)
+			if (quantile_add(&c, &run->heap, digits(a), v[k]) < 0)
 				return -ENOMEM;
-			set(a, r->state[k], c);
+			set(a, state[k], c);
 		}
 	}
 	return 0;

@@ -47,8 +47,12 @@ static int top_bind(struct weir_bind *b, struct weir_err *err)
 	        .doc = "how often the tuple came so far, at most"};
 	int r;
 
+	if (!c->memory && c->name)
+		return weir_fail(err, WEIR_E_MISSING_ARGUMENT, b->pos, b->len, "top", "-m for -f");
 	if (!c->memory)
 		return notes_seed(b, c->seed, "-m for --seed", err);
+	if (!c->name)
+		f.name = "count";
 	r = weir_bind_add(b, &f, err);
 	if (r < 0)
 		return r;
@@ -228,9 +232,8 @@ static const struct weir_option options[] = {
                 .name = "field",
                 .letter = 'f',
                 .offset = offsetof(struct config, name),
-                .preset = "count",
                 .arg = "NAME",
-                .doc = "with -m: name of the count as an annotation"},
+                .doc = "with -m: name of the count as an annotation; count if not given"},
         {.type = WEIR_OPT_U64,
                 .name = "seed",
                 .offset = offsetof(struct config, seed),

@@ -95,10 +95,15 @@ static size_t size_of(uint32_t cap)
 	return sizeof(struct quantile) + cap * (sizeof(uint64_t) + sizeof(uint32_t));
 }
 
+static inline uint32_t slot_of(const struct quantile *q, uint32_t bucket)
+{
+	return (bucket + 1) * 0x9e3779b1u >> q->shift;
+}
+
 static void count_bucket(struct quantile *q, uint32_t bucket, uint64_t n)
 {
 	uint32_t *key = keys_of(q), mask = cap_of(q) - 1;
-	uint32_t i = (bucket + 1) * 0x9e3779b1u >> q->shift;
+	uint32_t i = slot_of(q, bucket);
 
 	while (key[i] && key[i] != bucket + 1)
 		i = (i + 1) & mask;
@@ -137,6 +142,16 @@ int quantile_add(struct heap_cell **cell, struct heap *heap, unsigned bits, doub
 		return -ENOMEM;
 	count_bucket(of(*cell), bucket_of(bits, value), 1);
 	return 0;
+}
+
+void quantile_prefetch(const struct heap_cell *cell, unsigned bits, double value)
+{
+	uint32_t i = cell ? slot_of(of(cell), bucket_of(bits, value)) : 0;
+
+	if (!cell)
+		return;
+	__builtin_prefetch(&keys_of(of(cell))[i]);
+	__builtin_prefetch(&of(cell)->count[i], 1);
 }
 
 /* By digits of eight bits of the bucket's number, the highest first: those of the rank's. */

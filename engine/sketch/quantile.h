@@ -29,6 +29,9 @@ unsigned quantile_bits(double error);
  * and *q is as before. */
 int quantile_add(struct heap_cell **q, struct heap *heap, unsigned bits, double value);
 
+/* Fetches what quantile_add() will touch. NULL is fine. */
+void quantile_prefetch(const struct heap_cell *q, unsigned bits, double value);
+
 /* The value of nearest rank: the smallest that at least `percent` percent of the values do not
  * exceed. whole: the values are whole numbers, and so is the answer. NaN: no values. */
 double quantile_get(const struct heap_cell *q, unsigned bits, double percent, bool whole);

@@ -111,6 +111,34 @@ done
 [ "$(wc -l <"$T/got")" -lt $(($(wc -l <"$T/exact") * 11 / 10)) ]
 result $? 'top -m 1MB: hardly more than the exact answer'
 
+missed=
+cut -d, -f1 "$T/exact" | sort >"$T/want"
+for seed in {4..103}; do
+	csv "packets where srcip | count -f r | top -m 16KiB -x 5 --seed $seed srcip | print r" | sort >"$T/got"
+	[ -z "$(comm -23 "$T/want" "$T/got")" ] || missed="$missed $seed"
+done
+is "$missed" '' 'top -m 16KiB: misses none with any of a hundred seeds'
+
+# ---- little memory: an error with a name, not less of an answer ----
+
+while IFS= read -r stage; do
+	for memory in 64KiB 100KiB 200KiB 400KiB 1MiB; do
+		"$WEIR" run "set memory $memory packets | $stage" "$trace" >"$T/got" 2>&1 && continue
+		grep -q 'memory limit of .* reached in' "$T/got" || break
+	done
+	result $? "$stage: within any memory, or out of it by name"
+done <<'EOF'
+uniq -m 300KB srcip
+uniq -e 0.3 srcip dstip ts
+uniq -e 0.00001 srcip
+count -m 150KB srcip
+count --distinct -p 18 srcip ts
+group -d -p 16 srcip distinct(dstip, ts)
+group -e 0.0001 srcip percentile(len, 50)
+top -m 350KB srcip
+sample -k 5000 --seed 5
+EOF
+
 # ---- sample ----
 
 csv 'packets | print ts srcip dstip' >"$T/all"
