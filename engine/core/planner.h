@@ -98,8 +98,8 @@ int planner_blocks(struct planner *pl, int node, const struct ast_stage *st);
 /* Behind a module that makes records of its own, those of a scope's body are annotated anew: rows
  * keep their window, their key; of all the scopes that they stand in. */
 int planner_stamps(struct planner *pl, int input);
-/* The scope whose blocks the stage would stand in, so that there would be any number of instances of
- * it; NULL: none. */
+/* The scope whose blocks the stage would stand in, so that there would be any number of instances
+ * of it; NULL: none. */
 const struct plan_node *planner_instances(struct planner *pl);
 /* The node whose table makes the order of the records at `input` other than that of time, or
  * NULL. */
