@@ -281,8 +281,10 @@ int stack_count(struct stack *s)
 	unsigned char in[PAGES_MAX];
 	size_t page = page_size(), n = s->size / page, bytes = 0;
 
+	/* at 2, 8, 32 … */
 	s->looks++;
-	if ((s->looks & (s->looks - 1)) || mincore(s->low, s->size, in) < 0)
+	if ((s->looks & (s->looks - 1)) || !(s->looks & 0xaaaaaaaa) ||
+	        mincore(s->low, s->size, in) < 0)
 		return 0;
 	for (size_t i = 0; i < n; i++)
 		bytes += in[i] & 1 ? page : 0;

@@ -18,8 +18,8 @@
  * as zero, so a zone takes no memory. A frame that steps over the zone is not seen: that is why it
  * is the last resort.
  *
- * A touched guard is SIGSEGV, as for any stack. Memory is counted by the page as mincore(2) sees
- * it, when a stack is taken and each time its number of switches reaches a power of two.
+ * A touched guard is SIGSEGV, as for any stack. Memory is counted by the page: one when a stack is
+ * taken, and what mincore(2) sees after the 2nd, 8th, 32nd … switch.
  */
 #ifndef STACKS_H
 #define STACKS_H

@@ -142,6 +142,7 @@ module() { # module NAME FIELD…: a plug-in that passes everything on, with the
 		printf '\tif (FAILS) for (uint32_t k = 0; k < weir_batch_count(b); k++)\n'
 		printf '\t\tif (weir_col_u64(c)[weir_batch_row(b, k)] > 1400) return FAILS;\n'
 		printf '\treturn weir_emit(n, 0, weir_batch_ref(b)); }\n'
+		printf 'static inline int mute(struct weir_bind *b, struct weir_err *e) { (void)b, (void)e; return -22; }\n'
 		printf 'static const struct weir_option rows[] = {WEIR_OPTIONS_END};\n'
 		printf 'WEIR_MODULE(%s) = {.abi = WEIR_ABI, .name = "%s", .summary = "s", .doc = "d", .example = "packets",\n' \
 			"$1" "${NAME:-$1}"
@@ -156,6 +157,7 @@ module shapeless '.process = NULL'
 NAME=other module renamed
 module writable && chmod o+w "$bad/writable.so"
 module both '.run = (int (*)(struct weir_loop *))pass'
+module speechless '.bind = mute'
 FAILS=-EBADMSG module poison
 sed -i '1i #include <errno.h>' "$T/src/poison.c" && cc -shared -fPIC -DFAILS=-EBADMSG $(pkg-config --cflags weir) -o "$bad/poison.so" "$T/src/poison.c"
 FAILS='weir_node_fail(n, 71, "a frame of more than 1400 bytes")' module picky
@@ -189,6 +191,8 @@ is $? 1 'an error for one record ends the query'
 is "$(grep -v plug-in "$T/err")" 'weir: poison: Bad message' 'and names the module'
 out=$("$WEIR" run -M "$bad" 'packets | picky' "$trace" 2>&1 >/dev/null | grep -v plug-in)
 is "$out" 'weir: picky: a frame of more than 1400 bytes' 'or says what the module says'
+out=$("$WEIR" check -M "$bad" 'packets | speechless' 2>&1 | grep -v plug-in)
+is "$out" $'weir: speechless: Invalid argument\n  packets | speechless\n            ^' 'a bind that fails without a word too'
 
 # ---- directories ----
 
@@ -248,7 +252,7 @@ same "$T/got" "$T/want" 'says so at the mount'
 sed -n "s|^refused: \([a-z]*\) $bad/[a-z]*.so: |\1 |p" "$m/status" | sort >"$T/got"
 same "$T/got" "$T/want" 'and in its status'
 like "$(cat "$m/status")" "^plugins_refused: $(wc -l <"$T/want")$" 'which counts them'
-like "$(cat "$m/status")" '^plugins: 5$' 'and those that were loaded'
+like "$(cat "$m/status")" '^plugins: 6$' 'and those that were loaded'
 same <(cat "$m/modules/bogon") <("$WEIR" modules -M "$to" bogon) 'modules/bogon'
 ok 'modules/ has no refused one' test ! -e "$m/modules/garbage"
 echo "h: t | where ipprotocol = 6 | split flowid ( handshake ) |
