@@ -100,6 +100,45 @@ static int finish(struct planner *pl, struct plan_node *n, const struct ast_stag
 	return n->uses && n->needs ? (int)(pl->g->n - 1) : -ENOMEM;
 }
 
+/* Takes node `i` out of the graph at hand; nobody is behind it. Whoever is still planning holds
+ * indices of nodes before it, or is the caller, whose ins are changed here. */
+static void take_out(struct plan_graph *g, uint32_t i, int *ins, uint32_t nins)
+{
+	memmove(g->nodes + i, g->nodes + i + 1, (--g->n - i) * sizeof *g->nodes);
+	for (uint32_t k = i; k < g->n; k++)
+		for (uint32_t j = 0; j < g->nodes[k]->nins; j++)
+			g->nodes[k]->ins[j].node -= g->nodes[k]->ins[j].node > i;
+	for (uint32_t k = 0; k < nins; k++)
+		ins[k] -= ((uint32_t)ins[k] & PORT_NODE) > i;
+}
+
+/* A union of streams among the inputs is one with this: the order of records would be lost between
+ * the two. *ins is a new array where there are any. */
+static int flatten(struct planner *pl, int **ins, uint32_t *nins)
+{
+	for (uint32_t i = 0; i < *nins;) {
+		const struct plan_node *n = planner_at(pl, (*ins)[i]);
+		uint32_t at = (uint32_t)(*ins)[i] & PORT_NODE, total = *nins + n->nins - 1;
+		int *more;
+
+		if (n->module != &module_union || n->table) {
+			i++;
+			continue;
+		}
+		more = arena_alloc(&pl->p->arena, total * sizeof *more);
+		if (!more)
+			return -ENOMEM;
+		memcpy(more, *ins, i * sizeof *more);
+		for (uint32_t k = 0; k < n->nins; k++)
+			more[i + k] = PORT(n->ins[k].node, n->ins[k].channel);
+		memcpy(more + i + n->nins, *ins + i + 1, (*nins - i - 1) * sizeof *more);
+		take_out(pl->g, at, more, total);
+		*ins = more;
+		*nins = total;
+	}
+	return 0;
+}
+
 int planner_union(struct planner *pl, int *ins, uint32_t nins, const struct ast_stage *st)
 {
 	bool table = false;
@@ -110,6 +149,9 @@ int planner_union(struct planner *pl, int *ins, uint32_t nins, const struct ast_
 		return ins[0];
 	for (uint32_t i = 0; i < nins; i++)
 		table |= planner_at(pl, ins[i])->table;
+	r = table ? 0 : flatten(pl, &ins, &nins);
+	if (r < 0)
+		return r;
 	for (uint32_t i = 0; i < nins && table; i++)
 		if (!planner_at(pl, ins[i])->table) {
 			r = hold(pl, ins[i]);

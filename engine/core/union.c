@@ -5,7 +5,8 @@
  * Order. What the branches leave of one batch of the source waits until all have had it
  * (graph_push() settles), and goes on in the order of its records, the first branch first, where
  * it still are the records of one batch; else branch by branch. Tables go on one after another. So
- * the order depends on the query alone, not on the scheduler.
+ * the order depends on the query alone, not on the scheduler. A union of unions is one
+ * (planner_union()).
  */
 #include "engine/core/union.h"
 

@@ -51,6 +51,19 @@ both 'packets | window 1s | filter dstport=80 --then ( group count() ) --else ( 
 awk -F, '$3 == 80 { w = int($1); if (!(w in n)) k[++m] = w; n[w]++ } END { for (i = 1; i <= m; i++) print k[i] "," n[k[i]] }' "$T/all" >"$T/want"
 same "$T/got" "$T/want" 'within a window'
 
+awk -F, '{ print $0 "," ($3 == 80 ? "web" : $3 == 443 ? "tls" : $3 == 53 ? "dns" : "") }' "$T/all" >"$T/want"
+both 'packets | filter dstport=80 --then ( const -f app web ) --else ( filter dstport=443 --then ( const -f app tls )
+	--else ( filter dstport=53 --then ( const -f app dns ) ) ) | print ts srcip dstport len app' >"$T/got"
+grep -v ',$' "$T/want" >"$T/some"
+same "$T/got" "$T/some" 'a chain of cases: in the order of the records'
+both 'packets | ( ( ( where dstport = 443 | const -f app tls + where dstport = 53 ) + where dstport = 80 ) + head 0
+	+ where len > 1e9 + where dstport not in (53, 80, 443) or not dstport )
+	| print ts srcip dstport len' >"$T/got"
+same "$T/got" "$T/all" 'branches in branches: in the order of the records'
+both '( ( packets | where dstport = 443 + packets | where dstport = 53 ) + packets | where dstport = 80 ) | ( ( where true + head 0 ) + where len > 1e9 ) | group count()' >"$T/got"
+awk -F, '$3 == 80 || $3 == 443 || $3 == 53' "$T/all" | wc -l >"$T/want"
+same "$T/got" "$T/want" 'sources in branches in branches'
+
 # ---- distribute ----
 
 awk '{ print (NR - 1) % 3 + 1 "," $0 }' "$T/all" >"$T/want"
