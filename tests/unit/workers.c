@@ -53,6 +53,17 @@ static const char *const queries[] = {
         "packets | group srcip count() | group count() sum(count)",
         "packets | last | print ts srcip",
         "packets | count | print ts count",
+        "packets | split srcip (count) | print ts srcip count",
+        "packets | uniq srcip dstip | split srcip (group dstport count()) | sort -r count",
+        "packets | split srcip -n 20 (group dstport count())",
+        "packets | split srcip -t 1s (window 2s | group count())",
+        "packets | window 10s | split srcmac (count dstip | last dstip)",
+        "packets | filter srcport < 20 --then (uniq srcip) --else (count dstip | head 500) | "
+        "print ts srcip count",
+        "packets | filter srcport < 20 --then (group srcport count()) --else (last dstip) | "
+        "print srcport count dstip",
+        "packets | distribute -n 3 srcip (uniq srcip dstip | group srcip dstip count())",
+        "packets | distribute (count srcip) (uniq srcip) | tee (count) | print ts srcip count",
 };
 
 static char dir[] = "/tmp/weir-workers-XXXXXX", path[64];
