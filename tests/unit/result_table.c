@@ -96,6 +96,31 @@ static void sizes(void **state)
 	assert_int_equal(mem.used, 0);
 }
 
+/* So many rows are rendered by several threads. */
+static void by_parts(void **state)
+{
+	struct weir_mem mem = {0};
+	struct result *r = result_new(schema, false, 1 << 20, &mem);
+	struct snapshot *s;
+	const char *csv, *tsv;
+	size_t len, n = 0;
+
+	assert_int_equal(add_rows(r, 250000, 1, 0, 1000), 0);
+	assert_int_equal(result_publish(r, 1), 1);
+	s = result_snapshot(r);
+	is_text(s, 250000, 1, 0);
+	assert_int_equal(snapshot_text(s, FORMAT_CSV, &csv, &len), 0);
+	assert_int_equal(snapshot_text(s, FORMAT_TSV, &tsv, &len), 0);
+	while ((tsv = strchr(tsv, '\n')) != NULL) {
+		n++;
+		tsv++;
+	}
+	assert_int_equal(n, 250001);
+	snapshot_unref(s);
+	result_unref(r);
+	assert_int_equal(mem.used, 0);
+}
+
 static void versions(void **state)
 {
 	struct weir_mem mem = {0};
@@ -312,6 +337,7 @@ int main(void)
 	        cmocka_unit_test(cap),
 	        cmocka_unit_test(limit),
 	        cmocka_unit_test(formats),
+	        cmocka_unit_test(by_parts),
 	        cmocka_unit_test(stress),
 	};
 
