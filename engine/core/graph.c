@@ -505,8 +505,8 @@ int weir_node_create_file(struct weir_node *n, const char *path, struct weir_err
 
 	if (fd < 0) {
 		run->failed = node_of(n)->plan->name;
-		return weir_fail_no(
-		        err, -fd, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, path, strerror(-fd));
+		return weir_fail_no(err ? err : &run->err, -fd, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0,
+		        path, strerror(-fd));
 	}
 	fcntl(fd, F_SETFL, 0);
 	return fd;

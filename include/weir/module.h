@@ -23,6 +23,7 @@
 extern "C" {
 #endif
 
+/* Grows with every change that a module compiled before would not survive. */
 #define WEIR_ABI 2
 
 /* Returned by process: nothing that may still come can change the output. */
@@ -192,7 +193,8 @@ int weir_node_origin(const struct weir_node *n, uint32_t field);
 int weir_node_fail(struct weir_node *n, int no, const char *text);
 
 /* Creates (or empties) the file at `path` for writing, with the rights of the query's writer: a
- * file descriptor, O_CLOEXEC, or -errno with *err. In open. */
+ * file descriptor, O_CLOEXEC, or -errno with *err. In open, or in run, with err NULL: then the
+ * reason is the query's, and -errno is to be returned. */
 int weir_node_create_file(struct weir_node *n, const char *path, struct weir_err *err);
 
 /* ---- memory: counted against the query's limit; NULL at the limit ---- */

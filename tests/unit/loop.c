@@ -222,6 +222,20 @@ static const struct weir_module module_odd_small = {
         .stack = 32768,
 };
 
+/* Opens what is not there. */
+static int open_run(struct weir_loop *l)
+{
+	int fd = weir_node_create_file(l->node, "/nowhere/at/all", NULL);
+
+	return fd < 0 ? fd : 0;
+}
+
+static const struct weir_module module_open = {
+        .abi = WEIR_ABI,
+        .name = "loop_open",
+        .run = open_run,
+};
+
 /* Expressions, columns that nobody announced and a body are worked on on the host's stack. */
 struct where_config {
 	struct weir_expr *cond;
@@ -277,7 +291,7 @@ static int setup(void **state)
 {
 	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
 	static const struct weir_module *const all[] = {&module_sum, &module_batches, &module_odd,
-	        &module_odd_table, &module_odd_small, &module_where};
+	        &module_odd_table, &module_odd_small, &module_open, &module_where};
 	int fd = mkstemp(path);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 	uint32_t seed = 7;
@@ -519,6 +533,11 @@ static void fails(void **state)
 
 	assert_int_equal(whole("packets | loop_odd_table return 5", &t), -EPROTO);
 	assert_string_equal(t.context.err.text, "loop_odd_table: its loop returned before the end");
+	trial_free(&t);
+
+	assert_int_equal(whole("packets | loop_open", &t), -ENOENT);
+	assert_string_equal(
+	        t.context.err.text, "cannot open '/nowhere/at/all': No such file or directory");
 	trial_free(&t);
 
 	/* what stands behind it fails: the read returns it */
