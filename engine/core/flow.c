@@ -269,6 +269,7 @@ int flow_push(struct flow *f, struct weir_batch *b)
 	s->task.run = slot_run;
 	s->token = f->pushed++;
 	s->stage = 0;
+	s->ns = 0;
 	hand_put(w, &s->task);
 	if (f->pushed == START)
 		crew_start(c);

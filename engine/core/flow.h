@@ -35,7 +35,7 @@
 #include "engine/core/node.h"
 #include "engine/core/stretch.h"
 
-#define FLOW_LANES 4         /* for each worker */
+#define FLOW_LANES 2         /* for each worker */
 #define FLOW_TOKENS_MAX 4096 /* in flight */
 
 struct answer;
@@ -87,6 +87,7 @@ struct slot {
 	uint32_t stage;    /* that it is in, or waits for */
 	uint32_t pending;  /* atomic: lanes that have not done with it */
 	struct slot *next; /* of those that a gate let pass at once */
+	int64_t ns;        /* spent on it between the stretches */
 	struct batches in; /* of the stage */
 	struct batches
 	        cut; /* keyed: of in.batch[k], lane l's part: at k * lanes + l; then its output */

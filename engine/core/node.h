@@ -66,6 +66,9 @@ struct run_context {
 	uint32_t threads, tokens; /* for scheduler_workers: workers, tokens in flight */
 	struct rights rights;     /* of the query's writer */
 	struct node_stats *stats; /* one for each node of the plan */
+	/* atomic: ns spent reading; filling, dealing and recombining batches; of the keyed lane
+	 * that worked longest. Tasks stolen */
+	uint64_t read_ns, deal_ns, lane_ns, stolen;
 	/* where the query's rows go; consumes nothing */
 	int (*rows)(void *arg, struct weir_batch *b);
 	void *arg;

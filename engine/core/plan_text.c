@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* plan_text.c: a plan for people (`plan`) and for Graphviz (`graph.dot`). */
 #include "engine/core/plan.h"
+#include "engine/core/stretch.h"
 
 static void fields(const struct weir_schema *s, const uint64_t *needs, struct text *to)
 {
@@ -77,6 +78,27 @@ static void put(const struct plan *p, const struct plan_graph *g, int indent,
 	}
 }
 
+/* What worker threads make of it. */
+static void stretches(const struct plan *p, struct text *to)
+{
+	static const char *const kinds[] = {"parallel", "keyed", "serial"};
+
+	for (uint32_t i = 0; i < p->nstretches; i++) {
+		const struct plan_stretch *s = &p->stretch[i];
+
+		if (s->graph.n == 1)
+			continue;
+		text_printf(to, "stretch: %s", kinds[s->kind]);
+		for (uint32_t k = 0; k < s->nkeys; k++)
+			text_printf(to, "%s%s", k ? "," : " by ",
+			        stretch_entry(s)->out->fields[s->key[k]].name);
+		text_puts(to, ":");
+		for (uint32_t k = 1; k < s->graph.n; k++)
+			text_printf(to, " %s", s->graph.nodes[k]->name);
+		text_puts(to, "\n");
+	}
+}
+
 void plan_text(const struct plan *p, plan_counters *counters, void *arg, struct text *to)
 {
 	static const char *const schedulers[] = {"auto", "depth", "breadth", "workers"};
@@ -85,6 +107,8 @@ void plan_text(const struct plan *p, plan_counters *counters, void *arg, struct 
 	for (uint32_t i = 0; i < p->nshown; i++)
 		text_printf(to, "%s%s", i ? "," : "", p->out->fields[p->shown[i]].name);
 	text_printf(to, "\nscheduler: %s\n", schedulers[p->set.scheduler]);
+	if (p->set.threads > 1 || p->set.scheduler == PLAN_WORKERS)
+		stretches(p, to);
 	put(p, &p->root, 0, counters, arg, to);
 }
 

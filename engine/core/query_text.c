@@ -6,6 +6,7 @@
 
 #include "engine/core/plugin.h"
 #include "engine/core/queries.h"
+#include "engine/core/stretch.h"
 
 const char *query_state_name(enum query_state s)
 {
@@ -62,6 +63,49 @@ static void feeds(const struct run *r, struct text *to)
 		if (skipped)
 			text_printf(to, "%s.skipped: %llu\n", l->name, (unsigned long long)skipped);
 	}
+}
+
+/* Module runs and ns of the nodes of a stretch, bodies included. */
+static void add_up(const struct run *r, const struct plan_graph *g, uint64_t *batches, uint64_t *ns)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		const struct node_stats *s = &r->context.stats[g->nodes[i]->id];
+
+		*batches += stat_get(&s->batches_in);
+		*ns += stat_get(&s->ns);
+		for (uint32_t k = 0; k < g->nodes[i]->nbodies; k++)
+			add_up(r, &g->nodes[i]->bodies[k], batches, ns);
+	}
+}
+
+/* Worker threads: how much of the work can go on at once. What bounds it is the longest lane:
+ * reading, the serial stretch, or a lane of keys. */
+static void lanes(const struct run *r, struct text *to)
+{
+	static const char *const names[] = {"read", "serial", "keyed"};
+	uint64_t batches[2] = {0}, ns[2] = {0}, lane[3], all;
+	int longest = 0;
+
+	text_printf(to, "scheduler: %s\n", r->context.scheduler->name);
+	if (r->context.scheduler != &scheduler_workers || !r->plan->nstretches)
+		return;
+	for (uint32_t i = 0; i < r->plan->nstretches; i++) {
+		bool serial = r->plan->stretch[i].kind == STRETCH_SERIAL;
+
+		add_up(r, &r->plan->stretch[i].graph, &batches[serial], &ns[serial]);
+	}
+	lane[0] = stat_get(&r->context.read_ns);
+	lane[1] = ns[1];
+	lane[2] = stat_get(&r->context.lane_ns);
+	for (int i = 1; i < 3; i++)
+		longest = lane[i] > lane[longest] ? i : longest;
+	all = lane[0] + stat_get(&r->context.deal_ns) + ns[0] + ns[1];
+	text_printf(to, "threads: %u\ntokens: %u\nstolen: %llu\n", r->context.threads,
+	        r->context.tokens, (unsigned long long)stat_get(&r->context.stolen));
+	text_printf(to, "outside_locks: %.4f\nlongest_lane: %.4f %s\n",
+	        batches[0] + batches[1] ? (double)batches[0] / (double)(batches[0] + batches[1])
+	                                : 0,
+	        all ? (double)lane[longest] / (double)all : 0, names[longest]);
 }
 
 static void nodes(struct run *r, const struct plan_graph *g, int indent, struct text *to)
@@ -127,6 +171,7 @@ static void status(struct query *q, struct text *to)
 	        __atomic_load_n(&r->mem->used, __ATOMIC_RELAXED),
 	        __atomic_load_n(&r->mem->peak, __ATOMIC_RELAXED),
 	        __atomic_load_n(&r->mem->limit, __ATOMIC_RELAXED));
+	lanes(r, to);
 	feeds(r, to);
 	drops(r, &r->plan->root, to);
 	faults_text(&r->faults, to);

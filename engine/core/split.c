@@ -53,19 +53,22 @@ static inline uint32_t address(const struct hashes *h, const struct weir_ip *ip)
 	return four;
 }
 
-/* Adds EXPR of `row` to the words; a missing value is all ones. */
+/* Adds EXPR of `row` to the words; a missing value is all ones. Three loops, for most columns have
+ * all values and most batches all rows. */
 #define EACH(c, mask, EXPR)                                                                        \
 	do {                                                                                       \
 		const uint16_t *sel = h->row;                                                      \
+		const uint64_t *valid = (c)->valid;                                                \
 		uint32_t at = h->at, n = h->n;                                                     \
                                                                                                    \
-		if (!sel && !(c)->valid) {                                                         \
-			for (uint32_t row = 0; row < n; row++)                                     \
-				h->word[row] |= (EXPR) << at;                                      \
-			break;                                                                     \
-		}                                                                                  \
-		for (uint32_t k = 0; k < n; k++) {                                                 \
-			uint32_t row = sel ? sel[k] : k;                                           \
+		for (uint32_t row = 0; !sel && !valid && row < n; row++)                           \
+			h->word[row] |= (EXPR) << at;                                              \
+		for (uint32_t row = 0; !sel && valid && row < n; row++)                            \
+			h->word[row] |=                                                            \
+			        (((EXPR) | ((valid[row >> 6] >> (row & 63) & 1) - 1)) & (mask))    \
+			        << at;                                                             \
+		for (uint32_t k = 0; sel && k < n; k++) {                                          \
+			uint32_t row = sel[k];                                                     \
 			uint64_t none = weir_col_has(c, row) ? 0 : UINT64_MAX;                     \
                                                                                                    \
 			h->word[k] |= (((EXPR) | none) & (mask)) << at;                            \
@@ -136,25 +139,31 @@ static int hash_rows(struct hashes *h, struct weir_batch *b, const uint32_t *key
 			add_text(h, c, mask);
 		h->at += bits;
 	}
-	mix(h);
 	return 0;
 }
 
-/* Rows sorted by lane; lane l's begin at start[l]. */
+/* Rows sorted by lane; lane l's begin at start[l]. The last word is mixed in on the way. */
 static void deal(const struct hashes *h, uint32_t lanes, uint16_t *to, uint16_t *start)
 {
+	uint64_t secret = h->secret->word[0] | 1;
 	uint8_t lane[WEIR_BATCH_ROWS];
 	uint16_t next[SPLIT_LANES_MAX + 1] = {0};
 
 	for (uint32_t k = 0; k < h->n; k++) {
-		lane[k] = (uint8_t)((h->hash[k] >> 32) * lanes >> 32);
+		uint64_t hash = keyhash_fold(h->hash[k] ^ h->word[k], secret);
+
+		lane[k] = (uint8_t)((hash >> 32) * lanes >> 32);
 		next[lane[k] + 1]++;
 	}
 	for (uint32_t l = 0; l < lanes; l++)
 		next[l + 1] = (uint16_t)(next[l + 1] + next[l]);
 	memcpy(start, next, (lanes + 1) * sizeof *start);
-	for (uint32_t k = 0; k < h->n; k++)
-		to[next[lane[k]]++] = (uint16_t)(h->row ? h->row[k] : k);
+	if (h->row)
+		for (uint32_t k = 0; k < h->n; k++)
+			to[next[lane[k]]++] = h->row[k];
+	else
+		for (uint32_t k = 0; k < h->n; k++)
+			to[next[lane[k]]++] = (uint16_t)k;
 }
 
 int split_batch(struct weir_pool *pool, struct weir_batch *b, const uint32_t *key, uint32_t nkeys,

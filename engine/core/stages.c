@@ -7,6 +7,8 @@
 #include "engine/core/recombine.h"
 #include "engine/core/split.h"
 
+#define SHOW 16 /* tokens between two looks at the lanes' times */
+
 static void advance(struct hand *w, struct slot *s);
 
 /* ---- batches, counters, failures ---- */
@@ -313,6 +315,7 @@ static void fold(struct stage *st, struct slot *s)
 static void leave_lanes(struct hand *w, struct stage *st, struct slot *s)
 {
 	const struct plan_node *last = stretch_last(st->plan);
+	int64_t start = now_ns(CLOCK_MONOTONIC);
 	uint32_t n = 0;
 	int r = 0;
 
@@ -335,6 +338,7 @@ static void leave_lanes(struct hand *w, struct stage *st, struct slot *s)
 	s->cut.n = 0;
 	if (r < 0)
 		flow_fail(st->flow, NULL, r);
+	s->ns += now_ns(CLOCK_MONOTONIC) - start;
 	s->stage++;
 	advance(w, s);
 }
@@ -347,6 +351,23 @@ static void leave_run(struct hand *w, struct task *t)
 }
 
 /* ---- the last lane ---- */
+
+/* What the query's status says of the lanes. */
+static void show(struct flow *f)
+{
+	uint64_t longest = 0, stolen = 0;
+
+	for (uint32_t i = 0; i < f->nstages - 1; i++)
+		for (uint32_t l = 0; l < f->stage[i].nlanes; l++) {
+			uint64_t ns = stat_get(&f->stage[i].lane[l].ns);
+
+			longest = ns > longest ? ns : longest;
+		}
+	for (uint32_t i = 0; i < f->crew.n; i++)
+		stolen += stat_get(&f->crew.hand[i].stolen);
+	__atomic_store_n(&f->run->lane_ns, longest, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->run->stolen, stolen, __ATOMIC_RELAXED);
+}
 
 /* With `error`, and behind the token that nothing was wanted after, a token leaves no trace. */
 static void run_last(struct lane *l, struct slot *s)
@@ -370,6 +391,9 @@ static void run_last(struct lane *l, struct slot *s)
 			__atomic_store_n(&f->done, true, __ATOMIC_RELEASE);
 	}
 	batches_drop(&s->in);
+	stat_add(&f->run->deal_ns, (uint64_t)s->ns);
+	if (s->token % SHOW == 0)
+		show(f);
 	__atomic_store_n(&f->left, s->token + 1, __ATOMIC_SEQ_CST);
 	crew_notify(&f->crew);
 }
@@ -417,8 +441,10 @@ static void advance(struct hand *w, struct slot *s)
 		batches_drop(&s->in);
 		s->cut.n = 0;
 	} else {
+		int64_t start = now_ns(CLOCK_MONOTONIC);
 		int r = prepare(w, st, s);
 
+		s->ns += now_ns(CLOCK_MONOTONIC) - start;
 		if (r < 0)
 			flow_fail(f, NULL, r);
 	}
