@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* keys.c: columns into hashes. */
+/* keys.c: packed fields into hashes. */
 #include "engine/sketch/keys.h"
 
 #include "engine/core/keyhash.h"
@@ -8,81 +8,21 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define BLOCK 256 /* rows whose words stay in the first cache */
-
-static uint8_t bits_of(const struct weir_field *f)
-{
-	switch (f->kind) {
-	case WEIR_BOOL:
-		return 1;
-	case WEIR_MAC:
-		return 48;
-	case WEIR_IP:
-		return 32;
-	case WEIR_SUBNET:
-		return 40;
-	case WEIR_U64:
-		return f->bits ? f->bits : 64;
-	case WEIR_STR:
-	case WEIR_BYTES:
-		return 0; /* no place in a word */
-	default:
-		return 64;
-	}
-}
-
-static int by_width(const void *a, const void *b)
-{
-	const struct sketch_place *x = a, *y = b;
-
-	return x->bits != y->bits ? (x->bits < y->bits) - (x->bits > y->bits)
-	                          : (x->field > y->field) - (x->field < y->field);
-}
-
-static int by_word(const void *a, const void *b)
-{
-	const struct sketch_place *x = a, *y = b;
-
-	return x->word != y->word ? (x->word > y->word) - (x->word < y->word)
-	                          : (x->shift > y->shift) - (x->shift < y->shift);
-}
-
-/* Widest first, each into the newest word that has room or a new one: fields are few. */
-static void place(struct sketch_keys *k)
-{
-	uint32_t used = 64;
-
-	qsort(k->place, k->n, sizeof *k->place, by_width);
-	for (uint32_t i = 0; i < k->n; i++) {
-		struct sketch_place *p = &k->place[i];
-
-		if (used + p->bits > 64) {
-			k->words++;
-			used = 0;
-		}
-		p->word = k->words ? k->words - 1 : 0;
-		p->shift = (uint8_t)(used & 63);
-		p->first = used == 0 && p->bits;
-		used += p->bits;
-	}
-	qsort(k->place, k->n, sizeof *k->place, by_word);
-}
+#define BLOCK WEIR_PACK_ROWS
 
 int sketch_keys_init(struct sketch_keys *k, struct weir_mem *mem, const struct weir_schema *s,
         struct weir_fields fields, uint64_t seed)
 {
 	int r;
 
-	*k = (struct sketch_keys){.n = fields.n};
+	*k = (struct sketch_keys){.packed_size = 0};
 	r = keypack_init(&k->pack, mem, s, fields.index, fields.n, 0);
-	k->place = weir_calloc(mem, (fields.n + 1) * sizeof *k->place);
-	if (r < 0 || !k->place)
+	if (r < 0)
+		return r;
+	k->packed_size = (size_t)BLOCK * k->pack.size + WEIR_PACK_SIZE;
+	k->packed = weir_calloc(mem, k->packed_size);
+	if (!k->packed)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < fields.n; i++)
-		k->place[i] = (struct sketch_place){.field = fields.index[i],
-		        .kind = s->fields[fields.index[i]].kind,
-		        .bits = bits_of(&s->fields[fields.index[i]])};
-	place(k);
 	if (!seed)
 		seed = keyhash_secret()->word[0];
 	for (uint32_t i = 0; i < sizeof k->secret / sizeof *k->secret; i++)
@@ -92,153 +32,123 @@ int sketch_keys_init(struct sketch_keys *k, struct weir_mem *mem, const struct w
 
 void sketch_keys_release(struct sketch_keys *k)
 {
-	if (k->place)
-		weir_free(k->pack.mem, k->place, (k->n + 1) * sizeof *k->place);
+	weir_free(k->pack.mem, k->packed, k->packed_size);
 	keypack_release(&k->pack);
 	*k = (struct sketch_keys){.pack.mem = k->pack.mem};
 }
 
-static inline uint64_t canonical(uint64_t u)
+/* size: a multiple of 8, a constant where this is to be fast. */
+static inline __attribute__((always_inline)) void hash_records(
+        const uint64_t *s, const uint8_t *p, uint32_t size, uint32_t n, uint64_t *hash)
 {
-	double d;
-
-	memcpy(&d, &u, sizeof d);
-	return d == 0 ? 0 : d != d ? 0x7ff8000000000000 : u;
-}
-
-#define FILL(value)                                                                                \
-	if (p->first)                                                                              \
-		for (uint32_t i = 0; i < n; i++)                                                   \
-			to[i] = (uint64_t)(value) << p->shift;                                     \
-	else                                                                                       \
-		for (uint32_t i = 0; i < n; i++)                                                   \
-			to[i] |= (uint64_t)(value) << p->shift;
-
-static inline uint32_t load4(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof v);
-	return v;
-}
-
-static void fill(const struct sketch_place *p, const struct weir_col *c, const uint16_t *rows,
-        uint32_t n, uint64_t *to)
-{
-	const uint64_t *word = c->data;
-	const struct weir_ip *ip = c->data;
-
-	if (p->kind == WEIR_F64) {
-		FILL(canonical(word[rows[i]]))
-	} else if (p->kind == WEIR_IP) {
-		FILL(load4(ip[rows[i]].b))
-	} else if (p->kind == WEIR_SUBNET) {
-		FILL(load4(ip[rows[i]].b) | (uint64_t)ip[rows[i]].prefix << 32)
-	} else {
-		FILL(word[rows[i]])
-	}
-}
-
-/* Mixes in what does not fit a word: IPv6 addresses, text. Only few rows may have one. */
-static void mix_wide(const struct sketch_keys *k, uint32_t i, const struct weir_col *c,
-        const uint16_t *rows, uint32_t n, uint64_t *hash)
-{
-	const uint64_t *s = k->secret;
-	const struct weir_ip *ip = c->data;
-	const struct weir_str *str = c->data;
-	uint64_t salt = s[4] + 2 * k->place[i].field;
-	uint8_t at[BLOCK];
-	uint32_t m = 0;
-
-	if (weir_storage_of(c->kind) == WEIR_VAR) {
-		for (uint32_t j = 0; j < n; j++)
-			hash[j] = keyhash_fold(hash[j] ^ s[5],
-			        XXH3_64bits_withSeed(str[rows[j]].p, str[rows[j]].len, salt));
-		return;
-	}
 	for (uint32_t j = 0; j < n; j++) {
-		at[m] = (uint8_t)j;
-		m += ip[rows[j]].family == 6;
-	}
-	for (uint32_t j = 0; j < m; j++) {
-		const uint8_t *b = ip[rows[at[j]]].b;
-		uint64_t v = keyhash_fold(keyhash_load(b) ^ salt, keyhash_load(b + 8) ^ s[2]);
+		uint64_t h = s[3] ^ size;
+		uint32_t i = 0;
 
-		hash[at[j]] = keyhash_fold(hash[at[j]] ^ s[5], v ^ salt);
+		for (; i + 16 <= size; i += 16)
+			h = keyhash_fold(keyhash_load(p + i) ^ s[0], keyhash_load(p + i + 8) ^ h);
+		if (i < size)
+			h = keyhash_fold(keyhash_load(p + i) ^ s[0], h ^ s[1]);
+		hash[j] = keyhash_fold(h ^ s[1], s[2]);
+		p += size;
 	}
 }
 
-static void hash_block(const struct sketch_keys *k, struct weir_batch *b, const uint16_t *rows,
+/* What is added for a value of `field` that has no place in the packed bytes. */
+static inline uint64_t apart(const uint64_t *s, uint32_t field, uint64_t a, uint64_t b)
+{
+	return keyhash_fold(keyhash_fold(a ^ s[4], b ^ s[2]) ^ s[5], s[0] + 2 * field);
+}
+
+static void add_text(const struct sketch_keys *k, const struct weir_batch *b, const uint16_t *rows,
         uint32_t n, uint64_t *hash)
 {
-	const uint64_t *s = k->secret;
-	uint64_t word[2][BLOCK];
-	uint32_t i = 0;
+	for (uint32_t i = 0; i < k->pack.n; i++) {
+		const struct key_field *f = &k->pack.f[i];
+		const struct weir_str *str = b->cols[f->field].data;
 
-	if (k->words != 1 && k->words != 2)
+		if (weir_storage_of(f->kind) != WEIR_VAR)
+			continue;
 		for (uint32_t j = 0; j < n; j++)
-			hash[j] = s[3];
-	for (uint32_t w = 0; w < k->words; w += 2) {
-		for (; i < k->n && k->place[i].word < w + 2; i++)
-			if (k->place[i].bits)
-				fill(&k->place[i], &b->cols[k->place[i].field], rows, n,
-				        word[k->place[i].word - w]);
-		if (k->words == 1)
-			for (uint32_t j = 0; j < n; j++)
-				hash[j] = keyhash_fold(word[0][j] ^ s[0], s[1]);
-		else if (k->words == 2)
-			for (uint32_t j = 0; j < n; j++)
-				hash[j] = keyhash_fold(word[0][j] ^ s[0], word[1][j] ^ s[3]);
-		else if (w + 1 < k->words)
-			for (uint32_t j = 0; j < n; j++)
-				hash[j] = keyhash_fold(
-				        keyhash_fold(hash[j] ^ s[1], s[2]) ^ word[0][j],
-				        word[1][j] ^ s[0]);
-		else
-			for (uint32_t j = 0; j < n; j++)
-				hash[j] = keyhash_fold(hash[j] ^ s[1], word[0][j] ^ s[0]);
-	}
-	for (uint32_t j = 0; j < n; j++)
-		hash[j] = keyhash_fold(hash[j] ^ s[1], s[2]);
-	for (i = 0; i < k->n; i++) {
-		const struct weir_col *c = &b->cols[k->place[i].field];
-
-		if (weir_storage_of(c->kind) != WEIR_WORD && !(c->flags & WEIR_COL_IPV4))
-			mix_wide(k, i, c, rows, n, hash);
+			hash[j] += apart(k->secret, i,
+			        XXH3_64bits_withSeed(
+			                str[rows[j]].p, str[rows[j]].len, k->secret[3]),
+			        str[rows[j]].len);
 	}
 }
 
-int sketch_keys_hash(
-        const struct sketch_keys *k, struct weir_batch *b, uint16_t *rows, uint64_t *hash)
+/* Hashes rows[0..n), n <= BLOCK; those that lack a field leave. How many there are, or -ENOMEM. */
+static int hash_block(
+        struct sketch_keys *k, struct weir_batch *b, uint16_t *rows, uint32_t n, uint64_t *hash)
 {
-	int n = keypack_complete(&k->pack, b, rows);
+	const uint64_t *s = k->secret;
+	struct keypack_block block;
+	int r = keypack_pack(&k->pack, b, rows, n, NULL, k->packed, &block);
 
-	for (int first = 0; first < n; first += BLOCK)
-		hash_block(k, b, rows + first, (uint32_t)(n - first < BLOCK ? n - first : BLOCK),
-		        hash + first);
-	return n;
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < block.from.nip6; i++) {
+		const struct weir_pack_ip6 *v = &block.from.ip6[i];
+
+		memset(k->packed + v->place * k->pack.size + k->pack.f[v->field].at, 0, 4);
+	}
+	switch (k->pack.size) {
+	case 8:
+		hash_records(s, k->packed, 8, block.n, hash);
+		break;
+	case 16:
+		hash_records(s, k->packed, 16, block.n, hash);
+		break;
+	default:
+		hash_records(s, k->packed, k->pack.size, block.n, hash);
+	}
+	for (uint32_t i = 0; i < block.from.nip6; i++) {
+		const struct weir_pack_ip6 *v = &block.from.ip6[i];
+
+		hash[v->place] +=
+		        apart(s, v->field, keyhash_load(v->octets), keyhash_load(v->octets + 8));
+	}
+	if (k->pack.wide)
+		add_text(k, b, rows, block.n, hash);
+	return (int)block.n;
 }
 
-int sketch_keys_hash_rows(const struct sketch_keys *k, struct weir_batch *b, const uint16_t *rows,
+/* Hashes rows[0..n) and moves those that have all fields together. */
+static int hash_all(
+        struct sketch_keys *k, struct weir_batch *b, uint16_t *rows, uint32_t n, uint64_t *hash)
+{
+	uint32_t m = 0;
+
+	for (uint32_t first = 0; first < n; first += BLOCK) {
+		int r = hash_block(
+		        k, b, rows + first, n - first < BLOCK ? n - first : BLOCK, hash + m);
+
+		if (r < 0)
+			return r;
+		if (m < first)
+			memmove(rows + m, rows + first, (uint32_t)r * sizeof *rows);
+		m += (uint32_t)r;
+	}
+	return (int)m;
+}
+
+int sketch_keys_hash(struct sketch_keys *k, struct weir_batch *b, uint16_t *rows, uint64_t *hash)
+{
+	return hash_all(k, b, rows, keypack_rows(b, rows), hash);
+}
+
+int sketch_keys_hash_rows(struct sketch_keys *k, struct weir_batch *b, const uint16_t *rows,
         uint32_t n, uint16_t *at, uint64_t *hash)
 {
 	uint16_t there[WEIR_BATCH_ROWS];
-	uint32_t m = 0;
+	int m;
 
-	for (uint32_t i = 0; i < k->n; i++)
-		if (!weir_batch_col(b, k->place[i].field))
-			return -ENOMEM;
-	for (uint32_t j = 0; j < n; j++) {
-		bool all = true;
-
-		for (uint32_t i = 0; i < k->n; i++)
-			all &= weir_col_has(&b->cols[k->place[i].field], rows[j]);
-		there[m] = rows[j];
-		at[m] = (uint16_t)j;
-		m += all;
+	memcpy(there, rows, n * sizeof *rows);
+	m = hash_all(k, b, there, n, hash);
+	for (int j = 0, i = 0; j < m; j++, i++) {
+		while (rows[i] != there[j])
+			i++;
+		at[j] = (uint16_t)i;
 	}
-	for (uint32_t first = 0; first < m; first += BLOCK)
-		hash_block(
-		        k, b, there + first, m - first < BLOCK ? m - first : BLOCK, hash + first);
-	return (int)m;
+	return m;
 }
