@@ -2,16 +2,26 @@
 /* gather.c: a column at a time; text is copied too, so that nothing of the batches is held. */
 #include "engine/core/gather.h"
 
+#include "engine/core/node.h"
+
+/* Each field f of the node's output that anybody reads; of a batch of one row this is half the
+ * work. */
+#define EACH_NEEDED(n, f)                                                                          \
+	for (uint32_t word_ = 0, f; word_ <= (n)->out->nfields / 64; word_++)                      \
+		for (uint64_t left_ = node_of(n)->plan->needs[word_];                              \
+		        left_ && (f = word_ * 64 + (uint32_t)__builtin_ctzll(left_), true);        \
+		        left_ &= left_ - 1)
+
 struct weir_batch *gather_new(struct weir_node *n, uint32_t rows)
 {
 	struct weir_batch *b = weir_build(n, rows);
 
-	for (uint32_t f = 0; b && f < n->out->nfields; f++) {
-		struct weir_col *c;
+	if (!b)
+		return NULL;
+	EACH_NEEDED(n, f)
+	{
+		struct weir_col *c = weir_batch_own(b, f);
 
-		if (!weir_node_needs(n, f))
-			continue;
-		c = weir_batch_own(b, f);
 		if (!c || !weir_batch_own_valid(b, c)) {
 			weir_batch_unref(b);
 			return NULL;
@@ -65,10 +75,12 @@ static int gather_field(
 int gather(struct weir_node *n, struct weir_batch *to, uint32_t at, const struct pick *pick,
         uint32_t k)
 {
-	int r = 0;
+	EACH_NEEDED(n, f)
+	{
+		int r = gather_field(to, f, at, pick, k);
 
-	for (uint32_t f = 0; f < n->out->nfields && r == 0; f++)
-		if (weir_node_needs(n, f))
-			r = gather_field(to, f, at, pick, k);
-	return r;
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }

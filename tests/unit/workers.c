@@ -301,7 +301,8 @@ static int push(struct trial *t, struct weir_batch *b, const struct course *c)
 	if (!c->cuts)
 		return graph_push(t->graph, node, b);
 	for (uint32_t f = 0; f < b->schema->nfields; f++) {
-		same[f] = (int32_t)f;
+		if (same[f] != (int32_t)f) /* threads that are at work still read it */
+			same[f] = (int32_t)f;
 		assert_non_null(weir_batch_col(b, f));
 	}
 	for (uint32_t at = 0, m; at < n && r == 0; at += m) {
