@@ -148,17 +148,16 @@ static bool insert(
 	return false;
 }
 
-/* Room for a new fingerprint: doubles at the load, and where insert() fails. A table that may not
- * become larger goes on to the last free slot and then is full. 0 or -errno. */
+/* Room for a new fingerprint: doubles at the load, or else where insert() fails: a table that
+ * cannot become larger goes on as long as there is room. With a limit it is full then. 0 or -errno.
+ */
 static int keep(struct cuckoo *c, uint64_t base, uint32_t print)
 {
 	uint32_t stray, at;
-	int r = 0;
+	int r;
 
-	if (c->n >= (uint64_t)(LOAD * 4 * (double)buckets(c)) && !c->full)
-		r = twice(c);
-	if (r < 0 && r != -ENOSPC)
-		return r;
+	if (c->n >= (uint64_t)(LOAD * 4 * (double)buckets(c)) && !c->last)
+		c->last = twice(c) < 0;
 	if (insert(c, at_level(c, (uint32_t)base, print), print, &stray, &at)) {
 		c->n++;
 		return 0;

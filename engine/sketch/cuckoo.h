@@ -32,6 +32,7 @@ struct cuckoo {
 	uint32_t (*bucket)[4]; /* fingerprints; 0: free */
 	size_t size;           /* bytes */
 	uint64_t n;            /* fingerprints kept */
+	bool last;             /* it could not double when it should have */
 	bool full;             /* it took no more since some time */
 	uint32_t stray; /* the one that found no room when it became full, in this bucket or its
 	                   other */

@@ -165,7 +165,7 @@ static void cuckoo_worn(void **state)
 		}
 		assert_int_equal(r, -EOVERFLOW);
 		assert_int_equal(c.doubled, 4);
-		assert_true(new >= (int)(0.84 * (4 << 16)));
+		assert_true(new >= (int)(0.92 * (4 << 16)));
 		expected += cuckoo_error(&c) / SEEDS;
 		cuckoo_release(&c);
 		if (seed == 9)
