@@ -73,7 +73,7 @@ static inline uint32_t direct_ip6(const struct weir_packet *pk)
 	if (at + 42 > pk->caplen)
 		return 0;
 	p += at;
-	return (p[0] == 0x86) & (p[1] == 0xdd) & (p[2] >> 4 == 6) ? at + 2 : 0;
+	return ((p[0] == 0x86) & (p[1] == 0xdd) & (p[2] >> 4 == 6)) ? at + 2 : 0;
 }
 
 #endif
