@@ -106,18 +106,12 @@ int aggregate_open(const struct aggregate *a, struct aggregate_run *run, struct 
 		return run->keys ? sketch_keys_init(run->keys, mem, in, a->fields, a->seed)
 		                 : -ENOMEM;
 	}
-	run->tuples = weir_calloc(mem, sizeof *run->tuples);
-	if (!run->tuples)
-		return -ENOMEM;
-	return keytab_init(run->tuples, mem, in, a->fields.index, a->fields.n, KEYPACK_PREFIX, 0);
+	return keytab_new(mem, in, a->fields.index, a->fields.n, KEYPACK_PREFIX, 0, &run->tuples);
 }
 
 void aggregate_close(struct aggregate_run *run)
 {
-	if (run->tuples) {
-		keytab_release(run->tuples);
-		weir_free(run->mem, run->tuples, sizeof *run->tuples);
-	}
+	keytab_free(run->mem, run->tuples);
 	if (run->keys) {
 		sketch_keys_release(run->keys);
 		weir_free(run->mem, run->keys, sizeof *run->keys);

@@ -53,6 +53,21 @@ void keytab_release(struct keytab *t)
 	*t = (struct keytab){.mem = t->mem};
 }
 
+int keytab_new(struct weir_mem *mem, const struct weir_schema *s, const uint32_t *fields,
+        uint32_t n, unsigned flags, uint32_t payload, struct keytab **ret)
+{
+	*ret = weir_calloc(mem, sizeof **ret);
+	return *ret ? keytab_init(*ret, mem, s, fields, n, flags, payload) : -ENOMEM;
+}
+
+void keytab_free(struct weir_mem *mem, struct keytab *t)
+{
+	if (!t)
+		return;
+	keytab_release(t);
+	weir_free(mem, t, sizeof *t);
+}
+
 static inline uint32_t slots_of(const struct keytab_part *p)
 {
 	return p->shift == 32 ? 0 : (uint32_t)(1ull << (32 - p->shift));

@@ -63,6 +63,12 @@ int keytab_init(struct keytab *t, struct weir_mem *mem, const struct weir_schema
         const uint32_t *fields, uint32_t n, unsigned flags, uint32_t payload);
 void keytab_release(struct keytab *t);
 
+/* The same for one that is there only if needed: an instance for each key of a split should be
+ * small. 0 and *ret, or -ENOMEM; then too, keytab_free() and *ret. NULL is fine. */
+int keytab_new(struct weir_mem *mem, const struct weir_schema *s, const uint32_t *fields,
+        uint32_t n, unsigned flags, uint32_t payload, struct keytab **ret);
+void keytab_free(struct weir_mem *mem, struct keytab *t);
+
 /* Looks up the selected rows of b, adding keys that are new. prefix: with KEYPACK_PREFIX, a
  * number for each selected row, by place in the selection, and `rows`, if not NULL, are looked up
  * instead of the selected ones (n of them). -ENOMEM: some may have been

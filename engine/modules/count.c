@@ -15,7 +15,7 @@ struct config {
 };
 
 struct state {
-	struct keytab tab;
+	struct keytab *tab;    /* with `fields` */
 	uint64_t all;          /* without fields */
 	struct counts *counts; /* in place of tab */
 };
@@ -59,8 +59,10 @@ static int count_open(struct weir_node *n, struct weir_err *err)
 		s->counts = weir_calloc(n->mem, sizeof *s->counts);
 		return s->counts ? counts_open(s->counts, &c->sketch, n, c->fields) : -ENOMEM;
 	}
-	return keytab_init(
-	        &s->tab, n->mem, n->in, c->fields.index, c->fields.n, 0, sizeof(uint64_t));
+	if (!c->fields.n)
+		return 0;
+	return keytab_new(
+	        n->mem, n->in, c->fields.index, c->fields.n, 0, sizeof(uint64_t), &s->tab);
 }
 
 static void count_all(
@@ -142,7 +144,7 @@ static int count_process(struct weir_node *n, uint32_t input, struct weir_batch 
 		return process_sketch(n, b, len);
 	if (!c->fields.n)
 		r.n = keypack_rows(b, r.row);
-	else if ((rc = keytab_map(&s->tab, b, &r)) < 0)
+	else if ((rc = keytab_map(s->tab, b, &r)) < 0)
 		return rc;
 	out = weir_view(n, b);
 	count = out ? weir_batch_own(out, c->out) : NULL;
@@ -172,7 +174,7 @@ static void count_close(struct weir_node *n)
 {
 	struct state *s = n->state;
 
-	keytab_release(&s->tab);
+	keytab_free(n->mem, s->tab);
 	if (s->counts)
 		counts_release(s->counts);
 	weir_free(n->mem, s->counts, sizeof *s->counts);

@@ -13,7 +13,7 @@ struct config {
 };
 
 struct state {
-	struct keytab tab;
+	struct keytab *tab;  /* with `fields` */
 	double sum, sum_log; /* of c, of c log2 c; without `fields` */
 	bool any;
 };
@@ -48,8 +48,10 @@ static int entropy_open(struct weir_node *n, struct weir_err *err)
 	const struct config *c = n->config;
 	struct state *s = n->state;
 
-	return keytab_init(
-	        &s->tab, n->mem, n->in, c->fields.index, c->fields.n, 0, sizeof(uint64_t));
+	if (!c->fields.n)
+		return 0;
+	return keytab_new(
+	        n->mem, n->in, c->fields.index, c->fields.n, 0, sizeof(uint64_t), &s->tab);
 }
 
 static void add(struct state *s, double c)
@@ -70,7 +72,7 @@ static int entropy_process(struct weir_node *n, uint32_t input, struct weir_batc
 	int rc;
 
 	if (c->fields.n) {
-		rc = keytab_map(&s->tab, b, &r);
+		rc = keytab_map(s->tab, b, &r);
 		if (rc < 0)
 			return rc;
 		n->counters[0] += r.missing;
@@ -106,8 +108,8 @@ static int entropy_flush(struct weir_node *n, enum weir_mark mark)
 
 	if (c->fields.n) {
 		s->sum = s->sum_log = 0;
-		for (uint32_t i = 0; i < s->tab.n; i++)
-			add(s, (double)*(uint64_t *)keytab_state(&s->tab, i));
+		for (uint32_t i = 0; i < s->tab->n; i++)
+			add(s, (double)*(uint64_t *)keytab_state(s->tab, i));
 	}
 	if (!s->any)
 		return 0;
@@ -126,7 +128,7 @@ static void entropy_close(struct weir_node *n)
 {
 	struct state *s = n->state;
 
-	keytab_release(&s->tab);
+	keytab_free(n->mem, s->tab);
 }
 
 static const char *const counters[] = {"missing", NULL};
