@@ -9,8 +9,6 @@
 #define FUSE_FUNCTIONS(X)                                                                          \
 	X(add_direntry)                                                                            \
 	X(add_direntry_plus)                                                                       \
-	X(loop_cfg_create)                                                                         \
-	X(loop_cfg_destroy)                                                                        \
 	X(lowlevel_notify_inval_entry)                                                             \
 	X(lowlevel_notify_inval_inode)                                                             \
 	X(opt_free_args)                                                                           \
@@ -29,9 +27,12 @@
 	X(req_ctx)                                                                                 \
 	X(req_userdata)                                                                            \
 	X(session_destroy)                                                                         \
-	X(session_loop_mt)                                                                         \
+	X(session_exited)                                                                          \
+	X(session_fd)                                                                              \
 	X(session_mount)                                                                           \
 	X(session_new)                                                                             \
+	X(session_process_buf)                                                                     \
+	X(session_receive_buf)                                                                     \
 	X(session_unmount)                                                                         \
 	X(set_signal_handlers)
 

@@ -11,6 +11,7 @@
 #include "fs/jobs.h"
 #include "fs/notify.h"
 #include "fs/ops.h"
+#include "fs/serve.h"
 #include "fs/state.h"
 #include "fs/version.h"
 #include <fcntl.h>
@@ -196,16 +197,12 @@ static void release(struct fs *fs)
 
 static int loop(struct fs *fs)
 {
-	struct fuse_loop_config *config = fuse.loop_cfg_create();
 	int r;
 
 	fs->notify = notify_new(fs);
 	fuse.set_signal_handlers(fs->session);
-	signals(SIG_UNBLOCK);
-	r = fuse.session_loop_mt(fs->session, config);
-	signals(SIG_BLOCK);
+	r = serve_loop(fs);
 	fuse.remove_signal_handlers(fs->session);
-	fuse.loop_cfg_destroy(config);
 	return r < 0 ? 1 : 0;
 }
 
