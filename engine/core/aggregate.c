@@ -617,6 +617,7 @@ static int load_text(struct weir_batch *b, const struct aggregate *a, uint8_t *c
 int aggregate_load(const struct aggregate *a, struct aggregate_run *run, uint32_t first,
         uint8_t *const *state, uint32_t n, struct weir_batch *b)
 {
+	const bool seen = has_seen(a);
 	struct weir_col *c = weir_batch_own(b, a->out);
 	uint8_t has[WEIR_BATCH_ROWS];
 	uint32_t missing = 0;
@@ -630,7 +631,7 @@ int aggregate_load(const struct aggregate *a, struct aggregate_run *run, uint32_
 		const struct welford *w = (const struct welford *)st;
 		const struct mean *m = (const struct mean *)st;
 
-		has[k] = has_seen(a) ? state[k][a->seen] : 1;
+		has[k] = seen ? state[k][a->seen] : 1;
 		if (a->sketch) {
 			union weir_datum v;
 

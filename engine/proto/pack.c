@@ -196,9 +196,12 @@ static void care(const struct packing *w, const struct weir_packet *pk, const st
 static void note_ip6(const struct packing *w, const struct weir_packet *pk, const struct layer *d,
         uint32_t k, struct weir_packed *ret)
 {
+	struct weir_pack_ip6 *to = ret->ip6 + ret->nip6;
+	const uint8_t *header = pk->data + d->l3;
+
 	for (uint32_t i = 0; i < w->naddr; i++)
-		ret->ip6[ret->nip6++] = (struct weir_pack_ip6){
-		        (uint8_t)k, w->addr[i], pk->data + d->l3 + w->at6[i]};
+		to[i] = (struct weir_pack_ip6){(uint8_t)k, w->addr[i], header + w->at6[i]};
+	ret->nip6 += w->naddr;
 }
 
 static void put_seq(const struct weir_packets *ps, const struct layer *d, const uint16_t *rows,
