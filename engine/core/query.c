@@ -603,7 +603,7 @@ enum query_state query_wait(struct query *q)
 	enum query_state s = QUERY_STOPPED;
 	struct run *r = query_current(q);
 
-	if (r && r->sink.here && !r->begun)
+	if (r && r->sink.here && !r->started)
 		run_here(r, run_changed, query_ref(q));
 	run_unref(r);
 	pthread_mutex_lock(&q->lock);

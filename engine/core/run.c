@@ -191,6 +191,7 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 		plan_free(plan);
 		return -ENOMEM;
 	}
+	r->begun = r->refreshed = now_ns(CLOCK_MONOTONIC); /* others see it before it starts */
 	r->refs = 1;
 	r->event = -1;
 	r->e = e;
@@ -691,9 +692,9 @@ int run_join(struct run *r)
 /* Counts the thread that will execute it. */
 static void begin(struct run *r, void (*changed)(void *arg, struct run *r, bool ended), void *arg)
 {
+	r->started = true;
 	r->changed = changed;
 	r->arg = arg;
-	r->begun = r->refreshed = now_ns(CLOCK_MONOTONIC);
 	pthread_mutex_lock(&r->e->lock);
 	r->e->nthreads++;
 	pthread_mutex_unlock(&r->e->lock);

@@ -27,6 +27,7 @@ struct run {
 	/* called from the run's thread: a version was published; the run ended. No lock is held. */
 	void (*changed)(void *arg, struct run *r, bool ended);
 	void *arg;
+	bool started; /* of whoever starts it */
 
 	pthread_mutex_t lock; /* protects what follows, up to `attention` */
 	pthread_cond_t wake;
