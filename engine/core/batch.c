@@ -241,7 +241,8 @@ __attribute__((constructor)) static void make_identity(void)
 
 void batch_share(struct weir_batch *b)
 {
-	b->shared = true;
+	for (; b; b = b->parent)
+		__atomic_store_n(&b->shared, true, __ATOMIC_RELAXED);
 }
 
 static struct weir_batch *root(struct weir_batch *b)
@@ -282,7 +283,7 @@ int weir_batch_fill(struct weir_batch *b, uint32_t field)
 		return 0;
 	if (f) /* decoding needs more stack than a module's loop has */
 		return fiber_call(f, fill_on_host, &(struct filling){b, field});
-	while (s && !s->shared)
+	while (s && !batch_is_shared(s))
 		s = s->parent;
 	if (!s)
 		return fill(b, field);

@@ -8,6 +8,7 @@
 #include "engine/core/crew.h"
 
 #include <errno.h>
+#include <signal.h>
 
 static void nudge(struct crew *c, bool all)
 {
@@ -117,14 +118,20 @@ int crew_init(struct crew *c, uint32_t n, uint32_t tasks)
 	return 0;
 }
 
+/* Signals are for the threads that were there before, and fibers have no stack for them. */
 void crew_start(struct crew *c)
 {
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (; c->started < c->n; c->started++) {
 		struct hand *w = &c->hand[c->started];
 
 		if (pthread_create(&w->thread, NULL, work, w) != 0)
-			return;
+			break;
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void crew_release(struct crew *c)

@@ -27,7 +27,13 @@ struct weir_batch *pool_view(struct weir_pool *p, struct weir_batch *parent,
 extern int32_t batch_identity[];
 
 /* From here on several threads may have a view of b each. Columns that b lacks still are then
- * filled under a lock; b itself, and what is beneath it, nobody must use but through the views. */
+ * filled under a lock; b itself, and what is beneath it, nobody must use but through the views. A
+ * source's `pack` may be called by several threads, and must not change the batch then. */
 void batch_share(struct weir_batch *b);
+
+static inline bool batch_is_shared(const struct weir_batch *b)
+{
+	return __atomic_load_n(&b->shared, __ATOMIC_RELAXED);
+}
 
 #endif

@@ -520,6 +520,18 @@ static int read_batch(struct run *r, struct head *head, uint32_t *ret)
 	return got;
 }
 
+/* Records that the query has had: with worker threads some were read that it no longer wanted. */
+static uint64_t taken(const struct run *r)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < r->plan->root.n; i++)
+		if (r->plan->root.nodes[i]->source)
+			n += stat_get(&r->context.stats[r->plan->root.nodes[i]->id].records_out);
+	return n;
+}
+
+/* b: to be pushed; NULL: it is over. */
 static void progress(struct run *r, const struct weir_batch *b)
 {
 	uint64_t bytes = 0, total = 0;
@@ -530,8 +542,8 @@ static void progress(struct run *r, const struct weir_batch *b)
 	}
 	__atomic_store_n(&r->bytes, bytes, __ATOMIC_RELAXED);
 	__atomic_store_n(&r->total, total, __ATOMIC_RELAXED);
-	if (b)
-		__atomic_store_n(&r->records, r->records + weir_batch_count(b), __ATOMIC_RELAXED);
+	__atomic_store_n(
+	        &r->records, b ? r->records + weir_batch_count(b) : taken(r), __ATOMIC_RELAXED);
 }
 
 static bool wanted(const struct run *r, const struct graph *g, const struct head *head)

@@ -204,7 +204,7 @@ struct decoded *decode(struct weir_batch *b)
 	s->outer.d = d;
 	s->outer.all = all;
 	s->outer.any = any;
-	ps->decoded = s;
+	__atomic_store_n(&ps->decoded, s, __ATOMIC_RELEASE); /* pairs with weir_packet_pack() */
 	return s;
 }
 

@@ -7,6 +7,7 @@
  * one. Addresses alone need no walk either, as in column_direct.c.
  */
 #include "engine/proto/pack.h"
+#include "engine/core/pool.h"
 
 #include "engine/proto/column.h"
 #include "engine/proto/direct.h"
@@ -345,6 +346,14 @@ int weir_packet_pack(struct weir_batch *b, const struct weir_pack *p, const uint
 	ret->done = plan(&w, p);
 	if (!ret->done)
 		return 0;
+	if (batch_is_shared(b) && !__atomic_load_n(&ps->decoded, __ATOMIC_ACQUIRE)) {
+		/* others are at it too: nobody walks it here, columns are filled under a lock */
+		if (!w.only_addresses)
+			ret->done = 0;
+		else
+			direct(ps, &w, rows, n, to, ret);
+		return 0;
+	}
 	if (!w.only_addresses || ps->decoded || decode_walks) {
 		decode_walks = w.only_addresses ? decode_walks - (decode_walks > 0) : DECODE_WALKS;
 		return from_layers(b, &w, rows, n, to, ret);

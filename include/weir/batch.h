@@ -96,7 +96,7 @@ struct weir_batch {
 	uint16_t n;                       /* rows of the root batch */
 	uint16_t nsel;                    /* length of sel; equals n where sel is NULL */
 	uint32_t refs;                    /* atomic */
-	bool shared;                      /* engine's: views of it are used by several threads */
+	bool shared;                      /* engine's, atomic: several threads use views of it */
 	struct weir_batch *parent;        /* of a view, owned */
 	const int32_t *map;     /* view: field -> the parent's field, -1 where it is its own */
 	struct weir_col *cols;  /* one for each field; data == NULL: not filled yet */

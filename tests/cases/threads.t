@@ -70,6 +70,12 @@ like "$(cat "$m/queries/t2/plan")" '^stretch: keyed by srcip: uniq count last$' 
 like "$(cat "$m/queries/t2/plan")" '^stretch: parallel: where$' 'what is before it is parallel'
 like "$(cat "$m/queries/t2/status")" '^outside_locks: (0\.[5-9]|1)' 'most batches are worked on in lanes'
 like "$(cat "$m/queries/t2/status")" '^longest_lane: 0\.[0-9]+ (read|serial|keyed)$' 'the longest lane has its share'
+for t in 1 8; do
+	echo "h$t: set threads $t set scheduler workers packets | where len > 60 | head 3000 | print ts len" >"$m/queries/new"
+	query_ended "$m" "h$t"
+	sed -n '/^node: \|^records: /s/ ms [0-9.]*//p; /^records: /p' "$m/queries/h$t/status" >"$T/h$t.nodes"
+done
+same "$T/h8.nodes" "$T/h1.nodes" 'what is read ahead of a head counts nowhere'
 echo "bad: set threads 300 $q" >"$m/queries/new" 2>/dev/null
 ok 'threads out of range is refused' test ! -e "$m/queries/bad"
 finish

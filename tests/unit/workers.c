@@ -295,18 +295,14 @@ static bool mark(struct trial *t)
  * they share is filled before. */
 static int push(struct trial *t, struct weir_batch *b, const struct course *c)
 {
-	static int32_t same[WEIR_FIELDS_MAX];
 	uint32_t node = source_node(t->plan), n = b->n, r = 0;
 
 	if (!c->cuts)
 		return graph_push(t->graph, node, b);
-	for (uint32_t f = 0; f < b->schema->nfields; f++) {
-		if (same[f] != (int32_t)f) /* threads that are at work still read it */
-			same[f] = (int32_t)f;
+	for (uint32_t f = 0; f < b->schema->nfields; f++)
 		assert_non_null(weir_batch_col(b, f));
-	}
 	for (uint32_t at = 0, m; at < n && r == 0; at += m) {
-		struct weir_batch *v = pool_view(t->reader->pool, b, b->schema, same);
+		struct weir_batch *v = pool_view(t->reader->pool, b, b->schema, batch_identity);
 		uint16_t *sel;
 
 		assert_non_null(v);
