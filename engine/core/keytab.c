@@ -14,6 +14,8 @@
 #define BLOCK WEIR_PACK_ROWS
 #define SLOTS_MIN_SHIFT 28 /* 16 slots: a split has a table for each of its keys */
 #define LOAD 5             /* eighths */
+#define NEAR_BITS 7
+#define NEAR (1u << NEAR_BITS)
 #define KEYS_MAX ((uint32_t)1 << 30)
 #define TEXT_KEPT ((size_t)1 << 20)
 #define CACHED ((size_t)128 << 10) /* a part below this needs no prefetch */
@@ -45,6 +47,8 @@ void keytab_release(struct keytab *t)
 {
 	release_part(t, &t->keys);
 	release_part(t, &t->ip6);
+	if (t->near)
+		weir_free(t->mem, t->near, NEAR * sizeof *t->near);
 	grow_free(t->mem, t->families, t->families_size);
 	grow_free(t->mem, t->packed, t->packed_size);
 	grow_free(t->mem, t->text, t->text_size);
@@ -386,25 +390,63 @@ static int map_text(struct keytab *t, struct weir_batch *b, const uint8_t *packe
 	return r;
 }
 
+/* Where an address may be among those of late. Whoever aims at one place gains nothing but the way
+ * to the table. */
+static inline uint32_t near_of(const uint64_t *octets)
+{
+	uint64_t h = (octets[0] * 0x9e3779b97f4a7c15 ^ octets[1]) * 0xd6e8feb86659fd93;
+
+	return (uint32_t)(h >> (64 - NEAR_BITS));
+}
+
+/* The numbers of n <= BLOCK IPv6 addresses. Floods and long flows repeat a few. */
+static int number_block(struct keytab *t, const struct weir_pack_ip6 *v, uint32_t n, uint32_t *num)
+{
+	static const struct families none;
+	uint64_t octets[BLOCK][2];
+	uint32_t far[BLOCK], m = 0;
+	uint8_t place[BLOCK], *state[BLOCK];
+	struct fresh fresh;
+
+	for (uint32_t k = 0; k < n; k++) {
+		const struct keytab_near *at;
+
+		memcpy(octets[m], v[k].octets, 16);
+		at = &t->near[near_of(octets[m])];
+		num[k] = (uint32_t)at->num - 1;
+		place[m] = (uint8_t)k;
+		m += !at->num | (at->octets[0] != octets[m][0]) | (at->octets[1] != octets[m][1]);
+	}
+	if (!m)
+		return 0;
+	if (reserve(t, &t->ip6, m) < 0)
+		return -ENOMEM;
+	probe(&t->ip6, (const uint8_t *)octets, &none, m, far, state, &fresh);
+	for (uint32_t i = 0; i < m; i++) {
+		num[place[i]] = far[i];
+		t->near[near_of(octets[i])] =
+		        (struct keytab_near){{octets[i][0], octets[i][1]}, far[i] + 1ull};
+	}
+	return 0;
+}
+
 /* Puts the numbers of IPv6 addresses into the keys, and adds them to the families. */
 static int number_ip6(struct keytab *t, const struct weir_packed *from, uint8_t *packed,
         struct families *families)
 {
-	static const struct families none;
-	uint8_t octets[BLOCK * 16], *state[BLOCK];
 	uint32_t num[BLOCK], size = t->pack.size;
-	struct fresh fresh;
 
+	if (!t->near)
+		t->near = weir_calloc(t->mem, NEAR * sizeof *t->near);
+	if (!t->near)
+		return -ENOMEM;
 	memset(families->bits, 0, sizeof families->bits);
 	for (uint32_t i = 0; i < from->nip6; i += BLOCK) {
 		uint32_t n = from->nip6 - i < BLOCK ? from->nip6 - i : BLOCK;
 		const struct weir_pack_ip6 *v = from->ip6 + i;
 
-		for (uint32_t k = 0; k < n; k++)
-			memcpy(octets + (size_t)k * 16, v[k].octets, 16);
-		if (reserve(t, &t->ip6, n) < 0)
+		if (number_block(t, v, n, num) < 0)
 			return -ENOMEM;
-		probe(&t->ip6, octets, &none, n, num, state, &fresh);
 		for (uint32_t k = 0; k < n; k++) {
 			const struct key_field *f = &t->pack.f[v[k].field];
 			uint8_t *bits = &families->bits[v[k].place];

@@ -31,10 +31,17 @@ struct keytab_part {
 	size_t rec_size;
 };
 
+/* An address that was looked up lately. */
+struct keytab_near {
+	uint64_t octets[2];
+	uint64_t num; /* + 1; 0: none */
+};
+
 struct keytab {
 	struct weir_mem *mem;
 	struct keypack pack;
 	struct keytab_part keys, ip6; /* a key's number is its id */
+	struct keytab_near *near;     /* of ip6, by hash; NULL: nothing yet */
 	uint32_t n;                   /* ids given */
 	uint32_t payload;
 	uint8_t *families; /* by id; NULL: all zero */

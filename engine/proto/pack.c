@@ -126,6 +126,10 @@ struct packing {
 	uint8_t naddr, addr[WEIR_PACK_FIELDS], at6[WEIR_PACK_FIELDS]; /* in an IPv6 header */
 	bool only_addresses;
 	int seq; /* the field that is the sequence number, -1 */
+	/* of the last row that was looked at closer: */
+	uint32_t last_have; /* its `have`, as far as it matters; UINT32_MAX: none so far */
+	uint64_t last_mask[WEIR_PACK_SIZE / 8]; /* what of a record is there */
+	uint8_t last_lack;
 };
 
 /* The fields that are done, a bit each. */
@@ -133,7 +137,7 @@ static uint8_t plan(struct packing *w, const struct weir_pack *p)
 {
 	uint8_t done = 0;
 
-	*w = (struct packing){.p = p, .only_addresses = true, .seq = -1};
+	*w = (struct packing){.p = p, .only_addresses = true, .seq = -1, .last_have = UINT32_MAX};
 	w->places.size = p->size;
 	memset(w->places.from, LAYER_NONE, sizeof w->places.from);
 	memcpy(w->places.rest, p->rest, p->size);
@@ -159,50 +163,78 @@ static uint8_t plan(struct packing *w, const struct weir_pack *p)
 	return done;
 }
 
-/* One row that may lack fields or have IPv6 addresses; what is IPv4 and there is done. */
-static void care(const struct packing *w, const struct weir_packet *pk, const struct layer *d,
-        uint32_t k, uint8_t *to, struct weir_packed *ret)
+/* A row with IPv6 addresses: those that are there. */
+static void note_ip6(const struct packing *w, const struct weir_packet *pk, const struct layer *d,
+        uint32_t k, uint8_t lack, struct weir_packed *ret)
 {
-	uint8_t lack = 0;
+	const uint8_t *header = pk->data + d->l3;
+	uint32_t n = ret->nip6;
 
-	for (uint32_t i = 0; i < w->p->n; i++) {
-		const struct place *s = &w->place[i];
-		const struct weir_pack_field *f = &w->p->f[i];
-		bool address = s->have & (L_SRC | L_DST);
-		bool there = (d->have & s->have) == s->have;
-
-		if (!(ret->done >> i & 1))
-			continue;
-		if ((int)i == w->seq) /* the header may be cut behind it */
-			there = d->have & L_TCP && d->l4 + 8u <= d->end;
-		if (!there) {
-			lack |= (uint8_t)(1u << i);
-			memset(to + f->at, 0, f->width);
-		} else if ((int)i == w->seq) {
-			uint32_t seq = get32(pk->data + d->l4 + 4);
-
-			memcpy(to + f->at, &seq, 4);
-		} else if (address && d->have & L_IP6) {
-			ret->ip6[ret->nip6++] = (struct weir_pack_ip6){(uint8_t)k, (uint8_t)i,
-			        pk->data + d->l3 + (s->have & L_SRC ? 8 : 24)};
-		}
+	for (uint32_t i = 0; i < w->naddr; i++) {
+		ret->ip6[n] = (struct weir_pack_ip6){(uint8_t)k, w->addr[i], header + w->at6[i]};
+		n += !(lack >> w->addr[i] & 1);
 	}
-	if (lack) {
-		ret->odd[ret->nodd] = (uint8_t)k;
-		ret->lack[ret->nodd++] = lack;
-	}
+	ret->nip6 = n;
 }
 
-/* A row with IPv6 addresses that lacks nothing. */
-static void note_ip6(const struct packing *w, const struct weir_packet *pk, const struct layer *d,
-        uint32_t k, struct weir_packed *ret)
+/* What a row with this `have` lacks: rows of a kind come together, so the last answer is kept. */
+static void remember(struct packing *w, uint32_t have, uint8_t done)
 {
-	struct weir_pack_ip6 *to = ret->ip6 + ret->nip6;
-	const uint8_t *header = pk->data + d->l3;
+	uint8_t mask[WEIR_PACK_SIZE];
 
-	for (uint32_t i = 0; i < w->naddr; i++)
-		to[i] = (struct weir_pack_ip6){(uint8_t)k, w->addr[i], header + w->at6[i]};
-	ret->nip6 += w->naddr;
+	memset(mask, 0xff, sizeof mask);
+	w->last_lack = 0;
+	for (uint32_t i = 0; i < w->p->n; i++) {
+		const struct weir_pack_field *f = &w->p->f[i];
+
+		if (!(done >> i & 1) || (have & w->place[i].have) == w->place[i].have)
+			continue;
+		w->last_lack |= (uint8_t)(1u << i);
+		memset(mask + f->at, 0, f->width);
+	}
+	memcpy(w->last_mask, mask, sizeof mask);
+	w->last_have = have;
+}
+
+/* The sequence number of a header that may be cut behind it. Returns its bit where it is not there.
+ */
+static uint8_t seq_with_care(
+        const struct packing *w, const struct weir_packet *pk, const struct layer *d, uint8_t *to)
+{
+	uint32_t seq = 0;
+	bool there = d->have & L_TCP && d->l4 + 8u <= d->end;
+
+	if (there)
+		seq = get32(pk->data + d->l4 + 4);
+	memcpy(to + w->p->f[w->seq].at, &seq, 4);
+	return (uint8_t)(!there << w->seq);
+}
+
+/* One row that may lack fields or have IPv6 addresses; what is IPv4 and there is done. */
+static void care(struct packing *w, const struct weir_packet *pk, const struct layer *d, uint32_t k,
+        uint8_t *to, struct weir_packed *ret)
+{
+	uint32_t have = d->have & w->have;
+	uint8_t lack;
+
+	if (have != w->last_have)
+		remember(w, have, ret->done);
+	lack = w->last_lack;
+	if (lack)
+		for (uint32_t j = 0; j < w->p->size / 8; j++) {
+			uint64_t v;
+
+			memcpy(&v, to + 8 * j, 8);
+			v &= w->last_mask[j];
+			memcpy(to + 8 * j, &v, 8);
+		}
+	if (w->seq >= 0)
+		lack = (lack & (uint8_t) ~(1u << w->seq)) | seq_with_care(w, pk, d, to);
+	if (d->have & L_IP6)
+		note_ip6(w, pk, d, k, lack, ret);
+	ret->odd[ret->nodd] = (uint8_t)k;
+	ret->lack[ret->nodd] = lack;
+	ret->nodd += lack != 0;
 }
 
 static void put_seq(const struct weir_packets *ps, const struct layer *d, const uint16_t *rows,
@@ -218,8 +250,8 @@ static void put_seq(const struct weir_packets *ps, const struct layer *d, const 
 	}
 }
 
-static int from_layers(struct weir_batch *b, const struct packing *w, const uint16_t *rows,
-        uint32_t n, uint8_t *to, struct weir_packed *ret)
+static int from_layers(struct weir_batch *b, struct packing *w, const uint16_t *rows, uint32_t n,
+        uint8_t *to, struct weir_packed *ret)
 {
 	static pack_layers *best;
 	const struct weir_packets *ps = b->priv;
@@ -251,7 +283,7 @@ static int from_layers(struct weir_batch *b, const struct packing *w, const uint
 		uint32_t row = rows[odd[i]];
 
 		if ((d[row].have & want) == want)
-			note_ip6(w, &ps->pk[row], &d[row], odd[i], ret);
+			note_ip6(w, &ps->pk[row], &d[row], odd[i], 0, ret);
 		else
 			care(w, &ps->pk[row], &d[row], odd[i], to + (size_t)odd[i] * size, ret);
 	}
@@ -267,8 +299,8 @@ static inline void put_addresses(const struct packing *w, const uint8_t *src, ui
 }
 
 /* Addresses of a packet that is not plain. */
-static void direct_care(const struct packing *w, const struct weir_packet *pk, uint32_t k,
-        uint8_t *to, struct weir_packed *ret)
+static void direct_care(struct packing *w, const struct weir_packet *pk, uint32_t k, uint8_t *to,
+        struct weir_packed *ret)
 {
 	struct layer d;
 	struct walk walk = {.p = pk->data, .lim = pk->caplen, .wire = pk->len, .d = &d};
@@ -282,7 +314,7 @@ static void direct_care(const struct packing *w, const struct weir_packet *pk, u
 	at = direct_ip6(pk);
 	if (at) {
 		d.l3 = (uint16_t)at;
-		note_ip6(w, pk, &d, k, ret);
+		note_ip6(w, pk, &d, k, 0, ret);
 		return;
 	}
 	memset(&d, 0, sizeof d);
@@ -292,7 +324,7 @@ static void direct_care(const struct packing *w, const struct weir_packet *pk, u
 }
 
 /* Addresses of packets that nobody has walked. */
-static void direct(const struct weir_packets *ps, const struct packing *w, const uint16_t *rows,
+static void direct(const struct weir_packets *ps, struct packing *w, const uint16_t *rows,
         uint32_t n, uint8_t *to, struct weir_packed *ret)
 {
 	uint32_t size = w->p->size, m = 0;
@@ -313,7 +345,7 @@ static void direct(const struct weir_packets *ps, const struct packing *w, const
 }
 
 /* The same for one address alone, in 8 bytes. */
-static void direct_one(const struct weir_packets *ps, const struct packing *w, const uint16_t *rows,
+static void direct_one(const struct weir_packets *ps, struct packing *w, const uint16_t *rows,
         uint32_t n, uint8_t *to, struct weir_packed *ret)
 {
 	const uint32_t from = DIRECT_IP4 + w->place[0].from, shift = 8u * w->p->f[0].at;
