@@ -87,6 +87,9 @@ static int stage_open(struct flow *f, struct stage *st, const struct plan_stretc
 	st->lane = calloc(st->nlanes + 1, sizeof *st->lane);
 	if (!st->waiting || !st->instance || !st->lane)
 		return -ENOMEM;
+	if (keyed)
+		r = split_init(&st->split, f->run->mem, stretch_entry(plan)->out, plan->key,
+		        plan->nkeys, st->nlanes);
 	for (uint32_t i = 0; i < st->nlanes; i++)
 		if (lane_open(st, &st->lane[i], i) < 0)
 			r = -ENOMEM;
@@ -111,6 +114,8 @@ static void stage_close(struct stage *st)
 		free(st->lane[i].queue);
 		pthread_mutex_destroy(&st->lane[i].lock);
 	}
+	if (st->plan->kind == STRETCH_KEYED)
+		split_release(&st->split);
 	free(st->instance);
 	free(st->lane);
 	free(st->waiting);

@@ -33,6 +33,7 @@
 #include "engine/core/crew.h"
 #include "engine/core/firsts.h"
 #include "engine/core/node.h"
+#include "engine/core/split.h"
 #include "engine/core/stretch.h"
 
 #define FLOW_LANES 2         /* for each worker */
@@ -69,6 +70,7 @@ struct lane {
 struct stage {
 	struct flow *flow;
 	const struct plan_stretch *plan;
+	struct split split;        /* keyed */
 	uint32_t nlanes;           /* 0: parallel */
 	struct lane *lane;         /* nlanes */
 	struct instance *instance; /* one for each lane, or worker */

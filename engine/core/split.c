@@ -166,13 +166,72 @@ static void deal(const struct hashes *h, uint32_t lanes, uint16_t *to, uint16_t 
 			to[next[lane[k]]++] = (uint16_t)k;
 }
 
-int split_batch(struct weir_pool *pool, struct weir_batch *b, const uint32_t *key, uint32_t nkeys,
-        uint32_t lanes, struct weir_batch **views)
+int split_init(struct split *s, struct weir_mem *mem, const struct weir_schema *schema,
+        const uint32_t *key, uint32_t nkeys, uint32_t lanes)
+{
+	*s = (struct split){.key = key, .nkeys = nkeys, .lanes = lanes};
+	return keypack_init(&s->pack, mem, schema, key, nkeys, KEYPACK_NULLS);
+}
+
+void split_release(struct split *s)
+{
+	keypack_release(&s->pack);
+}
+
+/* Whether keys are packed; the same for all batches of a split. */
+static bool is_packed(const struct split *s)
+{
+	return s->pack.source.n && !s->pack.wide && s->pack.size <= WEIR_PACK_SIZE;
+}
+
+static int hash_packed(const struct split *s, struct hashes *h, struct weir_batch *b)
+{
+	uint8_t packed[WEIR_PACK_ROWS * WEIR_PACK_SIZE] __attribute__((aligned(64))) = {0};
+	uint32_t size = s->pack.size;
+	struct keypack_block block;
+	uint16_t rows[WEIR_BATCH_ROWS];
+	uint64_t secret;
+
+	h->secret = keyhash_secret();
+	secret = h->secret->word[0] | 1;
+	h->row = b->sel;
+	h->n = keypack_rows(b, rows);
+	memset(h->word, 0, h->n * sizeof *h->word);
+	for (uint32_t first = 0; first < h->n; first += WEIR_PACK_ROWS) {
+		uint32_t n = h->n - first < WEIR_PACK_ROWS ? h->n - first : WEIR_PACK_ROWS;
+
+		if (keypack_pack(&s->pack, b, rows + first, n, NULL, packed, &block) < 0)
+			return -ENOMEM;
+		for (uint32_t i = 0; i < block.from.nip6; i++) {
+			const struct weir_pack_ip6 *v = &block.from.ip6[i];
+			uint32_t six = narrow(
+			        h, keyhash_fold(keyhash_load(v->octets) ^ secret,
+			                   keyhash_load(v->octets + 8) ^ h->secret->word[2]));
+
+			memcpy(packed + v->place * size + s->pack.f[v->field].at, &six, 4);
+		}
+		for (uint32_t k = 0; k < n; k++) {
+			uint64_t hash = h->secret->word[3];
+
+			for (uint32_t at = 0; at < size; at += 8)
+				hash = keyhash_fold(
+				        hash ^ keyhash_load(packed + k * size + at), secret);
+			h->hash[first + k] = hash;
+		}
+	}
+	return 0;
+}
+
+int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch *b,
+        struct weir_batch **views)
 {
 	struct hashes h;
 	uint16_t *rows = weir_batch_sel(b, weir_batch_count(b)), start[SPLIT_LANES_MAX + 1];
-	int r = rows ? hash_rows(&h, b, key, nkeys) : -ENOMEM;
+	uint32_t lanes = s->lanes;
+	int r = rows ? 0 : -ENOMEM;
 
+	if (r == 0)
+		r = is_packed(s) ? hash_packed(s, &h, b) : hash_rows(&h, b, s->key, s->nkeys);
 	memset(views, 0, lanes * sizeof *views);
 	if (r < 0)
 		return r;

@@ -1,22 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* split.h: the records of a batch dealt to lanes by the hash of some fields.
  *
- * Columns are hashed one after the other, rows dealt by a counting sort, and each lane gets a view
- * with its rows: no record is copied, and nothing is done for a record but its hash. Equal values
- * meet in one lane, as equal as any table of keys takes them (-0.0 is 0.0, one NaN, a missing
- * value is a value). The hash is seeded at process start (keyhash.h) and has nothing in common
- * with that of the tables, whose slots would else be used in part only.
+ * Keys are packed as tables pack them, by the source where it can, so that no column is made for
+ * the sake of the split; keys with text are hashed column by column. Rows are dealt by a counting
+ * sort, and each lane gets a view with its rows: no record is copied. Equal values meet in one
+ * lane, as equal as any table of keys takes them (-0.0 is 0.0, one NaN, a missing value is a
+ * value). The hash is seeded at process start (keyhash.h) and has nothing in common with that of
+ * the tables, whose slots would else be used in part only.
  */
 #ifndef SPLIT_H
 #define SPLIT_H
 
+#include "engine/core/keypack.h"
 #include "engine/core/pool.h"
 
 #define SPLIT_LANES_MAX 256
 
+/* How to split by `key`: fields of schema s. After a failure too, split_release(). */
+struct split {
+	const uint32_t *key;
+	uint32_t nkeys, lanes;
+	struct keypack pack;
+};
+
+int split_init(struct split *s, struct weir_mem *mem, const struct weir_schema *schema,
+        const uint32_t *key, uint32_t nkeys, uint32_t lanes);
+void split_release(struct split *s);
+
 /* Views of b, one for each lane that gets a record, NULL for others: to views[0 .. lanes). All
  * columns that the lanes will read should be filled before. 0 or -ENOMEM; then there are none. */
-int split_batch(struct weir_pool *pool, struct weir_batch *b, const uint32_t *key, uint32_t nkeys,
-        uint32_t lanes, struct weir_batch **views);
+int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch *b,
+        struct weir_batch **views);
 
 #endif

@@ -5,7 +5,6 @@
 #include "engine/core/engine.h"
 #include "engine/core/flow.h"
 #include "engine/core/recombine.h"
-#include "engine/core/split.h"
 
 #define SHOW 16 /* tokens between two looks at the lanes' times */
 
@@ -121,13 +120,23 @@ static void run_parallel(struct hand *w, struct stage *st, struct slot *s)
 
 /* ---- into lanes ---- */
 
+/* Whether its source packs keys: then the split's own needs no columns. */
+static bool packs(const struct weir_batch *b)
+{
+	while (b->parent)
+		b = b->parent;
+	return b->ops && b->ops->pack;
+}
+
 /* Fills what anybody behind reads. */
 static int fill(const struct stage *st, struct weir_batch *b)
 {
-	const struct plan_node *entry = stretch_entry(st->plan);
+	const uint64_t *needs = stretch_entry(st->plan)->needs;
 
+	if (st->plan->fill && packs(b))
+		needs = st->plan->fill;
 	for (uint32_t f = 0; f < b->schema->nfields; f++)
-		if (bit_get(entry->needs, f) && !weir_batch_col(b, f))
+		if (bit_get(needs, f) && !weir_batch_col(b, f))
 			return -ENOMEM;
 	return 0;
 }
@@ -145,8 +154,8 @@ static int prepare(struct hand *w, struct stage *st, struct slot *s)
 		r = fill(st, s->in.batch[k]);
 		if (!keyed || r < 0)
 			continue;
-		r = split_batch(st->flow->pool[w->id], s->in.batch[k], st->plan->key,
-		        st->plan->nkeys, st->nlanes, s->cut.batch + k * st->nlanes);
+		r = split_batch(&st->split, st->flow->pool[w->id], s->in.batch[k],
+		        s->cut.batch + k * st->nlanes);
 		batch_share(s->in.batch[k]);
 	}
 	return r;

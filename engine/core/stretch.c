@@ -188,6 +188,36 @@ static struct plan_stretch *take(
 	return s && planner_targets(c->pl, &s->graph) < 0 ? NULL : s;
 }
 
+/* What is needed of the input without the key, but where the key is read by other nodes between, or
+ * goes on. What a keyed node does with its key besides is not known: it gets a column then when it
+ * asks. */
+static int find_fill(struct cutting *c, struct plan_stretch *s, uint32_t first, uint32_t end)
+{
+	const struct plan_node *entry = stretch_entry(s), *last = stretch_last(s);
+	uint32_t words = entry->out->nfields / 64 + 1;
+	uint64_t *fill = planner_bits(c->pl, entry->out);
+
+	if (!fill)
+		return -ENOMEM;
+	memcpy(fill, entry->needs, words * sizeof *fill);
+	for (uint32_t i = 0; i < s->nkeys; i++)
+		fill[s->key[i] / 64] &= ~(1ull << s->key[i] % 64);
+	map_start(c);
+	for (uint32_t i = first; i < end; i++) {
+		const struct plan_node *n = at(c, i);
+
+		for (uint32_t f = 0; is_parallel(n) && f < n->in->nfields; f++)
+			if (bit_get(n->uses, f) && c->map[f] >= 0)
+				bit_set(fill, (uint32_t)c->map[f]);
+		map_through(c, n);
+	}
+	for (uint32_t f = 0; !s->blocking && f < last->out->nfields; f++)
+		if (bit_get(last->needs, f) && s->map[f] >= 0)
+			bit_set(fill, (uint32_t)s->map[f]);
+	s->fill = fill;
+	return 0;
+}
+
 /* The keyed nodes from `first` on that one key serves. The end, or -ENOMEM. */
 static int take_keyed(struct cutting *c, uint32_t first)
 {
@@ -229,7 +259,7 @@ static int take_keyed(struct cutting *c, uint32_t first)
 	s->key = key;
 	s->nkeys = nkeys;
 	s->map = map;
-	return (int)end;
+	return find_fill(c, s, first, end) < 0 ? -ENOMEM : (int)end;
 }
 
 /* What is not in stretches yet, the first `taken` of the chain being so. */

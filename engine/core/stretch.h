@@ -28,6 +28,8 @@ struct plan_stretch {
 	/* keyed: fields of what comes in */
 	const uint32_t *key;
 	uint32_t nkeys;
+	/* keyed: fields of what comes in that are read as more than the split's own key */
+	const uint64_t *fill;
 	/* keyed, not blocking: field of what comes out -> field of what comes in, -1: made here */
 	const int32_t *map;
 };
