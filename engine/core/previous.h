@@ -60,6 +60,34 @@ static inline int previous_emit(struct weir_node *n, struct previous_rows *r)
 
 extern const char *const previous_counters[];
 
+/* What the modules' option tables and descriptors have in common. */
+#define PREVIOUS_FIELD_BY                                                                          \
+	{.type = WEIR_OPT_FIELD,                                                                   \
+	        .name = "field",                                                                   \
+	        .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,                                  \
+	        .offset = offsetof(struct previous_config, field),                                 \
+	        .arg = "FIELD",                                                                    \
+	        .doc = "a number, a time or a duration"},                                          \
+	{                                                                                          \
+		.type = WEIR_OPT_FIELDS, .name = "by", .letter = 'b',                              \
+		.offset = offsetof(struct previous_config, by), .arg = "FIELD,…",                  \
+		.doc = "compare with the last record that agrees in these fields"                  \
+	}
+
+#define PREVIOUS_TIME                                                                              \
+	{                                                                                          \
+		.type = WEIR_OPT_FIELD, .name = "time", .letter = 't',                             \
+		.offset = offsetof(struct previous_config, time), .preset = "ts", .arg = "FIELD",  \
+		.doc = "the time of a record"                                                      \
+	}
+
+#define PREVIOUS_MODULE                                                                            \
+	.abi = WEIR_ABI, .flags = WEIR_KEYED | WEIR_VIEWS, .options = options,                     \
+	.config_size = sizeof(struct previous_config),                                             \
+	.state_size = sizeof(struct previous_state),                                               \
+	.keys_offset = offsetof(struct previous_config, by), .counters = previous_counters,        \
+	.open = previous_open, .close = previous_close
+
 #define PREVIOUS_OPTIONS(preset_name)                                                              \
 	{                                                                                          \
 		.type = WEIR_OPT_NAME, .name = "name", .letter = 'f',                              \

@@ -47,25 +47,13 @@ static int delta_process(struct weir_node *n, uint32_t input, struct weir_batch 
 }
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELD,
-                .name = "field",
-                .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,
-                .offset = offsetof(struct previous_config, field),
-                .arg = "FIELD",
-                .doc = "a number, a time or a duration"},
-        {.type = WEIR_OPT_FIELDS,
-                .name = "by",
-                .letter = 'b',
-                .offset = offsetof(struct previous_config, by),
-                .arg = "FIELD,…",
-                .doc = "compare with the last record that agrees in these fields"},
+        PREVIOUS_FIELD_BY,
         PREVIOUS_OPTIONS("delta"),
         WEIR_OPTIONS_END,
 };
 
 WEIR_MODULE(delta) = {
-        .abi = WEIR_ABI,
-        .flags = WEIR_KEYED | WEIR_VIEWS,
+        PREVIOUS_MODULE,
         .name = "delta",
         .summary = "difference from the previous record",
         .doc = "Adds how much FIELD is above its value in the previous record, or, with --by, in "
@@ -73,13 +61,6 @@ WEIR_MODULE(delta) = {
                "previous record that agrees in those fields. The first has no value.\n\n"
                "A record that lacks FIELD or a field of --by is dropped and counted as 'missing'.",
         .example = "packets | delta ts | print ts delta | head 5",
-        .options = options,
-        .config_size = sizeof(struct previous_config),
-        .state_size = sizeof(struct previous_state),
-        .keys_offset = offsetof(struct previous_config, by),
-        .counters = previous_counters,
         .bind = delta_bind,
-        .open = previous_open,
         .process = delta_process,
-        .close = previous_close,
 };

@@ -52,32 +52,14 @@ static int derivative_process(struct weir_node *n, uint32_t input, struct weir_b
 }
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELD,
-                .name = "field",
-                .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,
-                .offset = offsetof(struct previous_config, field),
-                .arg = "FIELD",
-                .doc = "a number, a time or a duration"},
-        {.type = WEIR_OPT_FIELDS,
-                .name = "by",
-                .letter = 'b',
-                .offset = offsetof(struct previous_config, by),
-                .arg = "FIELD,…",
-                .doc = "compare with the last record that agrees in these fields"},
-        {.type = WEIR_OPT_FIELD,
-                .name = "time",
-                .letter = 't',
-                .offset = offsetof(struct previous_config, time),
-                .preset = "ts",
-                .arg = "FIELD",
-                .doc = "the time of a record"},
+        PREVIOUS_FIELD_BY,
+        PREVIOUS_TIME,
         PREVIOUS_OPTIONS("derivative"),
         WEIR_OPTIONS_END,
 };
 
 WEIR_MODULE(derivative) = {
-        .abi = WEIR_ABI,
-        .flags = WEIR_KEYED | WEIR_VIEWS,
+        PREVIOUS_MODULE,
         .name = "derivative",
         .summary = "how fast a field changes, per second",
         .doc = "Adds the difference of FIELD from its value in the previous record, divided by the "
@@ -88,13 +70,6 @@ WEIR_MODULE(derivative) = {
                "'missing'.",
         .example = "packets | derivative seq --by srcip,dstip,srcport,dstport -f rate"
                    " | print ts srcip rate | head 5",
-        .options = options,
-        .config_size = sizeof(struct previous_config),
-        .state_size = sizeof(struct previous_state),
-        .keys_offset = offsetof(struct previous_config, by),
-        .counters = previous_counters,
         .bind = derivative_bind,
-        .open = previous_open,
         .process = derivative_process,
-        .close = previous_close,
 };

@@ -36,20 +36,13 @@ static const struct weir_option options[] = {
                 .offset = offsetof(struct previous_config, by),
                 .arg = "FIELD…",
                 .doc = "the last record that agrees in these fields; none: the last record"},
-        {.type = WEIR_OPT_FIELD,
-                .name = "time",
-                .letter = 't',
-                .offset = offsetof(struct previous_config, time),
-                .preset = "ts",
-                .arg = "FIELD",
-                .doc = "the time of a record"},
+        PREVIOUS_TIME,
         PREVIOUS_OPTIONS("interval"),
         WEIR_OPTIONS_END,
 };
 
 WEIR_MODULE(intervals) = {
-        .abi = WEIR_ABI,
-        .flags = WEIR_KEYED | WEIR_VIEWS,
+        PREVIOUS_MODULE,
         .name = "intervals",
         .summary = "time since the previous record of the same key",
         .doc = "Adds the time since the previous record that agrees in the named fields as "
@@ -57,13 +50,6 @@ WEIR_MODULE(intervals) = {
                "The first of each key has no value.\n\n"
                "A record that lacks a named field or the time is dropped and counted as 'missing'.",
         .example = "packets | intervals srcip dstip | print ts srcip dstip interval | head 5",
-        .options = options,
-        .config_size = sizeof(struct previous_config),
-        .state_size = sizeof(struct previous_state),
-        .keys_offset = offsetof(struct previous_config, by),
-        .counters = previous_counters,
         .bind = intervals_bind,
-        .open = previous_open,
         .process = intervals_process,
-        .close = previous_close,
 };
