@@ -178,11 +178,11 @@ static void detach(const struct mount_options *o, int ready)
 static void release(struct fs *fs)
 {
 	atomic_store(&fs->stopping, true);
-	notify_free(fs->notify);
 	if (fs->writes)
 		jobs_end(fs->writes);
 	if (fs->jobs)
 		jobs_end(fs->jobs);
+	notify_free(fs->notify); /* jobs notify */
 	versions_free(fs->versions);
 	fs->versions = NULL;
 	if (fs->engine)
