@@ -328,7 +328,7 @@ static int answer(struct flow *f, struct stage *st, bool end)
 		a.lane[l].node = &g->node[g->n - 1];
 		a.lane[l].firsts = &st->lane[l].firsts;
 		a.lane[l].place = place + l * WEIR_BATCH_ROWS;
-		a.lane[l].node->pub.counters = part[l * nodes].counters;
+		a.lane[l].node->pub.counters = part[l * nodes].counting;
 		st->instance[l].answer = &a;
 	}
 	if (a.lane && place)
@@ -338,7 +338,8 @@ static int answer(struct flow *f, struct stage *st, bool end)
 	for (uint32_t l = 0; l < n; l++) {
 		st->instance[l].answer = NULL;
 		for (int i = 0; i < NODE_COUNTERS; i++)
-			sum.counters[i] += part[l * nodes].counters[i];
+			sum.counters[i] +=
+			        part[l * nodes].counters[i] + part[l * nodes].counting[i];
 	}
 	sum.batches_out = a.batches;
 	sum.records_out = a.records;

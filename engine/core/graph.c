@@ -80,7 +80,7 @@ static void init_node(struct node *n, struct graph *g, const struct plan_node *p
 	        .in = p->in,
 	        .out = p->out,
 	        .mem = run->mem,
-	        .counters = run->stats[p->id].counters};
+	        .counters = run->stats[p->id].counting};
 	if (!p->module)
 		return;
 	n->pub.state = *state;
@@ -228,6 +228,8 @@ int node_process(struct node *n, uint32_t input, struct weir_batch *b)
 	start = now_ns(CLOCK_MONOTONIC) - start;
 	stat_add(&stats->ns, (uint64_t)(start - nested));
 	nested = outer + start;
+	if (n->plan->module->counters)
+		stats_publish(stats);
 	if (r < 0)
 		fail(n, r);
 	else if (r == WEIR_DONE)
@@ -400,6 +402,8 @@ static int flush(struct node *n, enum weir_mark mark)
 	start = now_ns(CLOCK_MONOTONIC) - start;
 	stat_add(&node_stats(n)->ns, (uint64_t)(start - nested));
 	nested = outer + start;
+	if (m->counters)
+		stats_publish(node_stats(n));
 	if (r < 0)
 		fail(n, r);
 	return r < 0 ? r : 0;

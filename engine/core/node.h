@@ -19,6 +19,8 @@ struct node_stats {
 	uint64_t batches_in, records_in, batches_out, records_out;
 	uint64_t ns; /* in the module itself, without what stands downstream */
 	uint64_t counters[NODE_COUNTERS];
+	/* what the module, which knows nothing of atomics, has counted since stats_publish() */
+	uint64_t counting[NODE_COUNTERS];
 };
 
 static inline void stat_add(uint64_t *to, uint64_t n)
@@ -29,6 +31,16 @@ static inline void stat_add(uint64_t *to, uint64_t n)
 static inline uint64_t stat_get(const uint64_t *from)
 {
 	return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+
+/* Shows readers what the module has counted. */
+static inline void stats_publish(struct node_stats *s)
+{
+	for (int i = 0; i < NODE_COUNTERS; i++)
+		if (s->counting[i]) {
+			stat_add(&s->counters[i], s->counting[i]);
+			s->counting[i] = 0;
+		}
 }
 
 struct graph;
@@ -100,7 +112,7 @@ static inline struct node *node_of(struct weir_node *n)
 static inline struct node_stats *node_stats(const struct node *n)
 {
 	return (struct node_stats *)((char *)n->pub.counters -
-	                             offsetof(struct node_stats, counters));
+	                             offsetof(struct node_stats, counting));
 }
 
 /* Makes and opens all nodes; a body (child number `child` of `scope`) or the root (NULL). 0 and

@@ -61,8 +61,8 @@ void stats_add(struct node_stats *to, const struct node_stats *from)
 	stat_add(&to->records_out, from->records_out);
 	stat_add(&to->ns, from->ns);
 	for (int i = 0; i < NODE_COUNTERS; i++)
-		if (from->counters[i])
-			stat_add(&to->counters[i], from->counters[i]);
+		if (from->counters[i] + from->counting[i])
+			stat_add(&to->counters[i], from->counters[i] + from->counting[i]);
 }
 
 void flow_fail(struct flow *f, const struct run_context *from, int error)
@@ -90,7 +90,7 @@ static void clear(struct weir_batch **b)
 static void count_in(struct graph *g, struct node_stats *cells, bool by_id)
 {
 	for (uint32_t i = 0; i < g->n; i++)
-		g->node[i].pub.counters = cells[by_id ? g->node[i].plan->id : i].counters;
+		g->node[i].pub.counters = cells[by_id ? g->node[i].plan->id : i].counting;
 }
 
 static void run_parallel(struct hand *w, struct stage *st, struct slot *s)

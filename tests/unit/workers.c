@@ -6,6 +6,7 @@
  * random, with refresh marks at random places, and stalls in the modules: each first depth-first,
  * whose answers are wanted of the others. WEIR_STRESS_SECONDS (3) is how long random ones run.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -393,6 +394,58 @@ static void same_at_any_number(void **state)
 	engine_free(e);
 }
 
+/* ---- whoever reads status while a query runs (says something under ThreadSanitizer) ---- */
+
+struct watcher {
+	const struct trial *of;
+	bool stop;
+};
+
+static void *watch(void *arg)
+{
+	struct watcher *w = arg;
+	uint64_t most = 0;
+
+	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
+		uint64_t sum = 0;
+
+		for (uint32_t i = 0; i <= w->of->plan->nnodes; i++)
+			for (int k = 0; k < NODE_COUNTERS; k++)
+				sum += stat_get(&w->of->context.stats[i].counters[k]);
+		most = sum > most ? sum : most;
+	}
+	return NULL;
+}
+
+static void counters_are_read_while_it_runs(void **state)
+{
+	static const char query[] = "packets | count -m 4096 --seed 1 srcport | top srcport | "
+	                            "window session 1s by srcport | group count()";
+	struct course c = {.seed = 1};
+	struct engine *e = engine();
+	uint64_t missing[2];
+
+	for (int i = 0; i < 2; i++) {
+		struct trial t;
+		struct watcher w = {.of = &t};
+		pthread_t thread;
+
+		assert_true(trial_new(
+		        &t, e, query, i ? &scheduler_workers : &scheduler_depth, 1 + i, 9, false));
+		assert_int_equal(pthread_create(&thread, NULL, watch, &w), 0);
+		run(&t, &c);
+		__atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
+		pthread_join(thread, NULL);
+		missing[i] = 0;
+		for (uint32_t k = 0; k <= t.plan->nnodes; k++)
+			missing[i] += t.context.stats[k].counters[0];
+		trial_free(&t);
+	}
+	assert_int_equal(missing[0], missing[1]);
+	assert_true(missing[0] > 0);
+	engine_free(e);
+}
+
 /* ---- random queries ---- */
 
 static const char *const keys[] = {"srcip", "dstip", "srcip dstip", "srcip dstip dstport",
@@ -501,7 +554,7 @@ static void stress(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	const struct CMUnitTest tests[] = {cmocka_unit_test(counters_are_read_while_it_runs),
 	        cmocka_unit_test(same_at_any_number), cmocka_unit_test(stress)};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
