@@ -115,9 +115,10 @@ double bloom_error(const struct bloom *b, uint64_t n)
 {
 	double mean = (double)n / b->nblocks, deviation = sqrt(mean), error = 0, all = 0;
 	double from = floor(mean - 8 * deviation);
+	int sign; /* lgamma() alone would put it in a global */
 
 	for (double j = from > 0 ? from : 0; j <= mean + 8 * deviation + 8; j++) {
-		double share = exp(j * log(mean > 0 ? mean : 1) - mean - lgamma(j + 1));
+		double share = exp(j * log(mean > 0 ? mean : 1) - mean - lgamma_r(j + 1, &sign));
 
 		if (mean == 0)
 			share = j == 0;
