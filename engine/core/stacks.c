@@ -51,11 +51,7 @@ static struct {
 
 static size_t page_size(void)
 {
-	static size_t size;
-
-	if (!size)
-		size = (size_t)sysconf(_SC_PAGESIZE);
-	return size;
+	return (size_t)sysconf(_SC_PAGESIZE); /* no call of the kernel */
 }
 
 static unsigned class_of(size_t size)

@@ -334,9 +334,31 @@ static void recycled(void **state)
 	fiber_release(&c[1].f);
 }
 
+static void *take_one(void *arg)
+{
+	struct weir_mem mem = {0};
+	struct stack s = {0};
+
+	assert_int_equal(stack_take(&s, &mem, 65536), 0);
+	stack_give(&s);
+	return arg;
+}
+
+/* The first stacks of a process, by two threads: for ThreadSanitizer, so it stands first. */
+static void first_of_two_threads(void **state)
+{
+	pthread_t t[2];
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, take_one, NULL), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(first_of_two_threads),
 		cmocka_unit_test(waits_and_goes_on),
 		cmocka_unit_test(other_threads),
 		cmocka_unit_test(nested),
