@@ -357,8 +357,8 @@ static void mark_missing(const struct keypack *p, const struct weir_batch *b, co
 	}
 }
 
-/* Takes the records at place[0..m) out. What is behind the last one is made zero again, but for
- * what is written anyway. */
+/* Takes the records at place[0..m) out: the others move up, with their rows and their IPv6
+ * addresses. Returns how many are left. */
 static uint32_t drop(const struct keypack *p, uint16_t *rows, uint32_t n, const uint8_t *place,
         uint32_t m, uint8_t *to, struct weir_packed *from)
 {

@@ -202,8 +202,7 @@ static inline __attribute__((always_inline)) uint32_t probe_on(struct keytab_par
 }
 
 /* Writes the numbers of n <= BLOCK packed keys to num[], and where their states are to state[].
- * There is room for all of them. families: of those at place family_at[0..nfamilies); the others'
- * are zero. */
+ * There is room for all of them. A key's families are part of its hash. */
 static inline __attribute__((always_inline)) void probe_block(struct keytab_part *p,
         const uint8_t *keys, const struct families *families, uint32_t n, uint32_t *num,
         uint8_t **state, struct fresh *fresh, uint32_t size)

@@ -76,10 +76,9 @@ int keytab_new(struct weir_mem *mem, const struct weir_schema *s, const uint32_t
         uint32_t n, unsigned flags, uint32_t payload, struct keytab **ret);
 void keytab_free(struct weir_mem *mem, struct keytab *t);
 
-/* Looks up the selected rows of b, adding keys that are new. prefix: with KEYPACK_PREFIX, a
- * number for each selected row, by place in the selection, and `rows`, if not NULL, are looked up
- * instead of the selected ones (n of them). -ENOMEM: some may have been
- * added, which are there like the others. */
+/* Looks up the selected rows of b, or rows[0..n), adding keys that are new. Rows that lack a key
+ * field are left out (with KEYPACK_NULLS none is). prefix: with KEYPACK_PREFIX, a number for each
+ * of rows[]. -ENOMEM: some keys may have been added, which are there like the others. */
 int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret);
 int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t n,
         const uint32_t *prefix, struct keytab_rows *ret);
