@@ -1,74 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* decode.c: the first pass over a batch: where each packet's headers are.
  *
- * The hot path of every packet query. What most packets are (Ethernet with at most two tags, IPv4
- * with or without options or IPv6 without extension headers, TCP, UDP or ICMP, no fragment, headers
- * captured whole) is recognised and recorded here in a few loads; the rest walks (link.c, ip.c) and
- * gets the same answers. Headers of the packets to come are prefetched:
- * the source has touched the record head before the packet, so it is the line behind that misses.
+ * What most packets are is recorded in one pass over all of them (plain.c). Those left over that
+ * are Ethernet with at most two tags, IPv4 with or without options or IPv6 without extension
+ * headers, TCP, UDP or ICMP, no fragment, headers captured whole, are recognised here in a few
+ * loads; the rest walks (link.c, ip.c) and gets the same answers.
  */
 #include "engine/proto/column.h"
-
-#define AHEAD 8
-
-#define IP_BITS (L_TYPE | L_SRC | L_DST | L_PROTO | L_FULL3)
-#define PORT_BITS (L_L4 | L_SPORT | L_DPORT | L_FULL4)
-#define NEVER (1u << 20) /* longer than an IP packet */
-
-/* By protocol: the bytes of its fixed header, and what `have` gains where they are all there. */
-static const struct upper {
-	uint32_t need, have;
-} uppers[256] = {
-        [0] = {NEVER, 0},
-        [1] = {4, L_L4 | L_ICMP | L_FULL4},
-        [2 ... 5] = {NEVER, 0},
-        [6] = {20, PORT_BITS | L_TCP},
-        [7 ... 16] = {NEVER, 0},
-        [17] = {8, PORT_BITS | L_UDP},
-        [18 ... 57] = {NEVER, 0},
-        [58] = {4, L_L4 | L_ICMP | L_FULL4},
-        [59 ... 255] = {NEVER, 0},
-};
-
-/* Ethernet, IPv4 without options: its `have`, or 0. Conditions are gathered before the one branch,
- * all offsets are constants, and the layer is written in four words. */
-static inline uint32_t plain(const struct weir_packet *pk, struct layer *d)
-{
-	static const uint8_t start[4] = {0x08, 0x00, 0x45, 0}, mask[4] = {0xff, 0xff, 0xff, 0};
-	const uint8_t *p = pk->data;
-	uint32_t caplen = pk->caplen, end, want, is, care, ports, have;
-	const struct upper *u;
-	uint64_t w[4];
-	uint16_t frag;
-	uint8_t proto;
-
-	if ((pk->linktype != 1) | (caplen < 34 + 4))
-		return 0;
-	memcpy(&want, start, 4);
-	memcpy(&care, mask, 4);
-	memcpy(&is, p + 12, 4);
-	memcpy(&frag, p + 20, 2);
-	memcpy(&w[0], p + 26, 8);
-	memcpy(&ports, p + 34, 4);
-	proto = p[23];
-	u = &uppers[proto];
-	end = 14u + get16(p + 16);
-	end = end < caplen ? end : caplen;
-	if (((is & care) ^ want) | (frag & __builtin_bswap16(0x3fff)) | (end < 34 + u->need))
-		return 0;
-	have = IP_BITS | L_IP4 | u->have;
-	w[1] = ports | (uint64_t)proto << 48;          /* sport, dport, no vlan, proto */
-	w[2] = have | (uint64_t)(14 | 34 << 16) << 32; /* have, l3, l4 */
-	w[3] = end | (uint64_t)0x0800 << 32;           /* end, ethertype */
-	memcpy(d, w, sizeof *d);
-	return have;
-}
-
-_Static_assert(offsetof(struct layer, sport) == 8 && offsetof(struct layer, proto) == 14 &&
-                       offsetof(struct layer, have) == 16 && offsetof(struct layer, l3) == 20 &&
-                       offsetof(struct layer, end) == 24 &&
-                       offsetof(struct layer, ethertype) == 28 && sizeof(struct layer) == 32,
-        "plain() writes these words");
+#include "engine/proto/plain.h"
 
 static inline bool is_tag(uint16_t type)
 {
@@ -91,12 +30,12 @@ static bool extended(
 	return true;
 }
 
-/* The same with up to two tags, IPv4 options, IPv6. */
+/* Plain but for up to two tags, IPv4 options, IPv6. */
 static inline bool fast(const struct weir_packet *pk, struct layer *d)
 {
 	const uint8_t *p = pk->data, *h;
-	uint32_t caplen = pk->caplen, off = 14, l4, end, have = IP_BITS, bad;
-	const struct upper *u;
+	uint32_t caplen = pk->caplen, off = 14, l4, end, have = LAYER_IP_BITS, bad;
+	const struct plain_half *u;
 	uint16_t type, vlan = 0;
 	uint64_t addresses = 0;
 	uint8_t proto;
@@ -135,9 +74,9 @@ static inline bool fast(const struct weir_packet *pk, struct layer *d)
 	} else {
 		return false;
 	}
-	u = &uppers[proto];
+	u = &plain_halves[proto];
 	end = end < caplen ? end : caplen;
-	if (bad | (end < l4 + u->need))
+	if (bad | (end + 34 < l4 + u->need))
 		return type == 0x86dd && !bad && extended(pk, off, vlan, have, d);
 	memcpy(&d->src, &addresses, 8);
 	memcpy(&d->sport, p + l4, 4);
@@ -146,7 +85,7 @@ static inline bool fast(const struct weir_packet *pk, struct layer *d)
 	d->end = end;
 	d->ethertype = type;
 	d->vlan = vlan;
-	d->have = have | u->have;
+	d->have = have | (u->have & ~(uint32_t)(LAYER_IP_BITS | L_IP4));
 	d->proto = proto;
 	return true;
 }
@@ -171,9 +110,12 @@ _Thread_local unsigned decode_walks;
 
 struct decoded *decode(struct weir_batch *b)
 {
+	static plain_layers *best;
+	plain_layers *plain = __atomic_load_n(&best, __ATOMIC_RELAXED);
 	struct weir_packets *ps = b->priv;
 	struct decoded *s = ps->decoded;
-	uint32_t n = b->n, all = UINT32_MAX, any = 0, have;
+	uint16_t odd[WEIR_BATCH_ROWS + 1];
+	uint32_t n;
 	struct layer *d;
 
 	if (s)
@@ -185,25 +127,20 @@ struct decoded *decode(struct weir_batch *b)
 	d = room(b, &s->outer);
 	if (!d)
 		return NULL;
-	for (uint32_t k = 0; k < AHEAD && k < n; k++)
-		__builtin_prefetch(ps->pk[k].data + 48);
-	for (uint32_t k = 0; k < n; k++) {
-		const struct weir_packet *pk = &ps->pk[k];
+	if (!plain) {
+		plain = plain_layers_best();
+		__atomic_store_n(&best, plain, __ATOMIC_RELAXED);
+	}
+	n = plain(ps->pk, b->n, d, odd, &s->outer.all, &s->outer.any);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t k = odd[i];
 
-		if (k + AHEAD < n)
-			__builtin_prefetch(pk[AHEAD].data + 48);
-		have = plain(pk, &d[k]);
-		if (!have) {
-			if (!fast(pk, &d[k]))
-				slow(pk, &d[k]);
-			have = d[k].have;
-		}
-		all &= have;
-		any |= have;
+		if (!fast(&ps->pk[k], &d[k]))
+			slow(&ps->pk[k], &d[k]);
+		s->outer.all &= d[k].have;
+		s->outer.any |= d[k].have;
 	}
 	s->outer.d = d;
-	s->outer.all = all;
-	s->outer.any = any;
 	__atomic_store_n(&ps->decoded, s, __ATOMIC_RELEASE); /* pairs with weir_packet_pack() */
 	return s;
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* pack.c: keys that packets give themselves are those made from their columns: for frames of all
- * sorts, cut everywhere, and with random octets changed; and both ways to shuffle them agree. */
+ * sorts, cut everywhere, and with random octets changed; and the ways to shuffle
+ * them, and to see what is plain, agree. */
 #include "engine/proto/pack.h"
+#include "engine/proto/plain.h"
 #include "tests/pack_check.h"
 #include "tests/unit/decode_frames.h"
 #include <setjmp.h>
@@ -35,18 +37,27 @@ static const uint8_t *cut(const char *hex, uint32_t len)
 	return p;
 }
 
+static const struct frame *pick(bool ip4)
+{
+	const struct frame *f;
+
+	do
+		f = &frames[draw(sizeof frames / sizeof *frames)];
+	while (ip4 && strncmp(f->hex + 24, "080045", 6) != 0);
+	return f;
+}
+
 static void packed_is_packed_from_columns(void **state)
 {
 	static struct weir_packets ps;
 	struct weir_schema *schema = weir_packet_schema(6);
 	struct weir_pool *pool = pool_new(NULL);
-	const uint32_t nframes = sizeof frames / sizeof *frames;
 
 	for (int round = 0; round < 400; round++) {
 		uint32_t n = 1 + draw(WEIR_PACK_ROWS);
 
 		for (uint32_t k = 0; k < n; k++) {
-			const struct frame *f = &frames[draw(nframes)];
+			const struct frame *f = pick(false);
 			uint32_t whole = (uint32_t)strlen(f->hex) / 2,
 			         len = draw(2) ? whole : draw(whole + 1);
 
@@ -95,11 +106,53 @@ static void shuffles_agree(void **state)
 	}
 }
 
+/* Frames of all sorts, cut and changed; every other round only of those that are IPv4 in Ethernet,
+ * most of which are plain. */
+static void plain_layers_agree(void **state)
+{
+	static struct weir_packet pk[WEIR_PACK_ROWS];
+	static struct layer one[WEIR_PACK_ROWS], two[WEIR_PACK_ROWS];
+	uint16_t odd1[WEIR_PACK_ROWS + 1], odd2[WEIR_PACK_ROWS + 1];
+	uint32_t all1, all2, any1, any2, m, seen = 0;
+
+	for (int round = 0; round < 1000; round++) {
+		uint32_t n = 1 + draw(WEIR_PACK_ROWS), at = 0;
+
+		for (uint32_t k = 0; k < n; k++) {
+			const struct frame *f = pick(round % 2);
+			uint32_t whole = (uint32_t)strlen(f->hex) / 2,
+			         len = draw(2) ? whole : draw(whole + 1);
+
+			pk[k] = (struct weir_packet){.data = cut(f->hex, len),
+			        .caplen = len,
+			        .len = whole,
+			        .linktype = f->linktype};
+		}
+		m = plain_layers_portable(pk, n, one, odd1, &all1, &any1);
+		assert_int_equal(m, plain_layers_best()(pk, n, two, odd2, &all2, &any2));
+		assert_int_equal(all1, all2);
+		assert_int_equal(any1, any2);
+		assert_memory_equal(odd1, odd2, m * sizeof *odd1);
+		for (uint32_t k = 0; k < n; k++) {
+			if (at < m && odd1[at] == k) {
+				at++;
+				continue;
+			}
+			assert_memory_equal(&one[k], &two[k], sizeof one[k]);
+			seen++;
+		}
+		for (uint32_t k = 0; k < n; k++)
+			free((void *)pk[k].data);
+	}
+	assert_in_range(seen, 1000, 1000 * WEIR_PACK_ROWS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(packed_is_packed_from_columns),
 	        cmocka_unit_test(shuffles_agree),
+	        cmocka_unit_test(plain_layers_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
