@@ -46,17 +46,26 @@ struct weir_pool *pool_ref(struct weir_pool *p)
 	return p;
 }
 
-void pool_unref(struct weir_pool *p)
+void pool_trim(struct weir_pool *p)
 {
-	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
-		return;
-	for (int k = 0; k < 2; k++)
+	pthread_mutex_lock(&p->lock);
+	for (int k = 0; k < 2; k++) {
 		while (p->free[k]) {
 			struct chunk *c = p->free[k];
 
 			p->free[k] = c->next;
 			weir_free(p->mem, c, c->size);
 		}
+		p->nfree[k] = 0;
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+void pool_unref(struct weir_pool *p)
+{
+	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	pool_trim(p);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
 }

@@ -42,7 +42,7 @@ static int copy_text(struct weir_batch *to, struct weir_str *d, const struct wei
 	return 0;
 }
 
-static int gather_field(
+int gather_field(
         struct weir_batch *to, uint32_t field, uint32_t at, const struct pick *pick, uint32_t k)
 {
 	enum weir_kind kind = to->schema->fields[field].kind;

@@ -20,6 +20,10 @@ struct weir_batch *gather_new(struct weir_node *n, uint32_t rows);
 int gather(struct weir_node *n, struct weir_batch *to, uint32_t at, const struct pick *pick,
         uint32_t k);
 
+/* The same of one field, whose column is made, whoever reads it. */
+int gather_field(
+        struct weir_batch *to, uint32_t field, uint32_t at, const struct pick *pick, uint32_t k);
+
 /* The batch whose rows b's rows are. */
 static inline struct weir_batch *gather_root(struct weir_batch *b)
 {

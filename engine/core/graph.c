@@ -18,6 +18,7 @@
 #include "engine/core/firsts.h"
 #include "engine/core/flow.h"
 #include "engine/core/planner.h"
+#include "engine/core/spill.h"
 #include "engine/core/union.h"
 
 /* ns spent downstream of the module that runs now, on this thread. */
@@ -32,7 +33,9 @@ static int node_open(struct node *n)
 	n->done = n->dirty = false;
 	if (m->state_size)
 		memset(n->pub.state, 0, m->state_size);
-	if (m->open)
+	if (n->plan->spills)
+		r = spill_open(n);
+	if (r == 0 && m->open)
 		r = m->open(&n->pub, &n->graph->run->err);
 	if (r < 0)
 		n->graph->run->failed = n->plan->name;
@@ -44,6 +47,7 @@ static void node_close(struct node *n)
 	if (n->opened && n->plan->module->close)
 		n->plan->module->close(&n->pub);
 	n->opened = false;
+	spill_close(n);
 }
 
 static int node_reset(struct node *n)
@@ -376,8 +380,9 @@ int graph_push(struct graph *g, uint32_t i, struct weir_batch *b)
 	return r < 0 ? r : graph_wants(g, i) ? 0 : WEIR_DONE;
 }
 
-static int answer(struct weir_node *n, const struct weir_module *m, enum weir_mark mark)
+int node_answer(struct weir_node *n, enum weir_mark mark)
 {
+	const struct weir_module *m = node_of(n)->plan->module;
 	uint32_t rows = 0;
 	int r = m->begin(n, mark, &rows);
 
@@ -394,11 +399,16 @@ static int flush(struct node *n, enum weir_mark mark)
 	int64_t start, outer = nested;
 	int r = n->graph->run->scheduler->drain(n->graph);
 
-	if (r < 0 || !m || (!m->flush && !m->begin))
+	if (r < 0 || !m || (!m->flush && !m->begin && !n->spill))
 		return r;
 	nested = 0;
 	start = now_ns(CLOCK_MONOTONIC);
-	r = m->begin ? answer(&n->pub, m, mark) : m->flush(&n->pub, mark);
+	if (m->begin)
+		r = node_answer(&n->pub, mark);
+	else if (m->flush)
+		r = m->flush(&n->pub, mark);
+	if (r >= 0 && n->spill)
+		r = spill_flush(n, mark);
 	start = now_ns(CLOCK_MONOTONIC) - start;
 	stat_add(&node_stats(n)->ns, (uint64_t)(start - nested));
 	nested = outer + start;
@@ -431,7 +441,7 @@ int graph_mark(struct graph *g, bool end)
 
 		if (end || n->plan->in_table)
 			r = flush(n, WEIR_END);
-		else if (n->plan->table)
+		else if (n->plan->table || n->spill)
 			r = flush(n, WEIR_REFRESH);
 		n->dirty |= !end && n->plan->in_table;
 	}

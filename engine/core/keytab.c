@@ -459,6 +459,89 @@ static int number_ip6(struct keytab *t, const struct weir_packed *from, uint8_t 
 	return 0;
 }
 
+/* ---- a frozen table ---- */
+
+#define NOT_THERE UINT32_MAX /* as a number; no table has so many */
+
+/* The number of a packed key, or NOT_THERE. */
+static uint32_t look(const struct keytab_part *p, const uint8_t *key, uint32_t hash)
+{
+	uint32_t mask = slots_of(p) - 1;
+	uint64_t v;
+
+	if (!p->n)
+		return NOT_THERE;
+	for (uint32_t i = hash >> p->shift; (v = p->slot[i]); i = (i + 1) & mask)
+		if ((uint32_t)(v >> 32) == hash &&
+		        equal(p->rec + (size_t)((uint32_t)v - 1) * p->stride, key, p->key_size))
+			return (uint32_t)v - 1;
+	return NOT_THERE;
+}
+
+static uint32_t look_text(const struct keytab_part *p, const uint8_t *key, size_t len)
+{
+	uint32_t hash = keyhash_bytes(keyhash_secret(), key, len), mask = slots_of(p) - 1;
+	uint64_t v;
+
+	if (!p->n)
+		return NOT_THERE;
+	for (uint32_t i = hash >> p->shift; (v = p->slot[i]); i = (i + 1) & mask) {
+		const struct heap_cell *c = cell_at(p->rec + (size_t)((uint32_t)v - 1) * p->stride);
+
+		if ((uint32_t)(v >> 32) == hash && c->len == len && !memcmp(c->bytes, key, len))
+			return (uint32_t)v - 1;
+	}
+	return NOT_THERE;
+}
+
+/* As number_ip6(), adding none: a key with an address that is not there is not there either. */
+static void find_ip6(struct keytab *t, const struct weir_packed *from, uint8_t *bits)
+{
+	for (uint32_t i = 0; i < from->nip6; i++) {
+		const struct weir_pack_ip6 *v = &from->ip6[i];
+		const struct key_field *f = &t->pack.f[v->field];
+		uint32_t num = look(&t->ip6, v->octets,
+		        keyhash(keyhash_secret(), v->octets, 16) & ~t->ip6.families);
+
+		memcpy(t->packed + (size_t)v->place * t->pack.size + f->at, &num, 4);
+		bits[v->place] |= (uint8_t)(1u << f->family);
+	}
+}
+
+/* As map_block(). Its records without a place leave ret's arrays. Of those that stay, the number
+ * or -ENOMEM. */
+static int find_block(struct keytab *t, struct weir_batch *b, const struct keypack_block *in,
+        struct keytab_rows *ret, uint32_t at)
+{
+	const struct keytab_part *p = &t->keys;
+	uint32_t n = 0, size = p->key_size;
+	uint8_t bits[BLOCK] = {0};
+	size_t text[BLOCK + 1];
+
+	if (t->pack.wide && serialise(t, b, t->packed, ret->row + at, in->n, text) < 0)
+		return -ENOMEM;
+	if (!t->pack.wide)
+		find_ip6(t, &in->from, bits);
+	for (uint32_t k = 0; k < in->n; k++) {
+		const uint8_t *key = t->packed + (size_t)k * size;
+		uint32_t num;
+
+		if (t->pack.wide)
+			num = look_text(p, t->text + text[k], text[k + 1] - text[k]);
+		else
+			num = look(p, key,
+			        (keyhash(keyhash_secret(), key, size) & ~p->families) | bits[k]);
+		if (num == NOT_THERE) {
+			ret->missed[ret->nmissed++] = ret->row[at + k];
+			continue;
+		}
+		ret->row[at + n] = ret->row[at + k];
+		ret->id[at + n] = num;
+		ret->state[at + n++] = keytab_state(t, num);
+	}
+	return (int)n;
+}
+
 /* Room for the families of n more keys, if there are any so far or `some` of these have. */
 static int reserve_families(struct keytab *t, uint32_t n, bool some)
 {
@@ -512,11 +595,11 @@ static int map(struct keytab *t, struct weir_batch *b, const uint32_t *prefix, u
 	struct keypack_block block;
 
 	ret->before = t->n;
-	ret->n = ret->nfresh = 0;
+	ret->n = ret->nfresh = ret->nmissed = 0;
 	if (!packed)
 		return -ENOMEM;
 	t->packed = packed;
-	if (reserve(t, &t->keys, total) < 0)
+	if (!t->frozen && reserve(t, &t->keys, total) < 0)
 		return -ENOMEM;
 	for (uint32_t first = 0; first < total; first += BLOCK) {
 		uint32_t m = total - first < BLOCK ? total - first : BLOCK;
@@ -527,12 +610,15 @@ static int map(struct keytab *t, struct weir_batch *b, const uint32_t *prefix, u
 			return r;
 		if (ret->n < first)
 			memmove(ret->row + ret->n, ret->row + first, block.n * sizeof *ret->row);
-		r = map_block(t, b, &block, ret, ret->n);
+		if (t->frozen)
+			r = find_block(t, b, &block, ret, ret->n);
+		else
+			r = map_block(t, b, &block, ret, ret->n);
 		if (r < 0)
 			return r;
-		ret->n += block.n;
+		ret->n += t->frozen ? (uint32_t)r : block.n;
 	}
-	ret->missing = total - ret->n;
+	ret->missing = total - ret->n - ret->nmissed;
 	return 0;
 }
 
@@ -546,6 +632,19 @@ int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows
 {
 	memcpy(ret->row, rows, n * sizeof *rows);
 	return map(t, b, prefix, n, ret);
+}
+
+static size_t growth(const struct keytab_part *p, uint32_t n)
+{
+	uint64_t want = (uint64_t)p->n + n;
+
+	return (want > (uint64_t)slots_of(p) * LOAD / 8 ? p->slot_size : 0) +
+	       (want * p->stride > p->rec_size ? p->rec_size : 0);
+}
+
+size_t keytab_growth(const struct keytab *t)
+{
+	return growth(&t->keys, WEIR_BATCH_ROWS) + (t->ip6.n ? growth(&t->ip6, BLOCK) : 0);
 }
 
 uint8_t *keytab_state(const struct keytab *t, uint32_t id)

@@ -44,6 +44,7 @@ struct keytab {
 	struct keytab_near *near;     /* of ip6, by hash; NULL: nothing yet */
 	uint32_t n;                   /* ids given */
 	uint32_t payload;
+	bool frozen;       /* takes no more keys: records of others are keytab_rows.missed */
 	uint8_t *families; /* by id; NULL: all zero */
 	size_t families_size;
 	struct heap heap; /* wide keys */
@@ -63,6 +64,9 @@ struct keytab_rows {
 	/* places in the arrays above of the first record of each new key, in order; the i-th key's
 	 * id is before + i */
 	uint16_t fresh[WEIR_BATCH_ROWS];
+	/* rows whose keys a frozen table lacks, in order; in none of the arrays above */
+	uint32_t nmissed;
+	uint16_t missed[WEIR_BATCH_ROWS];
 };
 
 /* Keys are `n` fields of schema s, see KEYPACK_*. After a failure too, keytab_release(). */
@@ -82,6 +86,9 @@ void keytab_free(struct weir_mem *mem, struct keytab *t);
 int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret);
 int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t n,
         const uint32_t *prefix, struct keytab_rows *ret);
+
+/* Bytes that a table may take at once when it maps a batch: where it grows, it doubles. */
+size_t keytab_growth(const struct keytab *t);
 
 /* The state of an id. */
 uint8_t *keytab_state(const struct keytab *t, uint32_t id);

@@ -10,10 +10,13 @@ bool mem_take(struct weir_mem *m, size_t size)
 
 	if (!m)
 		return true;
+	if (m->parent && !mem_take(m->parent, size))
+		return false;
 	limit = __atomic_load_n(&m->limit, __ATOMIC_RELAXED);
 	now = __atomic_add_fetch(&m->used, size, __ATOMIC_RELAXED);
 	if (limit && (now > limit || now < size)) {
 		__atomic_sub_fetch(&m->used, size, __ATOMIC_RELAXED);
+		mem_give(m->parent, size);
 		__atomic_add_fetch(&m->denied, 1, __ATOMIC_RELAXED);
 		return false;
 	}
@@ -24,7 +27,7 @@ bool mem_take(struct weir_mem *m, size_t size)
 
 void mem_give(struct weir_mem *m, size_t size)
 {
-	if (m)
+	for (; m; m = m->parent)
 		__atomic_sub_fetch(&m->used, size, __ATOMIC_RELAXED);
 }
 

@@ -10,7 +10,8 @@
 #include <weir/module.h>
 
 struct weir_mem {
-	uint32_t refs; /* atomic; 0: part of something else, not counted */
+	struct weir_mem *parent; /* counted there too; NULL: none */
+	uint32_t refs;           /* atomic; 0: part of something else, not counted */
 	size_t used, peak;
 	size_t limit;    /* 0: none */
 	uint32_t denied; /* allocations refused at the limit */

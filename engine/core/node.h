@@ -44,12 +44,14 @@ static inline void stats_publish(struct node_stats *s)
 }
 
 struct graph;
+struct spill;
 
 /* Kept small: there may be a million instances of a body. */
 struct node {
 	struct weir_node pub; /* first */
 	const struct plan_node *plan;
 	struct graph *graph;
+	struct spill *spill;  /* see spill.h; NULL: not of this node */
 	struct queued *queue; /* breadth-first: the newest; its successor is the oldest */
 	uint16_t queue_len;
 	uint16_t live; /* targets that still want records */
@@ -81,6 +83,8 @@ struct run_context {
 	/* atomic: ns spent reading; filling, dealing and recombining batches; of the keyed lane
 	 * that worked longest. Tasks stolen */
 	uint64_t read_ns, deal_ns, lane_ns, stolen;
+	/* atomic: bytes on disk now and at most; files made */
+	uint64_t spilled, spill_peak, spill_files;
 	/* where the query's rows go; consumes nothing */
 	int (*rows)(void *arg, struct weir_batch *b);
 	void *arg;
@@ -143,6 +147,9 @@ int graph_mark(struct graph *g, bool end);
 
 /* Sends what a body left to the consumers of its scope on the body's channel. Consumes b. */
 int scope_emit(struct node *scope, uint32_t channel, struct weir_batch *b);
+
+/* Has a module that answers by parts do so. 0 or -errno. */
+int node_answer(struct weir_node *n, enum weir_mark mark);
 
 /* For schedulers: runs the node's module on b (borrowed). */
 int node_process(struct node *n, uint32_t input, struct weir_batch *b);

@@ -338,6 +338,11 @@ static int read_settings(struct planner *pl)
 		char hint[80] = "";
 		size_t best = 0;
 
+		if (r == 0 && s->size) {
+			pl->p->set.spill_pos = s->value_pos;
+			r = options_set(settings_spill, s->key, s->size, s->size_pos, &scope,
+			        &pl->p->set, pl->err);
+		}
 		if (r != -ENOENT) {
 			if (r < 0)
 				return r;
@@ -419,6 +424,8 @@ static int build(struct planner *pl)
 	r = planner_targets(pl, &p->root);
 	if (r == 0)
 		r = planner_needs(pl);
+	if (r == 0)
+		planner_spills(pl);
 	return r < 0 ? r : planner_stretches(pl);
 }
 

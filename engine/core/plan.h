@@ -65,6 +65,7 @@ struct plan_node {
 	const struct plan_target *targets; /* by channel */
 	bool in_table;                     /* its input starts anew with each version */
 	bool table;                        /* so does its output */
+	bool spills;                       /* what its memory has no place for goes to disk */
 	/* modules with blocks */
 	bool blocks_only; /* nothing leaves on channel 0 */
 	uint32_t copies;  /* of the one block, each behind a channel of its own; 0: one */
@@ -94,6 +95,9 @@ struct settings {
 	int64_t late;    /* ns */
 	uint64_t retain, memory;
 	uint64_t threads, tokens;
+	const char *spill; /* folder; NULL: none */
+	uint64_t spill_size;
+	uint32_t spill_pos; /* in the spec */
 	uint32_t order;     /* 0 arrival, 1 strict */
 	uint32_t scheduler; /* enum plan_scheduler */
 };
@@ -110,6 +114,7 @@ struct plan {
 	uint32_t nshown;
 	bool table;
 	uint32_t nsources, nnodes;
+	uint32_t nspills;             /* nodes that spill */
 	struct plan_stretch *stretch; /* see stretch.h */
 	uint32_t nstretches;          /* 0: it cannot be cut */
 	struct plan_release *releases;

@@ -61,8 +61,8 @@ static void put(const struct plan *p, const struct plan_graph *g, int indent,
 			text_printf(to, "%u", g->nodes[n->ins[k].node]->id);
 			channel(g->nodes[n->ins[k].node], n->ins[k].channel, ":", "", to);
 		}
-		text_printf(
-		        to, "  [%s%s]", order(n), (n->flags & WEIR_BLOCKING) ? " blocking" : "");
+		text_printf(to, "  [%s%s%s]", order(n),
+		        (n->flags & WEIR_BLOCKING) ? " blocking" : "", n->spills ? " spills" : "");
 		if (n->pos < p->text_len && n->len && n->module && n->source == NULL)
 			text_printf(to, "  %.*s", (int)n->len, p->text + n->pos);
 		text_puts(to, "  -> ");
@@ -99,6 +99,21 @@ static void stretches(const struct plan *p, struct text *to)
 	}
 }
 
+/* Names the nodes that spill, all others keep what they keep in memory. How many there are. */
+static uint32_t spillers(
+        const struct plan *p, const struct plan_graph *g, const char *comma, struct text *to)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < g->n; i++) {
+		if (g->nodes[i]->spills)
+			text_printf(to, "%s %s", n++ ? "," : comma, g->nodes[i]->name);
+		for (uint32_t k = 0; k < g->nodes[i]->nbodies; k++)
+			n += spillers(p, &g->nodes[i]->bodies[k], n ? "," : comma, to);
+	}
+	return n;
+}
+
 void plan_text(const struct plan *p, plan_counters *counters, void *arg, struct text *to)
 {
 	static const char *const schedulers[] = {"auto", "depth", "breadth", "workers"};
@@ -107,7 +122,12 @@ void plan_text(const struct plan *p, plan_counters *counters, void *arg, struct 
 	for (uint32_t i = 0; i < p->nshown; i++)
 		text_printf(to, "%s%s", i ? "," : "", p->out->fields[p->shown[i]].name);
 	text_printf(to, "\nscheduler: %s\n", schedulers[p->set.scheduler]);
-	if (p->set.threads > 1 || p->set.scheduler == PLAN_WORKERS)
+	if (p->set.spill) {
+		text_printf(to, "spill: %s, at most %llu bytes, by", p->set.spill,
+		        (unsigned long long)p->set.spill_size);
+		text_puts(to, spillers(p, &p->root, "", to) ? "\n" : " no stage\n");
+	}
+	if ((p->set.threads > 1 && !p->nspills) || p->set.scheduler == PLAN_WORKERS)
 		stretches(p, to);
 	put(p, &p->root, 0, counters, arg, to);
 }

@@ -144,6 +144,9 @@ struct derive_config {
 /* Lists the consumers of each node (plan_node.targets), in the bodies too. */
 int planner_targets(struct planner *pl, struct plan_graph *g);
 
+/* Marks the nodes that spill (plan_node.spills); see spill.h. */
+void planner_spills(struct planner *pl);
+
 /* Cuts the plan for worker threads, once the needs are known; see stretch.h. */
 int planner_stretches(struct planner *pl);
 

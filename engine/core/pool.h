@@ -15,6 +15,9 @@ struct weir_pool *pool_new(struct weir_mem *mem);
 struct weir_pool *pool_ref(struct weir_pool *p);
 void pool_unref(struct weir_pool *p); /* NULL is fine */
 
+/* Gives back what the pool keeps for batches to come. */
+void pool_trim(struct weir_pool *p);
+
 /* An empty batch of `schema`, n rows, no column filled; NULL: out of memory. */
 struct weir_batch *pool_batch(struct weir_pool *p, const struct weir_schema *schema, uint32_t n);
 

@@ -87,6 +87,15 @@ static void lanes(const struct run *r, struct text *to)
 	int longest = 0;
 
 	text_printf(to, "scheduler: %s\n", r->context.scheduler->name);
+	if (r->plan->set.spill && !r->plan->nspills)
+		text_puts(to, "spill: no stage can\n");
+	else if (r->plan->set.spill)
+		text_printf(to,
+		        "spill: %llu\nspill_peak: %llu\nspill_limit: %llu\nspill_files: %llu\n",
+		        (unsigned long long)stat_get(&r->context.spilled),
+		        (unsigned long long)stat_get(&r->context.spill_peak),
+		        (unsigned long long)r->plan->set.spill_size,
+		        (unsigned long long)stat_get(&r->context.spill_files));
 	if (r->context.scheduler != &scheduler_workers || !r->plan->nstretches)
 		return;
 	for (uint32_t i = 0; i < r->plan->nstretches; i++) {

@@ -21,6 +21,10 @@ const struct weir_option settings_rows[] = {
                 .max = 1e12, .arg = "SIZE", .doc = "how much of a log is kept"},
         {WEIR_OPT_SIZE, "memory", .flags = WEIR_OPT_POSITIONAL, .offset = AT(memory), .min = 65536,
                 .max = 1e13, .arg = "SIZE", .doc = "most memory that the query may take"},
+        {WEIR_OPT_STRING, "spill", .flags = WEIR_OPT_POSITIONAL, .offset = AT(spill),
+                .arg = "DIR SIZE",
+                .doc = "a folder, and how much of its disk records may take for which the memory "
+                       "has no place"},
         {WEIR_OPT_U64, "threads", .flags = WEIR_OPT_POSITIONAL, .offset = AT(threads), .min = 1,
                 .max = 256, .arg = "N", .doc = "most threads that work for the query"},
         {WEIR_OPT_U64, "tokens", .flags = WEIR_OPT_POSITIONAL, .offset = AT(tokens), .min = 1,
@@ -35,4 +39,9 @@ const struct weir_option settings_rows[] = {
                 .doc = "how batches travel through the query; auto: workers where there is more "
                        "than "
                        "one thread and enough to do, else depth"},
+        WEIR_OPTIONS_END};
+
+const struct weir_option settings_spill[] = {
+        {WEIR_OPT_SIZE, "spill", .flags = WEIR_OPT_POSITIONAL, .offset = AT(spill_size),
+                .min = 65536, .max = 1e15, .arg = "SIZE", .doc = "of 'spill', behind the folder"},
         WEIR_OPTIONS_END};

@@ -6,5 +6,6 @@
 #include <weir/option.h>
 
 extern const struct weir_option settings_rows[];
+extern const struct weir_option settings_spill[]; /* the size in `set spill DIR SIZE` */
 
 #endif

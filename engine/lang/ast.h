@@ -101,6 +101,8 @@ struct ast_pipe {
 struct ast_setting {
 	uint32_t pos, len, value_pos, value_len; /* pos, len: of the key */
 	const char *key, *value;
+	const char *size; /* of `spill`, whose value is a folder; else NULL */
+	uint32_t size_pos, size_len;
 	struct ast_setting *next;
 };
 

@@ -350,6 +350,17 @@ static int parse_setting(struct parse *p)
 		return lex_unexpected(p, "a value");
 	}
 	s->value_len = p->at - s->value_pos;
+	if (s->key && strcmp(s->key, "spill") == 0) {
+		lex_blank(p);
+		s->size_pos = p->at;
+		s->size_len = lex_word(p);
+		if (!s->size_len)
+			return lex_unexpected(p, "a size behind the folder");
+		s->size = lex_copy(p, p->at, s->size_len);
+		if (!s->size)
+			return -ENOMEM;
+		p->at += s->size_len;
+	}
 	*p->next_setting = s;
 	p->next_setting = &s->next;
 	return s->key && s->value ? 0 : -ENOMEM;

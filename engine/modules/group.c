@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "engine/core/aggregate.h"
+#include "engine/core/spill.h"
 #include "engine/sketch/hll.h"
 #include "engine/sketch/notes.h"
 #include "engine/sketch/quantile.h"
@@ -370,7 +371,7 @@ static int group_process(struct weir_node *n, uint32_t input, struct weir_batch 
 	int r = 0;
 
 	if (c->keys.n)
-		r = keytab_map(&s->tab, b, &all);
+		r = spill_map(n, &s->tab, b, &all);
 	else
 		whole(s, b, &all);
 	if (r >= 0 && c->keys.n)
@@ -546,7 +547,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(group) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_KEYED | WEIR_BLOCKING,
+        .flags = WEIR_KEYED | WEIR_BLOCKING | WEIR_SPILLS,
         .name = "group",
         .summary = "counts, sums and other figures by the values of fields",
         .doc = "A table with a row for each combination of values of the fields, in order of first "

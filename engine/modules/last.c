@@ -3,6 +3,7 @@
  * those of the tuple itself are read back from the key. */
 #include "engine/core/keytab.h"
 #include "engine/core/row.h"
+#include "engine/core/spill.h"
 
 struct config {
 	struct weir_fields fields;
@@ -76,7 +77,7 @@ static int last_process(struct weir_node *n, uint32_t input, struct weir_batch *
 	if (!count)
 		return 0;
 	if (c->fields.n) {
-		rc = keytab_map(&s->tab, b, &r);
+		rc = spill_map(n, &s->tab, b, &r);
 		n->counters[0] += rc == 0 ? r.missing : 0;
 	} else {
 		uint16_t row = (uint16_t)weir_batch_row(b, count - 1);
@@ -142,7 +143,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(last) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_KEYED | WEIR_BLOCKING,
+        .flags = WEIR_KEYED | WEIR_BLOCKING | WEIR_SPILLS,
         .name = "last",
         .summary = "the last record of each tuple of fields",
         .doc = "A table with, for each tuple of values of the fields, the last record that has it, "

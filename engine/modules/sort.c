@@ -3,12 +3,16 @@
  *
  * With a limit (set by the planner for `sort … | head N`) it keeps the best N and what came since
  * they were picked, at most as many again; what cannot be among them is passed over by a look at
- * its first field alone.
+ * its first field alone. Without one, what there is no memory for becomes sorted runs on disk, see
+ * engine/core/runs.h.
  */
 #include "engine/core/order.h"
+#include "engine/core/runs.h"
+#include "engine/core/spill.h"
 
 #define LIMIT_MAX ((uint64_t)1 << 20) /* above it, sorting all at the end is as good */
 #define SLACK 64
+#define ORDER_BYTES 36 /* a row, while rows are put into order */
 
 struct config {
 	struct weir_fields fields;
@@ -18,7 +22,8 @@ struct config {
 
 struct state {
 	struct coltab rows;
-	uint32_t *key; /* fields in rows.layout */
+	struct runs runs; /* what came before them */
+	uint32_t *key;    /* fields in rows.layout */
 	uint32_t nkeys;
 	bool bounded;   /* `worst` holds */
 	uint64_t worst; /* first field of the N-th row, as order_word(), turned if reverse */
@@ -36,6 +41,8 @@ static int sort_open(struct weir_node *n, struct weir_err *err)
 	if (!s->key)
 		return -ENOMEM;
 	r = coltab_open(&s->rows, n, c->fields.index, c->fields.n);
+	if (r == 0)
+		r = runs_init(&s->runs, n, &c->fields, c->reverse);
 	for (uint32_t i = 0; i < s->nkeys; i++)
 		s->key[i] = i;
 	return r;
@@ -94,6 +101,26 @@ static int promising(struct weir_node *n, struct weir_batch *b, uint16_t *rows)
 	return (int)m;
 }
 
+/* The rows become a run on disk. */
+static int spill(struct weir_node *n)
+{
+	const struct config *c = n->config;
+	struct state *s = n->state;
+	size_t size = (s->rows.n + 1) * sizeof(uint32_t);
+	uint32_t *ids = weir_alloc(n->mem, size);
+	int r = -ENOMEM;
+
+	if (ids)
+		r = order_rows(&s->rows, s->key, s->nkeys, c->reverse, ids);
+	if (r == 0)
+		r = runs_add(&s->runs, &s->rows, ids);
+	weir_free(n->mem, ids, size);
+	if (r < 0)
+		return r;
+	coltab_release(&s->rows);
+	return coltab_open(&s->rows, n, c->fields.index, c->fields.n);
+}
+
 static int sort_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
 {
 	const struct config *c = n->config;
@@ -112,6 +139,9 @@ static int sort_process(struct weir_node *n, uint32_t input, struct weir_batch *
 	}
 	if (r == 0 && limit && s->rows.n >= 2 * limit && s->rows.n >= limit + SLACK)
 		r = trim(n);
+	else if (r == 0 && !limit && s->rows.n >= WEIR_BATCH_ROWS &&
+	         spill_is_full(n, (size_t)s->rows.n * ORDER_BYTES))
+		r = spill(n);
 	return r;
 }
 
@@ -120,9 +150,14 @@ static int sort_flush(struct weir_node *n, enum weir_mark mark)
 	const struct config *c = n->config;
 	struct state *s = n->state;
 	size_t size = (s->rows.n + 1) * sizeof(uint32_t);
-	uint32_t *ids = weir_alloc(n->mem, size), count = s->rows.n;
+	uint32_t *ids, count = s->rows.n;
 	int r = -ENOMEM;
 
+	if (s->runs.n) {
+		r = s->rows.n ? spill(n) : 0;
+		return r < 0 ? r : runs_emit(&s->runs, c->limit);
+	}
+	ids = weir_alloc(n->mem, size);
 	if (ids)
 		r = order_rows(&s->rows, s->key, s->nkeys, c->reverse, ids);
 	if (c->limit && c->limit < count)
@@ -140,6 +175,7 @@ static void sort_close(struct weir_node *n)
 	if (s->key)
 		weir_free(n->mem, s->key, (s->nkeys + 1) * sizeof *s->key);
 	coltab_release(&s->rows);
+	runs_release(&s->runs);
 }
 
 static const struct weir_option options[] = {
@@ -165,7 +201,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(sort) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_SERIAL | WEIR_BLOCKING,
+        .flags = WEIR_SERIAL | WEIR_BLOCKING | WEIR_SPILLS,
         .name = "sort",
         .summary = "records in the order of some fields",
         .doc = "A table of all records, smallest first, or largest first with -r. Records that are "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* uniq.c: the first record of each tuple. Narrows the batch's selection; keeps packed keys only,
  * or, with -m or -e, a filter of them. */
-#include "engine/core/keytab.h"
+#include "engine/core/spill.h"
 #include "engine/sketch/notes.h"
 #include "engine/sketch/seen.h"
 
@@ -80,11 +80,11 @@ static int uniq_process(struct weir_node *n, uint32_t input, struct weir_batch *
 
 	if (seen_wanted(&c->sketch))
 		return process_sketch(n, b);
-	rc = keytab_map(&s->tab, b, &r);
+	rc = spill_map(n, &s->tab, b, &r);
 	if (rc < 0)
 		return rc;
 	n->counters[MISSING] += r.missing;
-	if (!r.nfresh)
+	if (!r.nfresh || spill_is_known(n))
 		return 0;
 	out = weir_view(n, b);
 	rows = out ? weir_batch_sel(out, r.nfresh) : NULL;
@@ -94,6 +94,11 @@ static int uniq_process(struct weir_node *n, uint32_t input, struct weir_batch *
 	}
 	for (uint32_t i = 0; i < r.nfresh; i++)
 		rows[i] = r.row[r.fresh[i]];
+	rc = spill_passed(n, b, rows, r.nfresh);
+	if (rc < 0) {
+		weir_batch_unref(out);
+		return rc;
+	}
 	weir_batch_select(out, rows, r.nfresh);
 	return weir_emit(n, 0, out);
 }
@@ -144,7 +149,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(uniq) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_KEYED | WEIR_VIEWS,
+        .flags = WEIR_KEYED | WEIR_VIEWS | WEIR_SPILLS,
         .name = "uniq",
         .summary = "the first record of each tuple of fields",
         .doc = "Passes a record if no earlier one had the same values in all of the fields, as "

@@ -79,6 +79,10 @@ extern "C" {
 	X(TOO_MANY_QUERIES, EDQUOT, "more than %s queries")                                        \
 	X(NO_MEMORY, ENOMEM, "out of memory%s")                                                    \
 	X(MEMORY_LIMIT, ENOMEM, "memory limit of %s reached in '%s' (raise it with 'set memory')") \
+	X(SPILL_LIMIT, ENOSPC,                                                                     \
+	        "'%s' needs more than %s on disk (raise the size in 'set spill', or 'set "         \
+	        "memory')")                                                                        \
+	X(SPILL_FAILED, EIO, "cannot keep records of '%s' on disk in '%s': %s")                    \
 	X(BAD_TRACE, EIO, "%s")                                                                    \
 	X(SYSTEM, EIO, "%s: %s")
 

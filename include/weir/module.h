@@ -45,6 +45,8 @@ enum {
 	 * marks: what a WEIR_KEYED module that does not block must do, and a WEIR_PARALLEL one
 	 * between two of them, to be run in lanes. */
 	WEIR_VIEWS = 64,
+	/* The engine's own: keeps records on disk (`set spill`) for which there is no memory. */
+	WEIR_SPILLS = 128,
 };
 
 enum weir_mark {
