@@ -53,7 +53,7 @@ int spill_file_new(struct node *node, const struct weir_schema *schema, const ui
 	if (!f)
 		return -ENOMEM;
 	*f = (struct spill_file){node, schema, fields, nfields, .fd = -1};
-	f->fd = rights_open(&run->rights, run->plan->set.spill, O_TMPFILE | O_RDWR, 0600);
+	f->fd = rights_open(&run->rights, run->plan->set.spill, O_TMPFILE | O_EXCL | O_RDWR, 0600);
 	if (f->fd < 0) {
 		int r = failed(f, -f->fd);
 
@@ -81,7 +81,7 @@ void spill_file_free(struct spill_file *f)
 
 int spill_try(const struct plan *p, const struct rights *rights, struct weir_err *err)
 {
-	int fd = rights_open(rights, p->set.spill, O_TMPFILE | O_RDWR, 0600);
+	int fd = rights_open(rights, p->set.spill, O_TMPFILE | O_EXCL | O_RDWR, 0600);
 
 	if (fd < 0)
 		return weir_fail_no(err, -fd, WEIR_E_CANNOT_OPEN, p->set.spill_pos,
