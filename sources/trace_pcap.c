@@ -34,29 +34,40 @@ static inline __attribute__((always_inline)) unsigned run(const uint8_t **at, co
         struct weir_packet *to, unsigned max, uint32_t believed, uint16_t linktype, bool swap,
         int64_t scale)
 {
-	const uint8_t *p = *at;
-	unsigned n = 0;
+	const uint8_t *p = *at, *last = end - HEADER;
+	const struct weir_packet odd = {.linktype = linktype};
+	struct weir_packet *w = to, *full = to + max;
+	uint64_t rest; /* of a packet: link type, and what is 0 */
 
-	while (n < max && (size_t)(end - p) >= HEADER) {
+	memcpy(&rest, &odd.linktype, sizeof rest);
+	if (end - p < HEADER)
+		return 0;
+	for (; w < full && p <= last; w++) {
 		uint32_t caplen = load_swap_u32(p + 8, swap);
 
 		__builtin_prefetch((const void *)((uintptr_t)p + 1024));
-		if (caplen > believed || (size_t)(end - p) - HEADER < caplen)
+		if ((caplen > believed) | (caplen > (size_t)(last - p)))
 			break;
-		to[n] = (struct weir_packet){
-		        .ts = (int32_t)load_swap_u32(p, swap) * 1000000000ll +
-		              (int32_t)load_swap_u32(p + 4, swap) * scale,
-		        .data = p + HEADER,
-		        .caplen = caplen,
-		        .len = load_swap_u32(p + 12, swap),
-		        .linktype = linktype,
-		};
-		n++;
-		p += HEADER + (size_t)caplen;
+		w->ts = (int32_t)load_swap_u32(p, swap) * 1000000000ll +
+		        (int32_t)load_swap_u32(p + 4, swap) * scale;
+		if (swap) {
+			w->caplen = caplen;
+			w->len = load_swap_u32(p + 12, swap);
+		} else {
+			memcpy(&w->caplen, p + 8, 8);
+		}
+		p += HEADER;
+		w->data = p;
+		memcpy(&w->linktype, &rest, sizeof rest);
+		p += caplen;
 	}
 	*at = p;
-	return n;
+	return (unsigned)(w - to);
 }
+
+_Static_assert(offsetof(struct weir_packet, len) == offsetof(struct weir_packet, caplen) + 4 &&
+                       sizeof(struct weir_packet) - offsetof(struct weir_packet, linktype) == 8,
+        "run() writes these bytes");
 
 /* One packet with all care: 1, or as trace_next(). */
 static int careful(struct trace *t, struct weir_packet *to)

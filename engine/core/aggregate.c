@@ -187,13 +187,16 @@ static void sum_one(
 {
 	const uint64_t *word = c->data;
 	unsigned __int128 sum = *to;
+	uint32_t n = r->n;
 
-	if (r->dense && !c->valid)
-		for (uint32_t k = 0; k < r->n; k++)
-			sum += word[r->row[0] + k];
-	else
-		for (uint32_t k = 0; k < r->n; k++)
+	if (r->dense && !c->valid) {
+		word += r->row[0];
+		for (uint32_t k = 0; k < n; k++)
+			sum += word[k];
+	} else {
+		for (uint32_t k = 0; k < n; k++)
 			sum += weir_col_has(c, r->row[k]) ? word[r->row[k]] : 0;
+	}
 	if (sum > UINT64_MAX)
 		++*overflows;
 	*to = sum > UINT64_MAX ? UINT64_MAX : (uint64_t)sum;

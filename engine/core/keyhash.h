@@ -45,14 +45,11 @@ static inline __attribute__((always_inline)) uint32_t keyhash(
 
 	if (n > 64)
 		return keyhash_bytes(s, p, n);
-	while (n >= 16) {
+	for (; n >= 16; p += 16, n -= 16)
 		h = keyhash_fold(keyhash_load(p) ^ s->word[0], keyhash_load(p + 8) ^ h);
-		p += 16;
-		n -= 16;
-	}
 	if (n)
 		h = keyhash_fold(keyhash_load(p) ^ s->word[0], h ^ s->word[1]);
-	return (uint32_t)(((h ^ s->word[1]) * s->word[2]) >> 32);
+	return (uint32_t)(h >> 32);
 }
 
 #endif

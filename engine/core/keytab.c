@@ -214,14 +214,12 @@ static inline __attribute__((always_inline)) void probe_block(struct keytab_part
 	const unsigned shift = p->shift;
 	const uint32_t mask = slots_of(p) - 1, keep = ~p->families;
 	uint32_t hash[BLOCK];
-	bool far = p->slot_size + (size_t)p->n * stride > CACHED;
 
 	for (uint32_t k = 0; k < n; k++) {
 		uint32_t h = keyhash(&secret, keys + (size_t)k * size, size) & keep;
 
 		hash[k] = h;
-		if (far)
-			__builtin_prefetch(&slot[h >> shift]);
+		__builtin_prefetch(&slot[h >> shift]);
 	}
 	for (uint32_t i = 0; i < families->n; i++)
 		hash[families->at[i]] |= families->bits[families->at[i]];
@@ -235,8 +233,7 @@ static inline __attribute__((always_inline)) void probe_block(struct keytab_part
 		}
 		num[k] = (uint32_t)v;
 		state[k] = rec + (size_t)(uint32_t)v * stride;
-		if (far)
-			__builtin_prefetch(state[k]);
+		__builtin_prefetch(state[k]);
 	}
 	for (uint32_t k = 0; k < n; k++) {
 		const uint8_t *key = keys + (size_t)k * size;

@@ -22,15 +22,17 @@ typedef int column_fill(const struct column *c);
 /* decode.c: the walk over all packets of the batch, kept at weir_packets.decoded; NULL: out of
  * memory. */
 struct decoded *decode(struct weir_batch *b);
+/* The layer of one packet. */
+void decode_one(const struct weir_packet *pk, struct layer *d);
 /* The rows with `bit`, made on first use; NULL: out of memory. */
 struct rows *decode_rows(struct weir_batch *b, struct layers *l, uint32_t bit);
 /* Walks the tunnels, once. 0 or -ENOMEM. */
 int decode_inner(struct weir_batch *b, struct decoded *d);
 
-/* How many more batches this thread walks although only addresses have been asked for: set when
- * another field is. The walk serves all columns, but alone an address is found without it in a
- * third of the time. A guess at what will be asked next, from the batches before; either way
- * gives the same column. */
+/* How many more batches this thread walks although only keys have been asked for: set when a field
+ * that takes a walk is. The walk serves all columns, but keys alone are had without it in half of
+ * the time (pack_plain.h). A guess at what will be asked next, from the batches before; either way
+ * gives the same columns and keys. */
 extern _Thread_local unsigned decode_walks;
 #define DECODE_WALKS 64
 

@@ -7,10 +7,12 @@ const uint8_t column_zeros[64];
 #define FILL_PACKET(id, value)                                                                     \
 	int fill_##id(const struct column *c)                                                      \
 	{                                                                                          \
+		const struct weir_packet *pk = c->pk;                                              \
 		uint64_t *out = c->col->data;                                                      \
+		uint32_t n = c->n;                                                                 \
                                                                                                    \
-		for (uint32_t k = 0; k < c->n; k++)                                                \
-			out[k] = (uint64_t)c->pk[k].value;                                         \
+		_Pragma("GCC unroll 4") for (uint32_t k = 0; k < n; k++) out[k] =                  \
+		        (uint64_t)pk[k].value;                                                     \
 		return 0;                                                                          \
 	}
 

@@ -106,6 +106,12 @@ static struct layer *room(struct weir_batch *b, struct layers *l)
 	return weir_batch_alloc(b, (b->n + 1u) * sizeof *l->d);
 }
 
+void decode_one(const struct weir_packet *pk, struct layer *d)
+{
+	if (!fast(pk, d))
+		slow(pk, d);
+}
+
 _Thread_local unsigned decode_walks;
 
 struct decoded *decode(struct weir_batch *b)
@@ -135,8 +141,7 @@ struct decoded *decode(struct weir_batch *b)
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t k = odd[i];
 
-		if (!fast(&ps->pk[k], &d[k]))
-			slow(&ps->pk[k], &d[k]);
+		decode_one(&ps->pk[k], &d[k]);
 		s->outer.all &= d[k].have;
 		s->outer.any |= d[k].have;
 	}

@@ -4,13 +4,13 @@
  * Most keys of packets are made of addresses, ports and protocol, which stand together in struct
  * layer. So a record is one shuffle of its layer's first 16 bytes, and no column is made for it.
  * Rows that lack a field, and IPv6 addresses, are told apart by one look at `have` and done one by
- * one. Addresses alone need no walk either, as in column_direct.c.
+ * one. A batch that nobody has walked needs no layers either, but for what is not plain.
  */
 #include "engine/proto/pack.h"
 #include "engine/core/pool.h"
 
 #include "engine/proto/column.h"
-#include "engine/proto/direct.h"
+#include "engine/proto/pack_plain.h"
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
@@ -124,7 +124,6 @@ struct packing {
 	struct place place[WEIR_PACK_FIELDS];
 	uint32_t have;                                                /* all that the fields need */
 	uint8_t naddr, addr[WEIR_PACK_FIELDS], at6[WEIR_PACK_FIELDS]; /* in an IPv6 header */
-	bool only_addresses;
 	int seq; /* the field that is the sequence number, -1 */
 	/* of the last row that was looked at closer: */
 	uint32_t last_have; /* its `have`, as far as it matters; UINT32_MAX: none so far */
@@ -137,7 +136,7 @@ static uint8_t plan(struct packing *w, const struct weir_pack *p)
 {
 	uint8_t done = 0;
 
-	*w = (struct packing){.p = p, .only_addresses = true, .seq = -1, .last_have = UINT32_MAX};
+	*w = (struct packing){.p = p, .seq = -1, .last_have = UINT32_MAX};
 	w->places.size = p->size;
 	memset(w->places.from, LAYER_NONE, sizeof w->places.from);
 	memcpy(w->places.rest, p->rest, p->size);
@@ -149,7 +148,6 @@ static uint8_t plan(struct packing *w, const struct weir_pack *p)
 			continue;
 		done |= (uint8_t)(1u << i);
 		w->have |= s->have;
-		w->only_addresses &= s->bytes == 4;
 		if (s->bytes == 4) {
 			w->addr[w->naddr] = (uint8_t)i;
 			w->at6[w->naddr++] = s->have & L_SRC ? 8 : 24;
@@ -237,38 +235,76 @@ static void care(struct packing *w, const struct weir_packet *pk, const struct l
 	ret->nodd += lack != 0;
 }
 
+/* With care, later, where it is not all there. */
+static inline void put_seq_of(const struct weir_packet *pk, const struct layer *d, uint8_t *to)
+{
+	uint32_t seq;
+
+	if ((d->have & (L_TCP | L_FULL4)) != (L_TCP | L_FULL4))
+		return;
+	seq = get32(pk->data + d->l4 + 4);
+	memcpy(to, &seq, 4);
+}
+
 static void put_seq(const struct weir_packets *ps, const struct layer *d, const uint16_t *rows,
         uint32_t n, uint32_t size, uint8_t *to)
 {
-	for (uint32_t k = 0; k < n; k++, to += size) {
-		uint32_t row = rows[k], seq;
-
-		if ((d[row].have & (L_TCP | L_FULL4)) != (L_TCP | L_FULL4))
-			continue; /* with care, later */
-		seq = get32(ps->pk[row].data + d[row].l4 + 4);
-		memcpy(to, &seq, 4);
-	}
+	for (uint32_t k = 0; k < n; k++, to += size)
+		put_seq_of(&ps->pk[rows[k]], &d[rows[k]], to);
 }
 
+/* What this machine does best. */
+static struct {
+	pack_layers *layers;
+	pack_plain *plain;
+} best;
+
+static pack_layers *best_layers(void)
+{
+	pack_layers *f = __atomic_load_n(&best.layers, __ATOMIC_RELAXED);
+
+	if (!f) {
+		f = pack_layers_best();
+		__atomic_store_n(&best.layers, f, __ATOMIC_RELAXED);
+	}
+	return f;
+}
+
+static pack_plain *best_plain(void)
+{
+	pack_plain *f = __atomic_load_n(&best.plain, __ATOMIC_RELAXED);
+
+	if (!f) {
+		f = pack_plain_best();
+		__atomic_store_n(&best.plain, f, __ATOMIC_RELAXED);
+	}
+	return f;
+}
+
+/* The record of a layer, which lacks nothing of an IPv4 one's, has been put at `to`. */
+static inline void finish(struct packing *w, const struct weir_packet *pk, const struct layer *d,
+        uint32_t k, uint8_t *to, struct weir_packed *ret)
+{
+	if ((d->have & w->have) != w->have)
+		care(w, pk, d, k, to, ret);
+	else if (d->have & L_IP6)
+		note_ip6(w, pk, d, k, 0, ret);
+}
+
+/* Of a batch that has been walked. */
 static int from_layers(struct weir_batch *b, struct packing *w, const uint16_t *rows, uint32_t n,
         uint8_t *to, struct weir_packed *ret)
 {
-	static pack_layers *best;
 	const struct weir_packets *ps = b->priv;
 	const struct decoded *s = decode(b);
 	uint32_t size = w->p->size, want = w->have, care_for = want, m = 0;
-	pack_layers *pack = __atomic_load_n(&best, __ATOMIC_RELAXED);
 	const struct layer *d;
 	uint8_t odd[WEIR_PACK_ROWS];
 
 	if (!s)
 		return -ENOMEM;
-	if (!pack) {
-		pack = pack_layers_best();
-		__atomic_store_n(&best, pack, __ATOMIC_RELAXED);
-	}
 	d = s->outer.d;
-	pack(&w->places, d, rows, n, to);
+	best_layers()(&w->places, d, rows, n, to);
 	if (w->seq >= 0)
 		put_seq(ps, d, rows, n, size, to + w->p->f[w->seq].at);
 	if (want & (L_SRC | L_DST))
@@ -280,119 +316,58 @@ static int from_layers(struct weir_batch *b, struct packing *w, const uint16_t *
 		m += (d[rows[k]].have & care_for) != want;
 	}
 	for (uint32_t i = 0; i < m; i++) {
-		uint32_t row = rows[odd[i]];
+		uint32_t k = odd[i], row = rows[k];
 
-		if ((d[row].have & want) == want)
-			note_ip6(w, &ps->pk[row], &d[row], odd[i], 0, ret);
-		else
-			care(w, &ps->pk[row], &d[row], odd[i], to + (size_t)odd[i] * size, ret);
+		finish(w, &ps->pk[row], &d[row], k, to + (size_t)k * size, ret);
 	}
 	return 0;
 }
 
-/* Puts the addresses of an IPv4 header. */
-static inline void put_addresses(const struct packing *w, const uint8_t *src, uint8_t *to)
-{
-	for (uint32_t i = 0; i < w->p->n; i++)
-		if (w->place[i].bytes)
-			memcpy(to + w->p->f[i].at, src + w->place[i].from, 4);
-}
-
-/* Addresses of a packet that is not plain. */
-static void direct_care(struct packing *w, const struct weir_packet *pk, uint32_t k, uint8_t *to,
-        struct weir_packed *ret)
-{
-	struct layer d;
-	struct walk walk = {.p = pk->data, .lim = pk->caplen, .wire = pk->len, .d = &d};
-	uint32_t at = direct_ip4(pk);
-
-	memcpy(to, w->places.rest, w->p->size);
-	if (at) {
-		put_addresses(w, pk->data + at, to);
-		return;
-	}
-	at = direct_ip6(pk);
-	if (at) {
-		d.l3 = (uint16_t)at;
-		note_ip6(w, pk, &d, k, 0, ret);
-		return;
-	}
-	memset(&d, 0, sizeof d);
-	walk_link(&walk, pk);
-	put_addresses(w, (const uint8_t *)&d, to);
-	care(w, pk, &d, k, to, ret);
-}
-
-/* Addresses of packets that nobody has walked. */
-static void direct(const struct weir_packets *ps, struct packing *w, const uint16_t *rows,
+/* Of a batch that nobody has walked: what is not plain is, here, for this. */
+static void from_packets(const struct weir_packets *ps, struct packing *w, const uint16_t *rows,
         uint32_t n, uint8_t *to, struct weir_packed *ret)
 {
-	uint32_t size = w->p->size, m = 0;
-	uint8_t odd[WEIR_PACK_ROWS], *key = to;
+	int seq = w->seq < 0 ? -1 : w->p->f[w->seq].at;
+	struct pack_plain p = pack_plain_of(&w->places, w->have, seq);
+	uint8_t odd[WEIR_PACK_ROWS + 1], keys[WEIR_PACK_ROWS * WEIR_PACK_SIZE];
+	struct layer d[WEIR_PACK_ROWS];
+	uint16_t place[WEIR_PACK_ROWS];
+	uint32_t m = best_plain()(&p, ps->pk, rows, n, to, odd), size = w->p->size;
 
-	for (uint32_t k = 0; k < n; k++, key += size) {
-		const struct weir_packet *pk = &ps->pk[rows[k]];
-
-		if (!direct_ip4_plain(pk)) {
-			odd[m++] = (uint8_t)k;
-			continue;
-		}
-		memcpy(key, w->places.rest, size);
-		put_addresses(w, pk->data + DIRECT_IP4, key);
+	if (!m)
+		return;
+	for (uint32_t i = 0; i < m; i++) {
+		decode_one(&ps->pk[rows[odd[i]]], &d[i]);
+		place[i] = (uint16_t)i;
 	}
-	for (uint32_t i = 0; i < m; i++)
-		direct_care(w, &ps->pk[rows[odd[i]]], odd[i], to + (size_t)odd[i] * size, ret);
-}
+	best_layers()(&w->places, d, place, m, keys);
+	for (uint32_t i = 0; i < m; i++) {
+		const struct weir_packet *pk = &ps->pk[rows[odd[i]]];
+		uint8_t *key = to + (size_t)odd[i] * size;
 
-/* The same for one address alone, in 8 bytes. */
-static void direct_one(const struct weir_packets *ps, struct packing *w, const uint16_t *rows,
-        uint32_t n, uint8_t *to, struct weir_packed *ret)
-{
-	const uint32_t from = DIRECT_IP4 + w->place[0].from, shift = 8u * w->p->f[0].at;
-	uint8_t odd[WEIR_PACK_ROWS];
-	uint64_t rest, key;
-	uint32_t m = 0, address;
-
-	memcpy(&rest, w->places.rest, 8);
-	for (uint32_t k = 0; k < n; k++) {
-		const struct weir_packet *pk = &ps->pk[rows[k]];
-
-		if (!direct_ip4_plain(pk)) {
-			odd[m++] = (uint8_t)k;
-			continue;
-		}
-		memcpy(&address, pk->data + from, 4);
-		key = rest | (uint64_t)address << shift;
-		memcpy(to + (size_t)k * 8, &key, 8);
+		memcpy(key, keys + (size_t)i * size, size);
+		if (seq >= 0)
+			put_seq_of(pk, &d[i], key + seq);
+		finish(w, pk, &d[i], odd[i], key, ret);
 	}
-	for (uint32_t i = 0; i < m; i++)
-		direct_care(w, &ps->pk[rows[odd[i]]], odd[i], to + (size_t)odd[i] * 8, ret);
 }
 
 int weir_packet_pack(struct weir_batch *b, const struct weir_pack *p, const uint16_t *rows,
         uint32_t n, uint8_t *to, struct weir_packed *ret)
 {
 	struct weir_packets *ps = b->priv;
+	bool walked = __atomic_load_n(&ps->decoded, __ATOMIC_ACQUIRE);
 	struct packing w;
 
 	ret->done = plan(&w, p);
 	if (!ret->done)
 		return 0;
-	if (batch_is_shared(b) && !__atomic_load_n(&ps->decoded, __ATOMIC_ACQUIRE)) {
-		/* others are at it too: nobody walks it here, columns are filled under a lock */
-		if (!w.only_addresses)
-			ret->done = 0;
-		else
-			direct(ps, &w, rows, n, to, ret);
-		return 0;
+	if (!walked && decode_walks && !batch_is_shared(b)) { /* else others are at it too */
+		decode_walks--;
+		walked = true;
 	}
-	if (!w.only_addresses || ps->decoded || decode_walks) {
-		decode_walks = w.only_addresses ? decode_walks - (decode_walks > 0) : DECODE_WALKS;
+	if (walked)
 		return from_layers(b, &w, rows, n, to, ret);
-	}
-	if (p->size == 8 && ret->done == 1)
-		direct_one(ps, &w, rows, n, to, ret);
-	else
-		direct(ps, &w, rows, n, to, ret);
+	from_packets(ps, &w, rows, n, to, ret);
 	return 0;
 }

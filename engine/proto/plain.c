@@ -4,19 +4,13 @@
  * The hot path of every packet query. A layer is two stores of 16 bytes: a shuffle of those from
  * the protocol to the ports, and the protocol's half with the packet's end put in. Written in
  * smaller pieces it would have to be put together again by whoever loads it (pack.c), which costs
- * more than all the rest. The headers of the packets to come are prefetched: the source has touched
- * the record head before the packet, so it is the line behind that misses.
+ * more than all the rest.
  */
 #include "engine/proto/plain.h"
 
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
-
-#define AHEAD 8
-
-/* Up to where the widest load goes; what is shorter is odd. */
-#define SHORTEST 39
 
 #define HALF(bytes, more)                                                                          \
 	{                                                                                          \
@@ -44,21 +38,7 @@ _Static_assert(offsetof(struct layer, sport) == 8 && offsetof(struct layer, vlan
 
 static inline bool too_short(const struct weir_packet *pk)
 {
-	return (pk->linktype != 1) | (pk->caplen < SHORTEST);
-}
-
-static inline void prefetch(const struct weir_packet *pk, uint32_t k, uint32_t n)
-{
-	if (k + AHEAD < n)
-		__builtin_prefetch(pk[k + AHEAD].data + 48);
-}
-
-/* Where the IP packet ends among the captured bytes, if it is plain. */
-static inline uint32_t end_of(const struct weir_packet *pk)
-{
-	uint32_t end = 14u + get16(pk->data + 16);
-
-	return end < pk->caplen ? end : pk->caplen;
+	return (pk->linktype != 1) | (pk->caplen < PLAIN_SHORTEST);
 }
 
 uint32_t plain_layers_portable(const struct weir_packet *pk, uint32_t n, struct layer *d,
@@ -71,14 +51,13 @@ uint32_t plain_layers_portable(const struct weir_packet *pk, uint32_t n, struct 
 		const struct plain_half *h;
 		uint32_t end;
 
-		prefetch(pk, k, n);
 		odd[m] = (uint16_t)k;
 		if (too_short(&pk[k])) {
 			m++;
 			continue;
 		}
 		h = &plain_halves[p[23]];
-		end = end_of(&pk[k]);
+		end = plain_end(&pk[k]);
 		if ((get16(p + 12) != 0x0800) | (p[14] != 0x45) | (get16(p + 20) & 0x3fff) |
 		        (end < h->need)) {
 			m++;
@@ -114,14 +93,13 @@ __attribute__((target("sse4.1"))) static uint32_t plain_layers_sse41(const struc
 		uint32_t end, is;
 		__m128i head, half;
 
-		prefetch(pk, k, n);
 		odd[m] = (uint16_t)k;
 		if (too_short(&pk[k])) {
 			m++;
 			continue;
 		}
 		h = &plain_halves[p[23]];
-		end = end_of(&pk[k]);
+		end = plain_end(&pk[k]);
 		head = _mm_and_si128(_mm_loadu_si128((const __m128i *)(p + 12)), mask);
 		half = _mm_load_si128((const __m128i *)h);
 		is = (_mm_movemask_epi8(_mm_cmpeq_epi8(head, want)) == 0xffff) & (end >= h->need);

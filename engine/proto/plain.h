@@ -14,6 +14,9 @@
 #define LAYER_PORT_BITS (L_L4 | L_SPORT | L_DPORT | L_FULL4)
 #define PLAIN_NEVER (1u << 20) /* longer than an IP packet */
 
+/* Up to where the widest load goes; what is shorter is not taken for plain. */
+#define PLAIN_SHORTEST 39
+
 /* The second half of the layer of a plain packet, by protocol. Where `end` stands in a layer is
  * here what `end` must be at least: 34 more than the fixed header of the protocol. */
 struct plain_half {
@@ -24,6 +27,14 @@ struct plain_half {
 };
 
 extern const struct plain_half plain_halves[256];
+
+/* Where the IP packet ends among the captured bytes, if it is plain. */
+static inline uint32_t plain_end(const struct weir_packet *pk)
+{
+	uint32_t end = 14u + get16(pk->data + 16);
+
+	return end < pk->caplen ? end : pk->caplen;
+}
 
 /* Of n packets those that are plain: their layers. The places of the others go to odd[], in order,
  * their layers are left undefined; `*all` and `*any`: and, or of the `have` of those that are

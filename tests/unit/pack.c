@@ -2,7 +2,7 @@
 /* pack.c: keys that packets give themselves are those made from their columns: for frames of all
  * sorts, cut everywhere, and with random octets changed; and the ways to shuffle
  * them, and to see what is plain, agree. */
-#include "engine/proto/pack.h"
+#include "engine/proto/pack_plain.h"
 #include "engine/proto/plain.h"
 #include "tests/pack_check.h"
 #include "tests/unit/decode_frames.h"
@@ -106,29 +106,42 @@ static void shuffles_agree(void **state)
 	}
 }
 
-/* Frames of all sorts, cut and changed; every other round only of those that are IPv4 in Ethernet,
+/* Frames of all sorts, cut and changed; every other time only of those that are IPv4 in Ethernet,
  * most of which are plain. */
+static uint32_t draw_packets(struct weir_packet *pk, bool ip4)
+{
+	uint32_t n = 1 + draw(WEIR_PACK_ROWS);
+
+	for (uint32_t k = 0; k < n; k++) {
+		const struct frame *f = pick(ip4);
+		uint32_t whole = (uint32_t)strlen(f->hex) / 2,
+		         len = draw(2) ? whole : draw(whole + 1);
+
+		pk[k] = (struct weir_packet){.data = cut(f->hex, len),
+		        .caplen = len,
+		        .len = whole,
+		        .linktype = f->linktype};
+	}
+	return n;
+}
+
+static void drop_packets(struct weir_packet *pk, uint32_t n)
+{
+	for (uint32_t k = 0; k < n; k++)
+		free((void *)pk[k].data);
+}
+
 static void plain_layers_agree(void **state)
 {
 	static struct weir_packet pk[WEIR_PACK_ROWS];
 	static struct layer one[WEIR_PACK_ROWS], two[WEIR_PACK_ROWS];
 	uint16_t odd1[WEIR_PACK_ROWS + 1], odd2[WEIR_PACK_ROWS + 1];
-	uint32_t all1, all2, any1, any2, m, seen = 0;
+	uint32_t all1, all2, any1, any2, seen = 0;
 
 	for (int round = 0; round < 1000; round++) {
-		uint32_t n = 1 + draw(WEIR_PACK_ROWS), at = 0;
+		uint32_t n = draw_packets(pk, round % 2), at = 0;
+		uint32_t m = plain_layers_portable(pk, n, one, odd1, &all1, &any1);
 
-		for (uint32_t k = 0; k < n; k++) {
-			const struct frame *f = pick(round % 2);
-			uint32_t whole = (uint32_t)strlen(f->hex) / 2,
-			         len = draw(2) ? whole : draw(whole + 1);
-
-			pk[k] = (struct weir_packet){.data = cut(f->hex, len),
-			        .caplen = len,
-			        .len = whole,
-			        .linktype = f->linktype};
-		}
-		m = plain_layers_portable(pk, n, one, odd1, &all1, &any1);
 		assert_int_equal(m, plain_layers_best()(pk, n, two, odd2, &all2, &any2));
 		assert_int_equal(all1, all2);
 		assert_int_equal(any1, any2);
@@ -141,8 +154,52 @@ static void plain_layers_agree(void **state)
 			assert_memory_equal(&one[k], &two[k], sizeof one[k]);
 			seen++;
 		}
+		drop_packets(pk, n);
+	}
+	assert_in_range(seen, 1000, 1000 * WEIR_PACK_ROWS);
+}
+
+/* Both ways to pack plain packets give the same records, which are those of their layers. */
+static void plain_records_agree(void **state)
+{
+	static const uint32_t haves[] = {L_SRC, L_SRC | L_DST, L_SRC | L_DST | L_DPORT,
+	        L_SRC | L_DST | L_SPORT | L_DPORT | L_PROTO, L_PROTO | L_TCP | L_FULL4};
+	static struct weir_packet pk[WEIR_PACK_ROWS];
+	static uint8_t one[WEIR_PACK_ROWS * 32], two[WEIR_PACK_ROWS * 32], three[32];
+	uint8_t odd1[WEIR_PACK_ROWS + 1], odd2[WEIR_PACK_ROWS + 1];
+	uint16_t rows[WEIR_PACK_ROWS], zero = 0;
+	uint32_t seen = 0;
+
+	for (int round = 0; round < 1000; round++) {
+		uint32_t n = draw_packets(pk, round % 2), have = haves[draw(5)], at = 0, m;
+		struct pack_places places = {.size = 8 * (1 + draw(4))};
+		struct pack_plain p;
+
+		for (uint32_t j = 0; j < places.size; j++)
+			places.from[j] = j < 8 && have & L_SRC ? (uint8_t)draw(8) : LAYER_NONE;
+		places.rest[9] = 7;
+		p = pack_plain_of(&places, have, have & L_TCP ? 1 : -1);
 		for (uint32_t k = 0; k < n; k++)
-			free((void *)pk[k].data);
+			rows[k] = (uint16_t)(n - 1 - k);
+		m = pack_plain_portable(&p, pk, rows, n, one, odd1);
+		assert_int_equal(m, pack_plain_best()(&p, pk, rows, n, two, odd2));
+		assert_memory_equal(odd1, odd2, m);
+		for (uint32_t k = 0; k < n; k++) {
+			struct layer d;
+
+			if (at < m && odd1[at] == k) {
+				at++;
+				continue;
+			}
+			assert_memory_equal(one + k * p.size, two + k * p.size, p.size);
+			decode_one(&pk[rows[k]], &d);
+			assert_int_equal(d.have & have, have);
+			pack_layers_portable(&places, &d, &zero, 1, three);
+			if (!(have & L_TCP))
+				assert_memory_equal(one + k * p.size, three, p.size);
+			seen++;
+		}
+		drop_packets(pk, n);
 	}
 	assert_in_range(seen, 1000, 1000 * WEIR_PACK_ROWS);
 }
@@ -153,6 +210,7 @@ int main(void)
 	        cmocka_unit_test(packed_is_packed_from_columns),
 	        cmocka_unit_test(shuffles_agree),
 	        cmocka_unit_test(plain_layers_agree),
+	        cmocka_unit_test(plain_records_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
