@@ -7,6 +7,8 @@
 #include <string.h>
 #include <weir/kind.h>
 
+#define CACHE_DEFAULT (256u << 20)
+
 enum action {
 	SPEED,
 	MEMORY,
@@ -15,6 +17,7 @@ enum action {
 	THREADS,
 	TOKENS,
 	REFRESH,
+	CACHE,
 	MODULES,
 	ALLOW_OTHER,
 	KERNEL,
@@ -31,6 +34,8 @@ static const struct row rows[] = {
         {"speed", "N", SPEED,
                 "replay in the trace's own time, N times as fast; max: as fast as can be"},
         {"memory", "SIZE", MEMORY, "memory limit of each query (512MB)"},
+        {"cache", "SIZE", CACHE,
+                "memory for the headers of traces that were read, 0: none (256MB)"},
         {"retain", "SIZE", RETAIN, "rows kept of each result (64MB)"},
         {"queries", "N", QUERIES, "queries at once (1024)"},
         {"threads", "N", THREADS, "most threads that work for a query (1)"},
@@ -149,7 +154,7 @@ static int apply(
 		if (r < 0)
 			return r;
 		if (kind == WEIR_F64       ? !(d.f > 0 && d.f < 1e9)
-		        : kind == WEIR_U64 ? d.u == 0
+		        : kind == WEIR_U64 ? d.u == 0 && row->action != CACHE
 		                           : d.i < 1000000 || d.i > 86400000000000)
 			return complain("value is out of range:", word);
 	}
@@ -159,6 +164,9 @@ static int apply(
 		break;
 	case MEMORY:
 		o->engine.memory = d.u;
+		break;
+	case CACHE:
+		o->engine.cache = d.u;
 		break;
 	case RETAIN:
 		o->engine.retain = d.u;
@@ -299,6 +307,7 @@ int mount_options_parse(int argc, char **argv, struct mount_options *ret)
 	int r = 0;
 
 	memset(ret, 0, sizeof *ret);
+	ret->engine.cache = CACHE_DEFAULT;
 	ret->sources = calloc((size_t)argc + 1, sizeof *ret->sources);
 	if (!ret->sources)
 		return -ENOMEM;

@@ -74,5 +74,8 @@ void describe_mount(struct fs *fs, struct text *to)
 	for (size_t i = 0; (s = engine_source_name(fs->engine, i)) != NULL; i++)
 		text_printf(to, "          %s  (cat %s/sources/%s/info)\n", s, m, s);
 	text_puts(to,
+	        "\nA second question about a trace is answered from memory where headers are all "
+	        "it "
+	        "needs;\nsources/*/info says what is kept.\n"
 	        "\nA spec begins with a source's name, or with `packets`, which is all of them.\n");
 }

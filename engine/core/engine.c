@@ -23,6 +23,13 @@ struct engine *engine_new(const struct engine_options *o)
 	if (!e)
 		return NULL;
 	e->options = *o;
+	if (o->cache) {
+		e->cache = cache_new(o->cache);
+		if (!e->cache) {
+			free(e);
+			return NULL;
+		}
+	}
 	if (!e->options.memory)
 		e->options.memory = 512ull << 20;
 	if (!e->options.retain)
@@ -64,9 +71,11 @@ void engine_free(struct engine *e)
 		return;
 	queries_stop(e);
 	clock_free(e->clock);
+	cache_stop(e->cache); /* it holds runs */
 	queries_release(e);
 	for (size_t i = 0; i < e->nmounted; i++)
 		mounted_free(e->mounted[i]);
+	cache_free(e->cache);
 	if (e->input >= 0)
 		close(e->input);
 	text_release(&e->errors);
@@ -284,6 +293,8 @@ static int info(struct engine *e, struct mounted *m, struct text *to)
 			r = m->source->info(&reader->pub, info_line, to, &err);
 		if (r < 0)
 			text_printf(to, "error: %s\n", err.text[0] ? err.text : strerror(-r));
+		else
+			cache_trace_text(e->cache, reader, to);
 		reader_close(reader);
 	}
 	faults_text(&m->faults, to);

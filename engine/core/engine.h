@@ -4,6 +4,7 @@
 #define ENGINE_H
 
 #include "engine/core/arena.h"
+#include "engine/core/cache.h"
 #include "engine/core/feed.h"
 #include "engine/core/query.h"
 #include "engine/core/reader.h"
@@ -38,6 +39,7 @@ struct engine {
 	int64_t started; /* CLOCK_REALTIME ns */
 	int input;       /* standard input, -1: none */
 	struct clock *clock;
+	struct cache *cache;         /* NULL: none */
 	uint32_t nthreads;           /* of runs */
 	pthread_cond_t idle;         /* nthreads is 0 */
 	pthread_mutex_t errors_lock; /* protects the two below */

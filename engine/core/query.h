@@ -31,6 +31,7 @@ struct engine_options {
 	double speed;         /* replay speed, 0: as fast as can be */
 	uint32_t threads;     /* default for a query; 0: 1 */
 	uint32_t tokens;      /* default for a query; 0: by its threads */
+	uint64_t cache;       /* of the column cache, bytes; 0: there is none */
 };
 
 struct engine *engine_new(const struct engine_options *o);

@@ -174,6 +174,8 @@ static void status(struct query *q, struct text *to)
 	text_printf(to, "bytes: %llu\ntotal: %llu\n",
 	        (unsigned long long)__atomic_load_n(&r->bytes, __ATOMIC_RELAXED),
 	        (unsigned long long)__atomic_load_n(&r->total, __ATOMIC_RELAXED));
+	if (q->e->cache)
+		text_printf(to, "from_cache: %u\n", r->served);
 	if (r->result)
 		result_lines(r->result, to);
 	text_printf(to, "memory: %zu\nmemory_peak: %zu\nmemory_limit: %zu\n",
@@ -266,6 +268,7 @@ void engine_status(struct engine *e, struct text *to)
 	for (size_t i = 0; i < e->nmounted; i++)
 		text_printf(to, "source: %s %s\n", e->mounted[i]->name, e->mounted[i]->spec);
 	plugins(to);
+	cache_text(e->cache, to);
 	for (q = query_next(e, 0); q; q = next) {
 		struct run *r = query_current(q);
 

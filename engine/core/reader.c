@@ -178,10 +178,11 @@ static bool is_refused(const struct reader *r, const char *path)
 int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err *err)
 {
 	struct reader *r = of(pub);
-	struct stat st;
+	struct stat st = {0};
 	int fd;
 
 	if (strcmp(path, "-") == 0) {
+		r->files.unsure = true;
 		fd = r->e->input < 0 ? -1 : fcntl(r->e->input, F_DUPFD_CLOEXEC, 3);
 		if (fd < 0)
 			return weir_fail(err, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, "-",
@@ -204,6 +205,8 @@ int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err 
 		return weir_fail_no(
 		        err, EISDIR, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, path, strerror(EISDIR));
 	}
+	if (r->e->cache && r->rights.all && !r->begun)
+		cache_files_add(&r->files, path, &st);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	return fd;
 }
@@ -292,6 +295,7 @@ int reader_open(const struct weir_source *source, const void *config, const stru
 	}
 	r->opened = true;
 	res = source->open(&r->pub, err);
+	r->begun = true;
 	if (res < 0) {
 		reader_close(r);
 		return res;
@@ -309,5 +313,6 @@ void reader_close(struct reader *r)
 	weir_schema_unref(r->pub.schema);
 	weir_free(r->pub.mem, r->pub.state, r->source->reader_size);
 	pool_unref(r->pool);
+	cache_files_release(&r->files);
 	free(r);
 }

@@ -3,6 +3,7 @@
 #ifndef READER_H
 #define READER_H
 
+#include "engine/core/cache_files.h"
 #include "engine/core/mem.h"
 #include "engine/core/pool.h"
 #include "engine/core/text.h"
@@ -56,6 +57,9 @@ struct reader {
 	struct faults *faults; /* of the query; NULL: none */
 	struct engine *e;
 	bool opened;
+	struct cache_files files; /* opened by source->open, where there is a cache */
+	bool begun;               /* source->open has returned */
+	struct watch *watch;      /* of cache_pass.c, or NULL */
 };
 
 /* Opens a pass. What is wrong in the input goes to `faults` and, unless the rights are a query

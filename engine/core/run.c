@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/core/plugin.h"
+
 #define WATCH_NS (120ll * 1000000000) /* a look keeps a table fresh for two minutes */
 #define RESERVE (64ull << 20)         /* beyond the limit, to let a full query answer */
 #define IDLE_NS (200ll * 1000000)     /* longest sleep where the source says nothing */
@@ -86,6 +88,28 @@ static void leave_feeds(struct run *r)
 			feed_leave(&r->links[i]);
 }
 
+/* A plug-in may read fields that it did not name: then only the file has them all. */
+static bool has_plugins(const struct plan_graph *g)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		const struct plan_node *n = g->nodes[i];
+
+		if (n->module && plugin_of(n->module))
+			return true;
+		for (uint32_t k = 0; k < n->nbodies; k++)
+			if (has_plugins(&n->bodies[k]))
+				return true;
+	}
+	return false;
+}
+
+static void attach(struct run *r, const struct plan_node *n)
+{
+	if (r->e->cache && !n->own)
+		r->served +=
+		        cache_attach(r, r->readers[n->reader], n, !has_plugins(&r->plan->root));
+}
+
 static int open_sources(struct run *r, struct weir_err *err)
 {
 	const struct plan_graph *g = &r->plan->root;
@@ -126,6 +150,7 @@ static int open_sources(struct run *r, struct weir_err *err)
 			return why.id ? weir_fail_no(err, why.no, WEIR_E_BAD_TRACE, n->pos, n->len,
 			                        why.text)
 			              : ret;
+		attach(r, n);
 	}
 	return 0;
 }

@@ -22,6 +22,7 @@ struct run {
 	struct faults faults;
 	struct rights rights;
 	struct reader **readers; /* one for each source of the plan */
+	uint32_t served;         /* of them that are served by the cache */
 	/* one for each source of the plan; .feed is NULL where the run has a pass of its own */
 	struct feed_link *links;
 	/* called from the run's thread: a version was published; the run ended. No lock is held. */

@@ -15,13 +15,13 @@
 #include <immintrin.h>
 #endif
 
-void pack_layers_portable(const struct pack_places *p, const struct layer *d, const uint16_t *rows,
-        uint32_t n, uint8_t *to)
+void pack_layers_portable(const struct pack_places *p, const void *keys, size_t stride,
+        const uint16_t *rows, uint32_t n, uint8_t *to)
 {
 	uint8_t key[256] = {0}; /* what is no place of the layer is zero */
 
 	for (uint32_t k = 0; k < n; k++, to += p->size) {
-		memcpy(key, &d[rows[k]], LAYER_KEY);
+		memcpy(key, (const uint8_t *)keys + rows[k] * stride, LAYER_KEY);
 		for (uint32_t j = 0; j < p->size; j++)
 			to[j] = key[p->from[j]] | p->rest[j];
 	}
@@ -30,8 +30,8 @@ void pack_layers_portable(const struct pack_places *p, const struct layer *d, co
 #ifdef __x86_64__
 /* `halves`: whether a record is 8 bytes longer than a multiple of 16. */
 static inline __attribute__((always_inline, target("ssse3"))) void shuffle(
-        const struct pack_places *p, const struct layer *d, const uint16_t *rows, uint32_t n,
-        uint8_t *to, uint32_t whole, bool half)
+        const struct pack_places *p, const uint8_t *keys, size_t stride, const uint16_t *rows,
+        uint32_t n, uint8_t *to, uint32_t whole, bool half)
 {
 	__m128i from[2], rest[2];
 
@@ -40,7 +40,7 @@ static inline __attribute__((always_inline, target("ssse3"))) void shuffle(
 		rest[i] = _mm_loadu_si128((const __m128i *)p->rest + i);
 	}
 	for (uint32_t k = 0; k < n; k++) {
-		__m128i key = _mm_loadu_si128((const __m128i *)&d[rows[k]]);
+		__m128i key = _mm_loadu_si128((const __m128i *)(keys + rows[k] * stride));
 
 		for (uint32_t i = 0; i < whole; i++, to += 16)
 			_mm_storeu_si128((__m128i *)to,
@@ -54,20 +54,20 @@ static inline __attribute__((always_inline, target("ssse3"))) void shuffle(
 }
 
 __attribute__((target("ssse3"))) static void pack_layers_ssse3(const struct pack_places *p,
-        const struct layer *d, const uint16_t *rows, uint32_t n, uint8_t *to)
+        const void *keys, size_t stride, const uint16_t *rows, uint32_t n, uint8_t *to)
 {
 	switch (p->size) {
 	case 8:
-		shuffle(p, d, rows, n, to, 0, true);
+		shuffle(p, keys, stride, rows, n, to, 0, true);
 		break;
 	case 16:
-		shuffle(p, d, rows, n, to, 1, false);
+		shuffle(p, keys, stride, rows, n, to, 1, false);
 		break;
 	case 24:
-		shuffle(p, d, rows, n, to, 1, true);
+		shuffle(p, keys, stride, rows, n, to, 1, true);
 		break;
 	default:
-		shuffle(p, d, rows, n, to, 2, false);
+		shuffle(p, keys, stride, rows, n, to, 2, false);
 		break;
 	}
 }
@@ -82,46 +82,45 @@ pack_layers *pack_layers_best(void)
 	return pack_layers_portable;
 }
 
-/* Where a field stands in the layer, and the bits of `have` that say that it is there. */
-struct place {
-	uint32_t have;
-	uint8_t from, bytes; /* bytes: 0 where it is no place of the layer's */
-	bool swapped;        /* network order */
-};
-
-static bool place_of(uint32_t field, struct place *ret)
+bool pack_place_of(uint32_t field, struct pack_place *ret)
 {
 	switch (field) {
 	case FIELD_srcip:
-		*ret = (struct place){L_SRC, offsetof(struct layer, src), 4, false};
+		*ret = (struct pack_place){L_SRC, offsetof(struct layer, src), 4, false};
 		return true;
 	case FIELD_dstip:
-		*ret = (struct place){L_DST, offsetof(struct layer, dst), 4, false};
+		*ret = (struct pack_place){L_DST, offsetof(struct layer, dst), 4, false};
 		return true;
 	case FIELD_srcport:
-		*ret = (struct place){L_SPORT, offsetof(struct layer, sport), 2, true};
+		*ret = (struct pack_place){L_SPORT, offsetof(struct layer, sport), 2, true};
 		return true;
 	case FIELD_dstport:
-		*ret = (struct place){L_DPORT, offsetof(struct layer, dport), 2, true};
+		*ret = (struct pack_place){L_DPORT, offsetof(struct layer, dport), 2, true};
 		return true;
 	case FIELD_ipprotocol:
-		*ret = (struct place){L_PROTO, offsetof(struct layer, proto), 1, false};
+		*ret = (struct pack_place){L_PROTO, offsetof(struct layer, proto), 1, false};
 		return true;
 	case FIELD_vlan:
-		*ret = (struct place){L_VLAN, offsetof(struct layer, vlan), 2, false};
+		*ret = (struct pack_place){L_VLAN, offsetof(struct layer, vlan), 2, false};
 		return true;
 	case FIELD_seq:
-		*ret = (struct place){L_TCP | L_FULL4, 0, 0, false};
+		*ret = (struct pack_place){L_TCP | L_FULL4, 0, 0, false};
 		return true;
 	}
 	return false;
+}
+
+void pack_put(struct pack_places *p, const struct pack_place *s, uint32_t at)
+{
+	for (uint32_t j = 0; j < s->bytes; j++)
+		p->from[at + j] = (uint8_t)(s->from + (s->swapped ? s->bytes - 1u - j : j));
 }
 
 /* What is to be packed. */
 struct packing {
 	const struct weir_pack *p;
 	struct pack_places places;
-	struct place place[WEIR_PACK_FIELDS];
+	struct pack_place place[WEIR_PACK_FIELDS];
 	uint32_t have;                                                /* all that the fields need */
 	uint8_t naddr, addr[WEIR_PACK_FIELDS], at6[WEIR_PACK_FIELDS]; /* in an IPv6 header */
 	int seq; /* the field that is the sequence number, -1 */
@@ -141,10 +140,9 @@ static uint8_t plan(struct packing *w, const struct weir_pack *p)
 	memset(w->places.from, LAYER_NONE, sizeof w->places.from);
 	memcpy(w->places.rest, p->rest, p->size);
 	for (uint32_t i = 0; i < p->n; i++) {
-		struct place *s = &w->place[i];
-		uint32_t at = p->f[i].at;
+		struct pack_place *s = &w->place[i];
 
-		if (!place_of(p->f[i].field, s))
+		if (!pack_place_of(p->f[i].field, s))
 			continue;
 		done |= (uint8_t)(1u << i);
 		w->have |= s->have;
@@ -154,9 +152,7 @@ static uint8_t plan(struct packing *w, const struct weir_pack *p)
 		}
 		if (!s->bytes)
 			w->seq = (int)i;
-		for (uint32_t j = 0; j < s->bytes; j++)
-			w->places.from[at + j] =
-			        (uint8_t)(s->from + (s->swapped ? s->bytes - 1u - j : j));
+		pack_put(&w->places, s, p->f[i].at);
 	}
 	return done;
 }
@@ -304,7 +300,7 @@ static int from_layers(struct weir_batch *b, struct packing *w, const uint16_t *
 	if (!s)
 		return -ENOMEM;
 	d = s->outer.d;
-	best_layers()(&w->places, d, rows, n, to);
+	best_layers()(&w->places, d, sizeof *d, rows, n, to);
 	if (w->seq >= 0)
 		put_seq(ps, d, rows, n, size, to + w->p->f[w->seq].at);
 	if (want & (L_SRC | L_DST))
@@ -340,7 +336,7 @@ static void from_packets(const struct weir_packets *ps, struct packing *w, const
 		decode_one(&ps->pk[rows[odd[i]]], &d[i]);
 		place[i] = (uint16_t)i;
 	}
-	best_layers()(&w->places, d, place, m, keys);
+	best_layers()(&w->places, d, sizeof *d, place, m, keys);
 	for (uint32_t i = 0; i < m; i++) {
 		const struct weir_packet *pk = &ps->pk[rows[odd[i]]];
 		uint8_t *key = to + (size_t)odd[i] * size;

@@ -32,6 +32,8 @@ struct weir_reader {
 	uint64_t bytes_done, bytes_total; /* progress; total 0: unknown */
 	int64_t wake;                     /* with -EAGAIN: CLOCK_MONOTONIC ns to try again at */
 	int wake_fd;                      /* with -EAGAIN: or when this is readable; -1: none */
+	/* set by open: another pass over the same files would give the same, as fast as can be */
+	bool steady;
 	void *engine;
 };
 

@@ -84,6 +84,7 @@ static void shuffles_agree(void **state)
 	for (int round = 0; round < 1000; round++) {
 		struct pack_places p = {.size = 8 * (1 + draw(4))};
 		uint32_t n = draw(WEIR_PACK_ROWS + 1);
+		size_t stride = draw(2) ? sizeof *d : LAYER_KEY;
 
 		for (uint32_t i = 0; i < sizeof d; i++)
 			((uint8_t *)d)[i] = (uint8_t)draw(256);
@@ -93,16 +94,17 @@ static void shuffles_agree(void **state)
 		}
 		for (uint32_t k = 0; k < n; k++)
 			rows[k] = (uint16_t)draw(WEIR_PACK_ROWS);
-		pack_layers_portable(&p, d, rows, n, one);
-		pack_layers_best()(&p, d, rows, n, two);
+		pack_layers_portable(&p, d, stride, rows, n, one);
+		pack_layers_best()(&p, d, stride, rows, n, two);
 		assert_memory_equal(one, two, (size_t)n * p.size);
 		for (uint32_t k = 0; k < n; k++)
 			for (uint32_t j = 0; j < p.size; j++)
 				assert_int_equal(one[k * p.size + j],
 				        p.rest[j] |
-				                (p.from[j] == LAYER_NONE ? 0
-				                                         : ((uint8_t *)&d[rows[k]])
-				                                                   [p.from[j]]));
+				                (p.from[j] == LAYER_NONE
+				                                ? 0
+				                                : ((uint8_t *)d)[rows[k] * stride +
+				                                                 p.from[j]]));
 	}
 }
 
@@ -194,7 +196,7 @@ static void plain_records_agree(void **state)
 			assert_memory_equal(one + k * p.size, two + k * p.size, p.size);
 			decode_one(&pk[rows[k]], &d);
 			assert_int_equal(d.have & have, have);
-			pack_layers_portable(&places, &d, &zero, 1, three);
+			pack_layers_portable(&places, &d, sizeof d, &zero, 1, three);
 			if (!(have & L_TCP))
 				assert_memory_equal(one + k * p.size, three, p.size);
 			seen++;

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* cache_pass.c: passes that are watched for their end, and passes that read what was kept.
+ *
+ * Both take the place of the reader's source: nothing else of a query knows of them, and a pass
+ * that has nothing to do with the cache is what it is without one.
+ */
+#include "engine/core/cache.h"
+
+#include <stdlib.h>
+
+#include "engine/core/run.h"
+
+static struct reader *of(struct weir_reader *pub)
+{
+	return (struct reader *)pub; /* pub is the first member */
+}
+
+/* ---- watching ---- */
+
+struct watch {
+	const struct weir_source *source; /* the reader's own */
+	struct run *run;
+	const struct plan_node *node;
+	uint64_t packets;
+};
+
+static int read_watched(struct weir_reader *pub, struct weir_batch **ret, struct weir_err *err)
+{
+	struct watch *w = of(pub)->watch;
+	int r = w->source->read(pub, ret, err);
+
+	if (r == 1)
+		w->packets += (*ret)->n;
+	else if (r == 0)
+		cache_want(w->run->e->cache, w->run, w->node, w->packets);
+	return r;
+}
+
+/* Back to the reader's own source. */
+static void close_watched(struct weir_reader *pub)
+{
+	struct reader *r = of(pub);
+
+	r->source = r->watch->source;
+	free(r->watch);
+	r->watch = NULL;
+	if (r->source->close)
+		r->source->close(pub);
+}
+
+static const struct weir_source watched = {
+        .abi = WEIR_ABI,
+        .name = "watched",
+        .summary = "a source whose end is told",
+        .read = read_watched,
+        .close = close_watched,
+};
+
+int cache_pass_watch(struct reader *r, struct run *run, const struct plan_node *n)
+{
+	struct watch *w = malloc(sizeof *w);
+
+	if (!w)
+		return -ENOMEM;
+	*w = (struct watch){.source = r->source, .run = run, .node = n};
+	r->watch = w;
+	r->source = &watched;
+	return 0;
+}
+
+/* ---- serving ---- */
+
+struct serving {
+	struct cached *from;
+	uint32_t next;
+};
+
+/* In the batch's memory. */
+struct served {
+	struct compact_rows rows; /* first */
+	struct cached *from;
+};
+
+static void release(struct weir_batch *b)
+{
+	if (b->priv)
+		cached_unref(((struct served *)b->priv)->from);
+}
+
+static const struct weir_batch_ops ops = {
+        .fill = compact_fill, .pack = compact_pack, .release = release};
+
+/* Nobody writes the faults of a trace that is kept. */
+static int over(struct weir_reader *pub, const struct cached *d)
+{
+	const struct faults *from = &d->faults;
+
+	for (uint64_t i = 0; i < from->count && i < FAULTS_MAX; i++)
+		weir_source_fault(
+		        pub, from->fault[i].file, from->fault[i].offset, from->fault[i].text);
+	pub->bytes_done = d->done;
+	return 0;
+}
+
+static int read_served(struct weir_reader *pub, struct weir_batch **ret, struct weir_err *err)
+{
+	struct serving *s = pub->state;
+	const struct cached_batch *from = &s->from->batch[s->next];
+	struct weir_batch *b;
+	struct served *own;
+
+	if (s->next == s->from->n)
+		return over(pub, s->from);
+	b = weir_source_batch(pub);
+	if (!b)
+		return -ENOMEM;
+	b->ops = &ops;
+	own = weir_batch_alloc(b, sizeof *own);
+	if (!own) {
+		weir_batch_unref(b);
+		return -ENOMEM;
+	}
+	memset(own, 0, sizeof *own);
+	own->rows.c = &from->form;
+	own->from = cached_ref(s->from);
+	b->priv = own;
+	b->n = b->nsel = (uint16_t)from->form.n;
+	pub->bytes_done = from->done;
+	s->next++;
+	*ret = b;
+	return 1;
+}
+
+static void close_served(struct weir_reader *pub)
+{
+	struct serving *s = pub->state;
+
+	cached_unref(s->from);
+	s->from = NULL;
+}
+
+static const struct weir_source serving = {
+        .abi = WEIR_ABI,
+        .name = "cache",
+        .summary = "what was kept of a trace",
+        .reader_size = sizeof(struct serving),
+        .read = read_served,
+        .close = close_served,
+};
+
+/* The files are closed: nothing is read from them. The schema and the number of bytes stay. */
+int cache_pass_serve(struct reader *r, struct cached *d)
+{
+	struct weir_reader *pub = &r->pub;
+	struct serving *s = weir_calloc(pub->mem, sizeof *s);
+
+	if (!s)
+		return -ENOMEM;
+	if (r->source->close)
+		r->source->close(pub);
+	weir_free(pub->mem, pub->state, r->source->reader_size);
+	s->from = d;
+	pub->state = s;
+	r->source = &serving;
+	return 0;
+}
