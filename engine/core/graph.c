@@ -327,7 +327,8 @@ int weir_emit(struct weir_node *pub, uint32_t channel, struct weir_batch *b)
 	if (f)
 		return emit_from_loop(f, pub, channel, b);
 	if (weir_batch_count(b))
-		return leave(node_of(pub), channel, b);
+		return spill_keeps(node_of(pub)) ? spill_keep(node_of(pub), b)
+		                                 : leave(node_of(pub), channel, b);
 	weir_batch_unref(b);
 	return 0;
 }
@@ -500,6 +501,8 @@ int weir_node_fresh(struct weir_node *n, const struct weir_batch *b, const uint1
 {
 	struct firsts *f = node_of(n)->graph->firsts;
 
+	if (node_of(n)->spill)
+		return spill_fresh(node_of(n), row, fresh, nfresh);
 	return f ? firsts_add(f, b->token, row, fresh, nfresh) : 0;
 }
 

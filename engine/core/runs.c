@@ -7,6 +7,9 @@
 #define RUN_BYTES (1u << 20) /* of the memory limit, for each run of a merge: a quarter is used */
 #define BLOCK 64             /* rows of a run in memory, while it is merged */
 
+#define READ_BYTES ((size_t)16 << 10)
+#define WRITE_BYTES ((size_t)64 << 10)
+
 struct cursor {
 	struct spill_reader reader;
 	struct weir_batch *batch;
@@ -147,7 +150,7 @@ static int put_out(struct merge *m)
 
 		for (uint32_t k = 0; k < n; k++)
 			rows[k] = (uint16_t)k;
-		r = spill_file_write(m->to, b, rows, n, BLOCK, 0);
+		r = spill_file_write(m->to, b, rows, NULL, n, BLOCK);
 		weir_batch_unref(b);
 		return r;
 	}
@@ -172,7 +175,7 @@ static int begin_out(struct merge *m)
 static int step(struct cursor *c)
 {
 	struct weir_batch *old = c->batch;
-	uint8_t mark;
+	uint64_t none[BLOCK];
 	int r;
 
 	if (old && ++c->row < old->n)
@@ -180,7 +183,7 @@ static int step(struct cursor *c)
 	c->batch = NULL;
 	c->row = 0;
 	weir_batch_unref(old);
-	r = spill_reader_next(&c->reader, &c->batch, &mark);
+	r = spill_reader_next(&c->reader, BLOCK, &c->batch, none);
 	return r;
 }
 
@@ -213,9 +216,16 @@ static int open_cursors(struct merge *m)
 
 	for (uint32_t i = 0; i < m->nruns && r >= 0; i++) {
 		struct cursor *c = &m->cursor[i];
+		struct spill_file *file;
 
 		c->run = i;
-		r = spill_reader_open(&c->reader, m->runs->run[m->runs->n - m->nruns + i], BLOCK);
+		file = m->runs->run[m->runs->n - m->nruns + i];
+		r = spill_file_settle(file);
+		if (r == 0) {
+			struct spill_range all = spill_range_all(file);
+
+			r = spill_reader_open(&c->reader, &all, READ_BYTES);
+		}
 		if (r == 0)
 			r = step(c);
 		if (r > 0)
@@ -260,7 +270,9 @@ static int merge(struct runs *runs, uint32_t nruns, struct spill_file *to, uint6
 
 static int new_run(struct runs *r, struct spill_file **ret)
 {
-	return spill_file_new(node_of(r->node), r->node->out, r->fields, r->nfields, ret);
+	struct spill_layout layout = {r->node->out, r->fields, r->nfields};
+
+	return spill_file_new(node_of(r->node), &layout, WRITE_BYTES, ret);
 }
 
 /* The last `n` runs become one. */
@@ -309,7 +321,7 @@ static int write_rows(struct runs *r, const struct coltab *t, const uint32_t *id
 	for (uint32_t k = 0; k < n; k++)
 		rows[k] = (uint16_t)k;
 	if (rc == 0)
-		rc = spill_file_write(r->run[r->n - 1], b, rows, n, BLOCK, 0);
+		rc = spill_file_write(r->run[r->n - 1], b, rows, NULL, n, BLOCK);
 	weir_batch_unref(b);
 	return rc;
 }

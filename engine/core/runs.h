@@ -14,6 +14,7 @@
 
 #define RUNS_MERGED 64
 #define RUNS_MAX 256
+#define RUNS_LIMIT ((uint64_t)1 << 20) /* first rows wanted, that are kept in memory still */
 
 struct runs {
 	struct weir_node *node;

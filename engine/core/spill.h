@@ -2,21 +2,23 @@
 /* spill.h: tables by key and sorted tables that go on, on disk, beyond the memory of the query
  * (`set spill DIR SIZE`).
  *
- * A table by key is frozen once it has taken its share of the memory: it takes no more keys. A
- * record whose key is there counts as ever; any other goes to a file. When the answer is due, the
- * module's state answers first, then the records of the file go, in order, through a new state, a
- * *wave*, which is frozen in its turn, so that its misses fill the next file, and so on until
- * nothing is missed.
+ * A state (a module's, with its table by key) is *frozen* once it has taken its share of the
+ * memory: it takes no more keys. A record whose key is there counts as ever; any other goes to one
+ * of SPILL_PARTS files, its *part*, by the hash of its key. When the answer is due, each part goes
+ * through a state of its own, which may be frozen in its turn and then has parts by other bits of
+ * the hash. What a part's state leaves goes to a file, in order; at last these files are merged (a
+ * grace hash join's way: Kitsuregawa and others, 1983; with a first part in memory: DeWitt and
+ * others, 1984).
  *
- * So rows come in the order of first appearance without being merged: all keys of a state appeared
- * before the first record that it missed, and so before all keys of the states behind it. And a key
- * is in one state only: nothing has to be added up. A table that needs k times the room of a wave
- * reads its misses about k / 2 times; tables of traffic mostly less, since the keys of many records
- * come early.
+ * Each record has a *place*: the number of its batch, and its row. It is kept with the record, so
+ * that rows come out in the order of the records that they stand for: those of uniq and count are
+ * records, those of group and last have the place of their key's first. The first state's answer
+ * needs no place: its keys appeared before all that were missed.
  *
- * uniq emits in waves what it would have emitted at once, at marks only, in the same order. At
- * WEIR_REFRESH it emits for good, and keeps on disk the records that it let through: later ones
- * with their keys must be known.
+ * uniq goes on emitting (nothing, its keys being known); count, whose rows would come before others
+ * that are earlier, does not once it is frozen, and keeps its rows for the merge. Both emit what is
+ * left at marks. At WEIR_REFRESH that is for good: later only records behind those places leave,
+ * though the parts are read from their starts.
  *
  * sort: see runs.h.
  */
@@ -26,19 +28,33 @@
 #include "engine/core/keytab.h"
 #include "engine/core/mem.h"
 #include "engine/core/spill_file.h"
+#include "engine/core/split.h"
+
+#define SPILL_PARTS 64
+#define SPILL_PARTS_BITS 6
+#define SPILL_LEVELS 10 /* of parts of parts: as many as the hash has bits for */
 
 struct spill {
-	struct weir_mem mem;  /* of the node's first state */
-	struct weir_mem wave; /* of a wave's */
-	size_t share;         /* bytes that a state takes, about, before it is frozen */
-	uint32_t *fields;     /* of the input, that the module or somebody behind it reads */
-	size_t fields_size;   /* bytes */
-	uint32_t nfields;
-	struct spill_file *missed; /* records that the first state had no place for */
-	struct spill_file *next;   /* the same of the wave at work */
-	struct spill_file *known;  /* uniq: the first records of tuples that waves let through */
-	bool in_wave, keeps;       /* keeps: this wave's are to be known later */
-	uint8_t mark;              /* of the records at hand; 1: they are known */
+	struct weir_mem mem;         /* of the node's first state */
+	struct weir_mem part_mem;    /* of a part's */
+	size_t share;                /* bytes that a state takes, about, before it is frozen */
+	struct spill_layout in, out; /* of what the parts have; of rows */
+	uint32_t *fields;            /* of both layouts */
+	size_t fields_size;          /* bytes */
+	struct split split;          /* into parts */
+	struct spill_file *part[SPILL_PARTS]; /* what the first state missed; NULL: nothing */
+	/* of the state at work */
+	struct spill_file **parts;  /* where what it misses goes */
+	struct spill_file *rows;    /* where its rows go */
+	uint32_t level;             /* 0: the first */
+	bool keeps;                 /* its rows go there, not on */
+	bool ends;                  /* the parts are read for the last time */
+	const uint64_t *place;      /* of the batch at hand, by row; NULL: `batch` and the row */
+	uint64_t batch;             /* number of the first state's next, in units of rows */
+	uint64_t gone;              /* rows of places below were emitted */
+	uint64_t *first;            /* by key of a part's state that answers: its place */
+	size_t first_size;          /* bytes */
+	uint32_t nfirst, nanswered; /* answered: rows that it has emitted */
 };
 
 /* For graph.c: around a node's open and close, and in its flush. 0 or -errno. */
@@ -46,17 +62,30 @@ int spill_open(struct node *n);
 void spill_close(struct node *n);
 int spill_flush(struct node *n, enum weir_mark mark);
 
-/* keytab_map() for modules that are WEIR_SPILLS: freezes the table when it is time to, and keeps
- * what it misses on disk. 0 or -errno. */
+/* For graph.c: whether what the node emits is to go to spill_keep() (which takes it): a state's
+ * rows that are not due yet. 0 or -errno. */
+static inline bool spill_keeps(const struct node *n)
+{
+	return n->spill && n->spill->keeps;
+}
+int spill_keep(struct node *n, struct weir_batch *b);
+
+/* For weir_node_fresh(). 0 or -ENOMEM. */
+int spill_fresh(struct node *n, const uint16_t *row, const uint16_t *fresh, uint32_t nfresh);
+
+/* keytab_map() for modules that are WEIR_SPILLS, once for each batch: freezes the table when it is
+ * time to, and keeps what it misses on disk. 0 or -errno. */
 int spill_map(struct weir_node *n, struct keytab *t, struct weir_batch *b, struct keytab_rows *ret);
-
-/* Whether the records at hand were let through before. */
-bool spill_is_known(const struct weir_node *n);
-
-/* To be told which rows of b were let through. 0 or -errno. */
-int spill_passed(struct weir_node *n, struct weir_batch *b, const uint16_t *rows, uint32_t count);
 
 /* Whether the state has taken its share, `more` bytes included that it needs to answer. */
 bool spill_is_full(const struct weir_node *n, size_t more);
+
+/* For modules without keys: appends rows[0..count) of an input batch to a file, made with the
+ * first; calls `each` for all that is in it, in batches of their own without a selection. 0 or
+ * -errno. */
+int spill_append(struct weir_node *n, struct spill_file **to, struct weir_batch *b,
+        const uint16_t *rows, uint32_t count);
+int spill_each(struct weir_node *n, struct spill_file *f,
+        int (*each)(struct weir_node *n, struct weir_batch *b));
 
 #endif

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* spill_file.c: blocks are { bytes, rows, mark } and then, for each field, a bitmap of the rows
- * that have it, and its values: as they lie in memory, or the lengths of texts and then the texts.
- * They are read by the process that wrote them, so they have no order of bytes or version to tell.
- */
+/* spill_file.c: see spill_file.h. */
 #include "engine/core/spill_file.h"
 
 #include <fcntl.h>
@@ -12,14 +9,7 @@
 
 #include "engine/core/grow.h"
 
-#define WRITE_BYTES ((size_t)64 << 10) /* at once; and what a block of long texts is held to */
-#define READ_BYTES ((size_t)16 << 10)
-
-struct head {
-	uint32_t bytes; /* of the block behind this */
-	uint16_t rows;
-	uint8_t mark;
-};
+#define PAGE ((size_t)4096)
 
 static int failed(const struct spill_file *f, int no)
 {
@@ -44,15 +34,15 @@ static int at_limit(const struct spill_file *f)
 	return weir_fail(&run->err, WEIR_E_SPILL_LIMIT, WEIR_NOPOS, 0, f->node->plan->name, text);
 }
 
-int spill_file_new(struct node *node, const struct weir_schema *schema, const uint32_t *fields,
-        uint32_t nfields, struct spill_file **ret)
+int spill_file_new(
+        struct node *node, const struct spill_layout *layout, size_t write, struct spill_file **ret)
 {
 	struct run_context *run = node->graph->run;
 	struct spill_file *f = weir_calloc(run->mem, sizeof *f);
 
 	if (!f)
 		return -ENOMEM;
-	*f = (struct spill_file){node, schema, fields, nfields, .fd = -1};
+	*f = (struct spill_file){.node = node, .layout = *layout, .fd = -1, .write = write};
 	f->fd = rights_open(&run->rights, run->plan->set.spill, O_TMPFILE | O_EXCL | O_RDWR, 0600);
 	if (f->fd < 0) {
 		int r = failed(f, -f->fd);
@@ -75,7 +65,7 @@ void spill_file_free(struct spill_file *f)
 	if (f->fd >= 0)
 		close(f->fd);
 	__atomic_sub_fetch(&run->spilled, f->size, __ATOMIC_RELAXED);
-	grow_free(run->mem, f->buf, f->buf_size);
+	weir_free(run->mem, f->buf, f->buf_size);
 	weir_free(run->mem, f, sizeof *f);
 }
 
@@ -90,151 +80,110 @@ int spill_try(const struct plan *p, const struct rights *rights, struct weir_err
 	return 0;
 }
 
-static int write_out(struct spill_file *f)
+/* ---- writing ---- */
+
+/* Writes the first n bytes of the buffer. */
+static int write_out(struct spill_file *f, size_t n)
 {
 	struct run_context *run = f->node->graph->run;
-	uint64_t now = __atomic_add_fetch(&run->spilled, f->len, __ATOMIC_RELAXED);
+	uint64_t now = __atomic_add_fetch(&run->spilled, n, __ATOMIC_RELAXED);
 	size_t done = 0;
 
 	if (now > run->plan->set.spill_size) {
-		__atomic_sub_fetch(&run->spilled, f->len, __ATOMIC_RELAXED);
+		__atomic_sub_fetch(&run->spilled, n, __ATOMIC_RELAXED);
 		return at_limit(f);
 	}
 	if (now > __atomic_load_n(&run->spill_peak, __ATOMIC_RELAXED))
 		__atomic_store_n(&run->spill_peak, now, __ATOMIC_RELAXED);
-	f->size += f->len;
-	while (done < f->len) {
-		ssize_t n = pwrite(
-		        f->fd, f->buf + done, f->len - done, (off_t)(f->size - f->len + done));
+	f->size += n;
+	while (done < n) {
+		ssize_t m = pwrite(f->fd, f->buf + done, n - done, (off_t)(f->size - n + done));
 
-		if (n < 0 && errno == EINTR)
+		if (m < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return failed(f, n < 0 ? errno : ENOSPC);
-		done += (size_t)n;
+		if (m <= 0)
+			return failed(f, m < 0 ? errno : ENOSPC);
+		done += (size_t)m;
 	}
-	f->len = 0;
+	f->len -= n;
+	memmove(f->buf, f->buf + n, f->len);
 	return 0;
 }
 
-static size_t bitmap(uint32_t n)
+/* At most `block` of the rows, in *n how many. */
+static int put_block(struct spill_file *f, struct weir_batch *b, const uint16_t *rows,
+        const uint64_t *place, uint32_t *n)
 {
-	return (n + 7) / 8;
-}
-
-/* Bytes of the first *n rows as a block; of fewer, in *n, where texts are long. */
-static size_t block_size(
-        const struct spill_file *f, struct weir_batch *b, const uint16_t *rows, uint32_t *n)
-{
-	size_t row = 0, size = 0;
-	uint32_t k;
-
-	for (uint32_t i = 0; i < f->nfields; i++) {
-		enum weir_kind kind = f->schema->fields[f->fields[i]].kind;
-
-		row += weir_storage_of(kind) == WEIR_VAR ? 4 : weir_kind_size(kind);
-	}
-	for (k = 0; k < *n && (!k || size < WRITE_BYTES); k++) {
-		size += row;
-		for (uint32_t i = 0; i < f->nfields; i++) {
-			const struct weir_col *c = &b->cols[f->fields[i]];
-
-			if (weir_storage_of(c->kind) == WEIR_VAR && weir_col_has(c, rows[k]))
-				size += weir_col_str(c)[rows[k]].len;
-		}
-	}
-	*n = k;
-	return size + f->nfields * bitmap(k);
-}
-
-static uint8_t *put_column(uint8_t *to, const struct weir_col *c, const uint16_t *rows, uint32_t n)
-{
-	size_t size = weir_kind_size(c->kind);
-	bool text = weir_storage_of(c->kind) == WEIR_VAR;
-	uint8_t *bits = to;
-
-	memset(bits, 0, bitmap(n));
-	to += bitmap(n);
-	for (uint32_t k = 0; k < n; k++)
-		bits[k / 8] |= (uint8_t)(weir_col_has(c, rows[k]) << k % 8);
-	for (uint32_t k = 0; k < n && !text; k++, to += size) {
-		if (bits[k / 8] >> k % 8 & 1)
-			memcpy(to, (const uint8_t *)c->data + rows[k] * size, size);
-		else
-			memset(to, 0, size);
-	}
-	for (uint32_t k = 0; k < n && text; k++, to += 4) {
-		uint32_t len =
-		        bits[k / 8] >> k % 8 & 1 ? (uint32_t)weir_col_str(c)[rows[k]].len : 0;
-
-		memcpy(to, &len, 4);
-	}
-	for (uint32_t k = 0; k < n && text; k++) {
-		const struct weir_str *s = &weir_col_str(c)[rows[k]];
-
-		if (!(bits[k / 8] >> k % 8 & 1) || !s->len)
-			continue;
-		memcpy(to, s->p, s->len);
-		to += s->len;
-	}
-	return to;
-}
-
-static int put_block(struct spill_file *f, struct weir_batch *b, const uint16_t *rows, uint32_t n,
-        size_t size, uint8_t mark)
-{
-	struct head h = {.bytes = (uint32_t)size, .rows = (uint16_t)n, .mark = mark};
 	struct run_context *run = f->node->graph->run;
+	size_t room = spill_block_room(&f->layout, b, rows, n);
 	uint8_t *buf;
 
-	if (size > UINT32_MAX / 2)
+	if (room > UINT32_MAX / 2)
 		return -ENOMEM;
-	buf = grow(run->mem, f->buf, &f->buf_size, f->len + sizeof h + size);
-	if (!buf)
-		return -ENOMEM;
-	f->buf = buf;
-	buf += f->len;
-	memcpy(buf, &h, sizeof h);
-	buf += sizeof h;
-	for (uint32_t i = 0; i < f->nfields; i++)
-		buf = put_column(buf, &b->cols[f->fields[i]], rows, n);
-	f->len += sizeof h + size;
-	f->rows += n;
-	return f->len >= WRITE_BYTES ? write_out(f) : 0;
+	if (f->len + room > f->buf_size) {
+		size_t size = room + (f->len > f->write ? f->len : f->write);
+
+		buf = weir_realloc(run->mem, f->buf, f->buf_size, size);
+		if (!buf)
+			return -ENOMEM;
+		f->buf = buf;
+		f->buf_size = size;
+	}
+	f->len =
+	        (size_t)(spill_block_put(&f->layout, b, rows, place, *n, f->buf + f->len) - f->buf);
+	if (f->len < f->write)
+		return 0;
+	/* up to the end of a page of the file, so that each is written once */
+	return write_out(f, f->write < PAGE ? f->len : f->len - (f->size + f->len) % PAGE);
 }
 
-int spill_file_write(struct spill_file *f, struct weir_batch *b, const uint16_t *rows, uint32_t n,
-        uint32_t block, uint8_t mark)
+int spill_file_write(struct spill_file *f, struct weir_batch *b, const uint16_t *rows,
+        const uint64_t *place, uint32_t n, uint32_t block)
 {
 	int r = 0;
 
-	for (uint32_t i = 0; i < f->nfields; i++)
-		if (!weir_batch_col(b, f->fields[i]))
+	for (uint32_t i = 0; i < f->layout.nfields; i++)
+		if (!weir_batch_col(b, f->layout.fields[i]))
 			return -ENOMEM;
 	for (uint32_t at = 0; at < n && r == 0;) {
 		uint32_t m = n - at < block ? n - at : block;
-		size_t size = block_size(f, b, rows + at, &m);
 
-		r = put_block(f, b, rows + at, m, size, mark);
+		r = put_block(f, b, rows + at, place ? place + at : NULL, &m);
 		at += m;
 	}
 	return r;
 }
 
+int spill_file_settle(struct spill_file *f)
+{
+	int r = f->len ? write_out(f, f->len) : 0;
+
+	weir_free(f->node->graph->run->mem, f->buf, f->buf_size);
+	f->buf = NULL;
+	f->buf_size = 0;
+	return r;
+}
+
 /* ---- reading ---- */
 
-int spill_reader_open(struct spill_reader *r, struct spill_file *f, uint32_t most)
+int spill_reader_open(struct spill_reader *r, const struct spill_range *range, size_t read)
 {
-	int ret = f->len ? write_out(f) : 0;
+	struct spill_file *f = range->file;
 
-	*r = (struct spill_reader){.file = f, .most = most, .end = f->size};
-	return ret;
+	*r = (struct spill_reader){.file = f, .at = range->from, .end = range->to, .read = read};
+	r->column =
+	        weir_calloc(f->node->graph->run->mem, (f->layout.nfields + 1) * sizeof *r->column);
+	return r->column ? 0 : -ENOMEM;
 }
 
 void spill_reader_close(struct spill_reader *r)
 {
-	if (r->file)
-		grow_free(r->file->node->graph->run->mem, r->buf, r->buf_size);
+	if (r->file) {
+		struct weir_mem *mem = r->file->node->graph->run->mem;
+
+		weir_free(mem, r->column, (r->file->layout.nfields + 1) * sizeof *r->column);
+		grow_free(mem, r->buf, r->buf_size);
+	}
 	*r = (struct spill_reader){0};
 }
 
@@ -247,7 +196,7 @@ static int fetch(struct spill_reader *r, size_t want)
 	if (have >= want)
 		return 0;
 	buf = grow(r->file->node->graph->run->mem, r->buf, &r->buf_size,
-	        want > READ_BYTES ? want : READ_BYTES);
+	        want > r->read ? want : r->read);
 	if (!buf)
 		return -ENOMEM;
 	r->buf = buf;
@@ -271,49 +220,44 @@ static int fetch(struct spill_reader *r, size_t want)
 	return 0;
 }
 
-/* Rows at … at + n - 1 of the batch's column. */
-static const uint8_t *get_column(
-        const uint8_t *from, struct weir_batch *b, struct weir_col *c, uint32_t at, uint32_t n)
+/* The head of the next block, which is in memory then; 1, 0 at the end, -errno. */
+static int next_head(struct spill_reader *r, struct spill_head *h)
 {
-	size_t size = weir_kind_size(c->kind);
-	const uint8_t *bits = from;
-	struct weir_str *s = (struct weir_str *)c->data + at;
+	int rc;
 
-	from += bitmap(n);
-	for (uint32_t k = 0; k < n; k++)
-		if (bits[k / 8] >> k % 8 & 1)
-			weir_valid_set(c->valid, at + k);
-	if (weir_storage_of(c->kind) != WEIR_VAR) {
-		memcpy((uint8_t *)c->data + at * size, from, n * size);
-		return from + n * size;
-	}
-	for (uint32_t k = 0; k < n; k++) {
-		uint32_t len;
-
-		memcpy(&len, from + k * 4, 4);
-		s[k].len = len;
-	}
-	from += n * 4;
-	for (uint32_t k = 0; k < n; k++) {
-		uint8_t *p = weir_batch_alloc(b, s[k].len);
-
-		if (!p)
-			return NULL;
-		if (s[k].len)
-			memcpy(p, from, s[k].len);
-		s[k].p = p;
-		from += s[k].len;
-	}
-	return from;
+	if (r->at == r->end && r->from == r->len)
+		return 0;
+	rc = fetch(r, sizeof *h);
+	if (rc < 0)
+		return rc;
+	memcpy(h, r->buf + r->from, sizeof *h);
+	rc = fetch(r, h->bytes);
+	return rc < 0 ? rc : 1;
 }
 
-static struct weir_batch *new_batch(const struct spill_reader *r)
+static void take(struct spill_reader *r, const struct spill_head *h, uint64_t *place)
 {
-	const struct spill_file *f = r->file;
-	struct weir_batch *b = pool_batch(f->node->graph->pool, f->schema, r->most);
+	spill_block_parse(&r->file->layout, r->buf + r->from, h->rows, r->column, place);
+	r->from += h->bytes;
+}
 
-	for (uint32_t i = 0; b && i < f->nfields; i++) {
-		struct weir_col *c = weir_batch_own(b, f->fields[i]);
+int spill_reader_block(struct spill_reader *r, uint64_t *place)
+{
+	struct spill_head h;
+	int rc = next_head(r, &h);
+
+	if (rc <= 0)
+		return rc;
+	take(r, &h, place);
+	return h.rows;
+}
+
+static struct weir_batch *new_batch(const struct spill_file *f, uint32_t rows)
+{
+	struct weir_batch *b = pool_batch(f->node->graph->pool, f->layout.schema, rows);
+
+	for (uint32_t i = 0; b && i < f->layout.nfields; i++) {
+		struct weir_col *c = weir_batch_own(b, f->layout.fields[i]);
 
 		if (!c || !weir_batch_own_valid(b, c)) {
 			weir_batch_unref(b);
@@ -323,50 +267,30 @@ static struct weir_batch *new_batch(const struct spill_reader *r)
 	return b;
 }
 
-static int get_block(
-        struct spill_reader *r, struct weir_batch *b, const struct head *h, uint32_t at)
-{
-	const struct spill_file *f = r->file;
-	const uint8_t *from = r->buf + r->from + sizeof *h;
-
-	for (uint32_t i = 0; i < f->nfields; i++) {
-		from = get_column(from, b, &b->cols[f->fields[i]], at, h->rows);
-		if (!from)
-			return -ENOMEM;
-	}
-	r->from += sizeof *h + h->bytes;
-	return 0;
-}
-
-int spill_reader_next(struct spill_reader *r, struct weir_batch **ret, uint8_t *ret_mark)
+int spill_reader_next(
+        struct spill_reader *r, uint32_t most, struct weir_batch **ret, uint64_t *place)
 {
 	struct weir_batch *b = NULL;
+	struct spill_head h;
 	uint32_t n = 0;
-	int rc = 0;
+	int rc;
 
-	while (r->at < r->end || r->from < r->len) {
-		struct head h;
-
-		rc = fetch(r, sizeof h);
-		if (rc < 0)
-			break;
-		memcpy(&h, r->buf + r->from, sizeof h);
-		if (b && (h.mark != *ret_mark || n + h.rows > r->most))
-			break;
-		rc = fetch(r, sizeof h + h.bytes);
-		if (rc == 0 && !b && !(b = new_batch(r)))
+	while ((rc = next_head(r, &h)) > 0 && n + h.rows <= most) {
+		if (!b && !(b = new_batch(r->file, most))) {
 			rc = -ENOMEM;
-		if (rc == 0)
-			rc = get_block(r, b, &h, n);
+			break;
+		}
+		take(r, &h, place + n);
+		rc = spill_block_get(&r->file->layout, r->column, h.rows, b, n);
 		if (rc < 0)
 			break;
-		*ret_mark = h.mark;
 		n += h.rows;
 	}
 	if (rc < 0 || !b) {
 		weir_batch_unref(b);
 		return rc;
 	}
+	spill_batch_tidy(&r->file->layout, b, n);
 	b->n = b->nsel = (uint16_t)n;
 	*ret = b;
 	return 1;

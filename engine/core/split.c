@@ -110,9 +110,6 @@ static void add_text(struct hashes *h, const struct weir_col *c, uint64_t mask)
 
 static int hash_rows(struct hashes *h, struct weir_batch *b, const uint32_t *key, uint32_t nkeys)
 {
-	h->secret = keyhash_secret();
-	h->n = weir_batch_count(b);
-	h->row = b->sel;
 	h->at = 0;
 	memset(h->word, 0, h->n * sizeof *h->word);
 	for (uint32_t k = 0; k < h->n; k++)
@@ -142,8 +139,10 @@ static int hash_rows(struct hashes *h, struct weir_batch *b, const uint32_t *key
 	return 0;
 }
 
-/* Rows sorted by lane; lane l's begin at start[l]. The last word is mixed in on the way. */
-static void deal(const struct hashes *h, uint32_t lanes, uint16_t *to, uint16_t *start)
+/* Rows sorted by lane; lane l's begin at start[l]. The last word is mixed in on the way. turn: the
+ * hash is turned by so many bits first. */
+static void deal(
+        const struct hashes *h, uint32_t lanes, unsigned turn, uint16_t *to, uint16_t *start)
 {
 	uint64_t secret = h->secret->word[0] | 1;
 	uint8_t lane[WEIR_BATCH_ROWS];
@@ -152,6 +151,7 @@ static void deal(const struct hashes *h, uint32_t lanes, uint16_t *to, uint16_t 
 	for (uint32_t k = 0; k < h->n; k++) {
 		uint64_t hash = keyhash_fold(h->hash[k] ^ h->word[k], secret);
 
+		hash = hash << turn | hash >> (-turn & 63);
 		lane[k] = (uint8_t)((hash >> 32) * lanes >> 32);
 		next[lane[k] + 1]++;
 	}
@@ -190,12 +190,10 @@ static int hash_packed(const struct split *s, struct hashes *h, struct weir_batc
 	uint32_t size = s->pack.size;
 	struct keypack_block block;
 	uint16_t rows[WEIR_BATCH_ROWS];
-	uint64_t secret;
+	uint64_t secret = h->secret->word[0] | 1;
 
-	h->secret = keyhash_secret();
-	secret = h->secret->word[0] | 1;
-	h->row = b->sel;
-	h->n = keypack_rows(b, rows);
+	for (uint32_t k = 0; k < h->n; k++)
+		rows[k] = h->row ? h->row[k] : (uint16_t)k;
 	memset(h->word, 0, h->n * sizeof *h->word);
 	for (uint32_t first = 0; first < h->n; first += WEIR_PACK_ROWS) {
 		uint32_t n = h->n - first < WEIR_PACK_ROWS ? h->n - first : WEIR_PACK_ROWS;
@@ -222,6 +220,26 @@ static int hash_packed(const struct split *s, struct hashes *h, struct weir_batc
 	return 0;
 }
 
+static int hash_of(const struct split *s, struct hashes *h, struct weir_batch *b,
+        const uint16_t *row, uint32_t n)
+{
+	h->secret = keyhash_secret();
+	h->row = row;
+	h->n = n;
+	return is_packed(s) ? hash_packed(s, h, b) : hash_rows(h, b, s->key, s->nkeys);
+}
+
+int split_rows(const struct split *s, struct weir_batch *b, const uint16_t *rows, uint32_t n,
+        unsigned turn, uint16_t *to, uint16_t *start)
+{
+	struct hashes h;
+	int r = hash_of(s, &h, b, rows, n);
+
+	if (r == 0)
+		deal(&h, s->lanes, turn, to, start);
+	return r;
+}
+
 int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch *b,
         struct weir_batch **views)
 {
@@ -231,11 +249,11 @@ int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch
 	int r = rows ? 0 : -ENOMEM;
 
 	if (r == 0)
-		r = is_packed(s) ? hash_packed(s, &h, b) : hash_rows(&h, b, s->key, s->nkeys);
+		r = hash_of(s, &h, b, b->sel, weir_batch_count(b));
 	memset(views, 0, lanes * sizeof *views);
 	if (r < 0)
 		return r;
-	deal(&h, lanes, rows, start);
+	deal(&h, lanes, 0, rows, start);
 	for (uint32_t l = 0; l < lanes; l++) {
 		uint32_t n = (uint32_t)(start[l + 1] - start[l]);
 

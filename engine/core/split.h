@@ -32,4 +32,10 @@ void split_release(struct split *s);
 int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch *b,
         struct weir_batch **views);
 
+/* Rows rows[0 .. n) of b, sorted by lane, each lane's in their order, to to[0 .. n); lane l's begin
+ * at start[l], start[lanes] is n. turn, below 64: another hash for each, by which what one of them
+ * dealt to one lane is dealt to all. 0 or -ENOMEM. */
+int split_rows(const struct split *s, struct weir_batch *b, const uint16_t *rows, uint32_t n,
+        unsigned turn, uint16_t *to, uint16_t *start);
+
 #endif

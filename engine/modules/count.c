@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* count.c: a running count for each tuple, as an annotation. The count lies beside its key; with -m
  * it is a sketch's, with --distinct that of different tuples. */
-#include "engine/core/keytab.h"
+#include "engine/core/spill.h"
 #include "engine/sketch/counts.h"
 #include "engine/sketch/notes.h"
 
@@ -144,7 +144,7 @@ static int count_process(struct weir_node *n, uint32_t input, struct weir_batch 
 		return process_sketch(n, b, len);
 	if (!c->fields.n)
 		r.n = keypack_rows(b, r.row);
-	else if ((rc = keytab_map(s->tab, b, &r)) < 0)
+	else if ((rc = spill_map(n, s->tab, b, &r)) < 0)
 		return rc;
 	out = weir_view(n, b);
 	count = out ? weir_batch_own(out, c->out) : NULL;
@@ -155,7 +155,7 @@ static int count_process(struct weir_node *n, uint32_t input, struct weir_batch 
 		return weir_emit(n, 0, out);
 	}
 	count_keys(&r, len, count->data);
-	if (r.missing) {
+	if (r.missing || r.nmissed) {
 		uint16_t *rows = weir_batch_sel(out, r.n);
 
 		if (!rows)
@@ -232,7 +232,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(count) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_KEYED | WEIR_VIEWS,
+        .flags = WEIR_KEYED | WEIR_VIEWS | WEIR_SPILLS,
         .name = "count",
         .summary = "running count of records by tuple of fields",
         .doc = "Adds to each record how many records so far, itself included, had the same values "

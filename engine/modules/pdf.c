@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* pdf.c: each record's share of the total of a field. */
+/* pdf.c: each record's share of the total of a field. Records that there is no memory for stand in
+ * a file, behind the others (engine/core/spill.h). */
 #include "engine/core/coltab.h"
+#include "engine/core/spill.h"
 
 struct config {
 	uint32_t count; /* input field */
@@ -10,8 +12,9 @@ struct config {
 
 struct state {
 	struct coltab rows;
-	uint32_t count; /* field in rows.layout */
-	double total;   /* as the kind says, one of these two */
+	struct spill_file *more; /* rows behind them */
+	uint32_t count;          /* field in rows.layout */
+	double total;            /* as the kind says, one of these two */
 	unsigned __int128 whole;
 };
 
@@ -80,22 +83,47 @@ static int pdf_process(struct weir_node *n, uint32_t input, struct weir_batch *b
 			s->whole += (unsigned __int128)(__int128)weir_col_i64(count)[rows[k]];
 		else
 			s->total += weir_col_f64(count)[rows[k]];
+	if (s->more || spill_is_full(n, s->rows.size / 2))
+		return spill_append(n, &s->more, b, rows, m);
 	return coltab_append(&s->rows, b, rows, m);
+}
+
+static double share(const struct state *s, enum weir_kind kind, union weir_datum v)
+{
+	double total = kind == WEIR_F64 ? s->total : (double)(__int128)s->whole;
+
+	return (kind == WEIR_F64 ? v.f : kind == WEIR_I64 ? (double)v.i : (double)v.u) / total;
 }
 
 static void fill(const struct state *s, uint32_t first, uint32_t m, double *to)
 {
 	const struct row_field *f = &s->rows.layout.f[s->count];
-	double total = f->kind == WEIR_F64 ? s->total : (double)(__int128)s->whole;
 
 	for (uint32_t k = 0; k < m; k++) {
 		union weir_datum v = {.u = row_word(f, coltab_record(&s->rows, first + k))};
 
-		to[k] = (f->kind == WEIR_F64          ? v.f
-		                : f->kind == WEIR_I64 ? (double)v.i
-		                                      : (double)v.u) /
-		        total;
+		to[k] = share(s, f->kind, v);
 	}
+}
+
+/* Records that come back from the file. */
+static int emit_more(struct weir_node *n, struct weir_batch *b)
+{
+	const struct config *c = n->config;
+	const struct weir_col *count = weir_batch_col(b, c->count);
+	struct weir_batch *out = weir_view(n, b);
+	struct weir_col *p = out && count ? weir_batch_own(out, c->out) : NULL;
+
+	if (!p) {
+		weir_batch_unref(out);
+		return -ENOMEM;
+	}
+	for (uint32_t k = 0; k < b->n; k++) {
+		union weir_datum v = {.u = weir_col_u64(count)[k]};
+
+		((double *)p->data)[k] = share(n->state, count->kind, v);
+	}
+	return weir_emit(n, 0, out);
 }
 
 static int pdf_flush(struct weir_node *n, enum weir_mark mark)
@@ -119,7 +147,7 @@ static int pdf_flush(struct weir_node *n, enum weir_mark mark)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return s->more ? spill_each(n, s->more, emit_more) : 0;
 }
 
 static void pdf_close(struct weir_node *n)
@@ -127,6 +155,7 @@ static void pdf_close(struct weir_node *n)
 	struct state *s = n->state;
 
 	coltab_release(&s->rows);
+	spill_file_free(s->more);
 }
 
 static const char *const counters[] = {"missing", NULL};
@@ -151,7 +180,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(pdf) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_SERIAL | WEIR_BLOCKING,
+        .flags = WEIR_SERIAL | WEIR_BLOCKING | WEIR_SPILLS,
         .name = "pdf",
         .summary = "each record's share of the total count",
         .doc = "A table of all records, each with its 'count' (or the field named) divided by the "

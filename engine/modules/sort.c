@@ -10,7 +10,6 @@
 #include "engine/core/runs.h"
 #include "engine/core/spill.h"
 
-#define LIMIT_MAX ((uint64_t)1 << 20) /* above it, sorting all at the end is as good */
 #define SLACK 64
 #define ORDER_BYTES 36 /* a row, while rows are put into order */
 
@@ -50,7 +49,7 @@ static int sort_open(struct weir_node *n, struct weir_err *err)
 
 static uint64_t limit_of(const struct config *c)
 {
-	return c->limit <= LIMIT_MAX ? c->limit : 0;
+	return c->limit <= RUNS_LIMIT ? c->limit : 0;
 }
 
 static int trim(struct weir_node *n)

@@ -84,7 +84,7 @@ static int uniq_process(struct weir_node *n, uint32_t input, struct weir_batch *
 	if (rc < 0)
 		return rc;
 	n->counters[MISSING] += r.missing;
-	if (!r.nfresh || spill_is_known(n))
+	if (!r.nfresh)
 		return 0;
 	out = weir_view(n, b);
 	rows = out ? weir_batch_sel(out, r.nfresh) : NULL;
@@ -94,11 +94,6 @@ static int uniq_process(struct weir_node *n, uint32_t input, struct weir_batch *
 	}
 	for (uint32_t i = 0; i < r.nfresh; i++)
 		rows[i] = r.row[r.fresh[i]];
-	rc = spill_passed(n, b, rows, r.nfresh);
-	if (rc < 0) {
-		weir_batch_unref(out);
-		return rc;
-	}
 	weir_batch_select(out, rows, r.nfresh);
 	return weir_emit(n, 0, out);
 }
