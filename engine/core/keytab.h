@@ -2,12 +2,9 @@
 /* keytab.h: from the key of each record of a batch to a dense id 0, 1, 2 … in order of first
  * appearance, with room for a state beside each key.
  *
- * Open addressing over slots of 8 bytes (32 bits of the hash, 32 of the key's number); the keys
- * themselves lie densely, each followed by its state (`payload` bytes, zero at first), so that a
- * hit touches two cache lines in all and the table stays under twice its content. A slot's place is
- * its hash's high bits: growing is one pass through the slots in order, in place, and never looks
- * at a key. A batch is hashed, prefetched and probed in blocks. Nothing depends on the seed but
- * time: it is drawn at process start, so that nobody can send keys that collide.
+ * A hit touches two cache lines in all, and the table stays under twice its content (keypart.h). A
+ * batch is looked up in blocks. Nothing depends on the seed but time: it is drawn at process start,
+ * so that nobody can send keys that collide.
  *
  * An IPv6 address is in a key as its number in a dictionary, a second table of the kind (see
  * keypack.h); the key's families stand in the lowest bits of its hash, so that a slot tells them
@@ -18,31 +15,13 @@
 
 #include "engine/core/heap.h"
 #include "engine/core/keypack.h"
-
-struct keytab_part {
-	uint32_t key_size, stride; /* bytes; a record is the key and its state */
-	uint32_t n;
-	unsigned shift;    /* 32 - log2(slots) */
-	uint32_t far;      /* no slot stands farther behind its home (its hash's place) */
-	uint32_t families; /* bits of the hash that are the key's families */
-	uint64_t *slot;    /* hash << 32 | number + 1; 0: empty */
-	size_t slot_size;
-	uint8_t *rec;
-	size_t rec_size;
-};
-
-/* An address that was looked up lately. */
-struct keytab_near {
-	uint64_t octets[2];
-	uint64_t num; /* + 1; 0: none */
-};
+#include "engine/core/keypart.h"
 
 struct keytab {
 	struct weir_mem *mem;
 	struct keypack pack;
-	struct keytab_part keys, ip6; /* a key's number is its id */
-	struct keytab_near *near;     /* of ip6, by hash; NULL: nothing yet */
-	uint32_t n;                   /* ids given */
+	struct keypart keys, ip6; /* a key's number is its id */
+	uint32_t n;               /* ids given */
 	uint32_t payload;
 	bool frozen;       /* takes no more keys: records of others are keytab_rows.missed */
 	uint8_t *families; /* by id; NULL: all zero */

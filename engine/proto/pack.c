@@ -157,11 +157,10 @@ static uint8_t plan(struct packing *w, const struct weir_pack *p)
 	return done;
 }
 
-/* A row with IPv6 addresses: those that are there. */
-static void note_ip6(const struct packing *w, const struct weir_packet *pk, const struct layer *d,
-        uint32_t k, uint8_t lack, struct weir_packed *ret)
+/* The IPv6 addresses of a row that are there. */
+static inline void note_octets(const struct packing *w, const uint8_t *header, uint32_t k,
+        uint8_t lack, struct weir_packed *ret)
 {
-	const uint8_t *header = pk->data + d->l3;
 	uint32_t n = ret->nip6;
 
 	for (uint32_t i = 0; i < w->naddr; i++) {
@@ -169,6 +168,12 @@ static void note_ip6(const struct packing *w, const struct weir_packet *pk, cons
 		n += !(lack >> w->addr[i] & 1);
 	}
 	ret->nip6 = n;
+}
+
+static void note_ip6(const struct packing *w, const struct weir_packet *pk, const struct layer *d,
+        uint32_t k, uint8_t lack, struct weir_packed *ret)
+{
+	note_octets(w, pk->data + d->l3, k, lack, ret);
 }
 
 /* What a row with this `have` lacks: rows of a kind come together, so the last answer is kept. */
@@ -231,15 +236,18 @@ static void care(struct packing *w, const struct weir_packet *pk, const struct l
 	ret->nodd += lack != 0;
 }
 
+static inline void put_be32(const uint8_t *from, uint8_t *to)
+{
+	uint32_t v = get32(from);
+
+	memcpy(to, &v, 4);
+}
+
 /* With care, later, where it is not all there. */
 static inline void put_seq_of(const struct weir_packet *pk, const struct layer *d, uint8_t *to)
 {
-	uint32_t seq;
-
-	if ((d->have & (L_TCP | L_FULL4)) != (L_TCP | L_FULL4))
-		return;
-	seq = get32(pk->data + d->l4 + 4);
-	memcpy(to, &seq, 4);
+	if ((d->have & (L_TCP | L_FULL4)) == (L_TCP | L_FULL4))
+		put_be32(pk->data + d->l4 + 4, to);
 }
 
 static void put_seq(const struct weir_packets *ps, const struct layer *d, const uint16_t *rows,
@@ -319,7 +327,15 @@ static int from_layers(struct weir_batch *b, struct packing *w, const uint16_t *
 	return 0;
 }
 
-/* Of a batch that nobody has walked: what is not plain is, here, for this. */
+/* Moves record i of keys[] to place[i] of to[]. */
+static inline __attribute__((always_inline)) void scatter(
+        uint8_t *to, const uint8_t *keys, const uint8_t *place, uint32_t n, uint32_t size)
+{
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(to + (size_t)place[i] * size, keys + (size_t)i * size, size);
+}
+
+/* Of a batch that nobody has walked: what is not plain gets a layer, here, for this. */
 static void from_packets(const struct weir_packets *ps, struct packing *w, const uint16_t *rows,
         uint32_t n, uint8_t *to, struct weir_packed *ret)
 {
@@ -327,21 +343,37 @@ static void from_packets(const struct weir_packets *ps, struct packing *w, const
 	struct pack_plain p = pack_plain_of(&w->places, w->have, seq);
 	uint8_t odd[WEIR_PACK_ROWS + 1], keys[WEIR_PACK_ROWS * WEIR_PACK_SIZE];
 	struct layer d[WEIR_PACK_ROWS];
+	bool six[WEIR_PACK_ROWS];
 	uint16_t place[WEIR_PACK_ROWS];
 	uint32_t m = best_plain()(&p, ps->pk, rows, n, to, odd), size = w->p->size;
 
 	if (!m)
 		return;
 	for (uint32_t i = 0; i < m; i++) {
-		decode_one(&ps->pk[rows[odd[i]]], &d[i]);
+		const struct weir_packet *pk = &ps->pk[rows[odd[i]]];
+
+		six[i] = pack_plain6(&p, pk, (uint8_t *)&d[i]);
+		if (!six[i])
+			decode_one(pk, &d[i]);
 		place[i] = (uint16_t)i;
 	}
 	best_layers()(&w->places, d, sizeof *d, place, m, keys);
+	if (size == 8)
+		scatter(to, keys, odd, m, 8);
+	else if (size == 16)
+		scatter(to, keys, odd, m, 16);
+	else
+		scatter(to, keys, odd, m, size);
 	for (uint32_t i = 0; i < m; i++) {
 		const struct weir_packet *pk = &ps->pk[rows[odd[i]]];
 		uint8_t *key = to + (size_t)odd[i] * size;
 
-		memcpy(key, keys + (size_t)i * size, size);
+		if (six[i]) {
+			if (seq >= 0)
+				put_be32(pk->data + PLAIN6_SEQ, key + seq);
+			note_octets(w, pk->data + PLAIN6_IP, odd[i], 0, ret);
+			continue;
+		}
 		if (seq >= 0)
 			put_seq_of(pk, &d[i], key + seq);
 		finish(w, pk, &d[i], odd[i], key, ret);

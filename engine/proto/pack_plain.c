@@ -2,7 +2,6 @@
 /* pack_plain.c: keys of plain packets. */
 #include "engine/proto/pack_plain.h"
 
-#include "engine/proto/plain.h"
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif

@@ -8,6 +8,7 @@
 #define PROTO_PACK_PLAIN_H
 
 #include "engine/proto/pack.h"
+#include "engine/proto/plain.h"
 
 struct pack_plain {
 	uint32_t size;                                      /* of a record: 8, 16, 24 or 32 */
@@ -28,5 +29,33 @@ typedef uint32_t pack_plain(const struct pack_plain *p, const struct weir_packet
 /* Portable; and what this machine does best. Same records. */
 pack_plain pack_plain_portable;
 pack_plain *pack_plain_best(void);
+
+#define PLAIN6_IP 14
+#define PLAIN6_SEQ 58
+
+/* The same of one packet that is plain but for being IPv6, without extension headers: `head` gets
+ * what a layer begins with. False: it is not, or lacks one of the fields. */
+static inline bool pack_plain6(
+        const struct pack_plain *p, const struct weir_packet *pk, uint8_t head[LAYER_KEY])
+{
+	const uint8_t *d = pk->data;
+	const struct plain_half *h;
+	uint64_t w[2] = {0, 0};
+	uint32_t end, ports;
+
+	if ((pk->linktype != 1) | (pk->caplen < 58) || get16(d + 12) != 0x86dd || d[14] >> 4 != 6)
+		return false;
+	if (!p->addresses) {
+		h = &plain_halves[d[20]];
+		end = 54u + get16(d + 18);
+		end = end < pk->caplen ? end : pk->caplen;
+		if ((end < 20 + h->need) | ((~h->have & p->have) != 0))
+			return false;
+		memcpy(&ports, d + 54, 4);
+		w[1] = ports | (uint64_t)d[20] << 48;
+	}
+	memcpy(head, w, sizeof w);
+	return true;
+}
 
 #endif
