@@ -19,7 +19,7 @@
 #include <weir/module.h>
 #include <weir/pack.h>
 
-#define KEYPACK_FAMILIES 8 /* address fields in keys that are not wide */
+#define KEYPACK_FAMILIES 4 /* address fields in keys that are not wide */
 
 struct key_field {
 	uint32_t field;

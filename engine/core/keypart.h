@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* keypart.h: an open-addressed table of packed keys, which keytab.h is made of.
  *
- * Slots of 8 bytes (32 bits of the hash, 32 of the key's number); the keys themselves lie densely
- * in order of their numbers, each followed by its state, zero at first. A look-up is done for a
- * block of keys in three steps, so that what each waits for has been prefetched by the one before:
- * hash; find the first slot with this hash, or an empty one; compare and insert, in order. Only the
- * last decides, so that equal keys within a block, and equal hashes of different keys, come right.
+ * A slot is 4 bytes: as many bits as the table has slots for the key's number, and in the others as
+ * many of the key's hash, from below; its place are the hash's bits from above. So what is random
+ * about a look-up stays in the caches four times as long as the keys do. These lie densely in order
+ * of their numbers, each followed by its state, zero at first; their hashes do too, so that growing
+ * reads no key.
  *
- * A slot's place is its hash's high bits: growing is one pass through the slots in order, in place,
- * and never looks at a key.
+ * A look-up is done for a block of keys in three steps, so that what each waits for has been
+ * prefetched by the one before: hash; find the first slot with this hash, or an empty one; compare
+ * and insert, in order. Only the last decides, so that equal keys within a block, and different
+ * keys whose slots look alike, come right.
  */
 #ifndef KEYPART_H
 #define KEYPART_H
@@ -24,13 +26,12 @@ struct weir_mem;
 struct keypart {
 	uint32_t key_size, stride; /* bytes; a record is the key and its state */
 	uint32_t n;                /* keys; their numbers are 0 … n - 1 */
-	unsigned shift;            /* 32 - log2(slots) */
-	uint32_t far;              /* no slot stands farther behind its home (its hash's place) */
-	uint32_t families;         /* bits of the hash that its user sets */
-	uint64_t *slot;            /* hash << 32 | number + 1; 0: empty */
-	size_t slot_size;
+	unsigned bits;             /* log2(slots); 0: none yet */
+	uint32_t families;         /* bits of the hash that its user sets, at most 4, the lowest */
+	uint32_t *slot;            /* hash << bits | number + 1; 0: empty */
+	uint32_t *hash;            /* by number */
 	uint8_t *rec;
-	size_t rec_size;
+	size_t slot_size, hash_size, rec_size;
 };
 
 /* The look-up of n <= KEYPART_BLOCK keys that lie one behind the other. */
@@ -61,17 +62,28 @@ void keypart_insert(struct keypart *p, const uint8_t *keys, struct keypart_block
 
 static inline uint32_t keypart_slots(const struct keypart *p)
 {
-	return p->shift == 32 ? 0 : (uint32_t)(1ull << (32 - p->shift));
+	return p->bits ? 1u << p->bits : 0;
+}
+
+/* Where the search for a hash begins. */
+static inline uint32_t keypart_home(const struct keypart *p, uint32_t hash)
+{
+	return hash >> (32 - p->bits);
+}
+
+/* The number + 1 in slot v if it may be a key with this hash, else 0. */
+static inline uint32_t keypart_number(const struct keypart *p, uint32_t v, uint32_t hash)
+{
+	uint32_t number = v ^ hash << p->bits;
+
+	return number >> p->bits ? 0 : number;
 }
 
 /* Gives the empty slot i to a key whose record has been written behind the last. */
 static inline void keypart_take(struct keypart *p, uint32_t i, uint32_t hash)
 {
-	uint32_t far = (i - (hash >> p->shift)) & (keypart_slots(p) - 1);
-
-	p->slot[i] = (uint64_t)hash << 32 | ++p->n;
-	if (far > p->far)
-		p->far = far;
+	p->hash[p->n] = hash;
+	p->slot[i] = hash << p->bits | ++p->n;
 }
 
 static inline uint8_t *keypart_rec(const struct keypart *p, uint32_t num)

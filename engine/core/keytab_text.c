@@ -45,75 +45,70 @@ int keytab_text_pack(
 	return 0;
 }
 
+/* The number + 1 of a key, or 0; *ret_at: where its search ended. */
+static uint32_t search(
+        const struct keypart *p, const uint8_t *key, size_t len, uint32_t hash, uint32_t *ret_at)
+{
+	uint32_t mask = keypart_slots(p) - 1, i = keypart_home(p, hash), v, number = 0;
+
+	for (; (v = p->slot[i]); i = (i + 1) & mask) {
+		const struct heap_cell *c;
+
+		number = keypart_number(p, v, hash);
+		if (!number)
+			continue;
+		c = keytab_cell(keypart_rec(p, number - 1));
+		if (c->len == len && memcmp(c->bytes, key, len) == 0)
+			break;
+	}
+	*ret_at = i;
+	return v ? number : 0;
+}
+
 int keytab_text_map(struct keytab *t, const size_t *from, struct keypart_block *blk)
 {
 	const struct keyhash_secret *secret = keyhash_secret();
 	struct keypart *p = &t->keys;
-	uint32_t mask = keypart_slots(p) - 1, n = blk->n, *hash = blk->hash;
+	uint32_t n = blk->n, *hash = blk->hash;
 
 	blk->nfresh = 0;
 	for (uint32_t k = 0; k < n; k++) {
 		hash[k] = keyhash_bytes(secret, t->text + from[k], from[k + 1] - from[k]);
-		__builtin_prefetch(&p->slot[hash[k] >> p->shift]);
+		__builtin_prefetch(&p->slot[keypart_home(p, hash[k])]);
 	}
-	for (uint32_t k = 0; k < n; k++) {
-		uint64_t v = p->slot[hash[k] >> p->shift];
-
-		if (v)
-			__builtin_prefetch(keypart_rec(p, (uint32_t)v - 1));
-	}
-	for (uint32_t k = 0; k < n; k++) {
-		uint64_t v = p->slot[hash[k] >> p->shift];
-
-		if ((uint32_t)(v >> 32) == hash[k] && v)
-			__builtin_prefetch(keytab_cell(keypart_rec(p, (uint32_t)v - 1)));
-	}
+	keypart_find(p, blk);
+	for (uint32_t k = 0; k < n; k++)
+		if (blk->num[k])
+			__builtin_prefetch(keytab_cell(blk->rec[k]));
 	for (uint32_t k = 0; k < n; k++) {
 		const uint8_t *key = t->text + from[k];
 		size_t len = from[k + 1] - from[k];
-		uint32_t i = hash[k] >> p->shift;
-		uint64_t v;
+		uint32_t i, number = search(p, key, len, hash[k], &i);
 
-		for (; (v = p->slot[i]); i = (i + 1) & mask) {
-			struct heap_cell *c;
-
-			if ((uint32_t)(v >> 32) != hash[k])
-				continue;
-			c = keytab_cell(keypart_rec(p, (uint32_t)v - 1));
-			if (c->len == len && memcmp(c->bytes, key, len) == 0)
-				break;
-		}
-		if (!v) {
+		if (!number) {
 			struct heap_cell *c = heap_put(&t->heap, NULL, key, len);
 
 			if (!c)
 				return -ENOMEM;
 			memcpy(keypart_rec(p, p->n), &c, sizeof c);
 			keypart_take(p, i, hash[k]);
-			v = p->n;
+			number = p->n;
 			blk->fresh[blk->nfresh++] = (uint8_t)k;
 		}
-		blk->num[k] = (uint32_t)v - 1;
-		blk->rec[k] = keypart_rec(p, blk->num[k]) + p->key_size;
+		blk->num[k] = number - 1;
+		blk->rec[k] = keypart_rec(p, number - 1) + p->key_size;
 	}
 	return 0;
 }
 
 uint32_t keytab_text_look(const struct keytab *t, const uint8_t *key, size_t len)
 {
-	const struct keypart *p = &t->keys;
-	uint32_t hash = keyhash_bytes(keyhash_secret(), key, len), mask = keypart_slots(p) - 1;
-	uint64_t v;
+	uint32_t at, number;
 
-	if (!p->n)
+	if (!t->keys.n)
 		return KEYPART_NONE;
-	for (uint32_t i = hash >> p->shift; (v = p->slot[i]); i = (i + 1) & mask) {
-		const struct heap_cell *c = keytab_cell(keypart_rec(p, (uint32_t)v - 1));
-
-		if ((uint32_t)(v >> 32) == hash && c->len == len && !memcmp(c->bytes, key, len))
-			return (uint32_t)v - 1;
-	}
-	return KEYPART_NONE;
+	number = search(&t->keys, key, len, keyhash_bytes(keyhash_secret(), key, len), &at);
+	return number ? number - 1 : KEYPART_NONE;
 }
 
 void keytab_text_trim(struct keytab *t)
