@@ -9,10 +9,11 @@
 #include "engine/core/mem.h"
 
 #define BLOCK KEYPART_BLOCK
-#define BITS_MIN 4  /* 16 slots: a split has a table for each of its keys */
-#define BITS_MAX 28 /* the families of a key stand in the hash bits that are left */
-#define LOAD 5      /* eighths */
-#define AHEAD 16    /* slots that are prefetched when the table grows */
+#define BITS_MIN 4    /* 16 slots: a split has a table for each of its keys */
+#define BITS_MAX 28   /* the families of a key stand in the hash bits that are left */
+#define BITS_LARGE 20 /* up to here slots are made four times as many, from here on twice */
+#define LOAD 4        /* eighths */
+#define AHEAD 16      /* slots that are prefetched when the table grows */
 
 void keypart_init(struct keypart *p, uint32_t key_size, uint32_t state_size)
 {
@@ -26,10 +27,10 @@ void keypart_release(struct keypart *p, struct weir_mem *m)
 	grow_free(m, p->rec, p->rec_size);
 }
 
-/* Doubles the slots and puts all keys in again. */
+/* Makes more slots and puts all keys in again. */
 static int more_slots(struct keypart *p, struct weir_mem *m)
 {
-	unsigned bits = p->bits ? p->bits + 1 : BITS_MIN;
+	unsigned bits = !p->bits ? BITS_MIN : p->bits + (p->bits < BITS_LARGE ? 2 : 1);
 	uint32_t mask = (1u << bits) - 1;
 	uint32_t *slot;
 
@@ -81,7 +82,7 @@ int keypart_reserve(struct keypart *p, struct weir_mem *m, uint32_t n)
 
 size_t keypart_growth(const struct keypart *p, uint32_t n)
 {
-	return (p->n + n > (uint64_t)keypart_slots(p) * LOAD / 8 ? p->slot_size : 0) +
+	return (p->n + n > (uint64_t)keypart_slots(p) * LOAD / 8 ? 3 * p->slot_size : 0) +
 	       (dense(p, n, sizeof *p->hash) > p->hash_size ? p->hash_size : 0) +
 	       (dense(p, n, p->stride) > p->rec_size ? p->rec_size : 0);
 }

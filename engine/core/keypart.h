@@ -50,7 +50,8 @@ void keypart_release(struct keypart *p, struct weir_mem *m);
 
 /* Room for n more keys. 0 or -ENOMEM. */
 int keypart_reserve(struct keypart *p, struct weir_mem *m, uint32_t n);
-/* Bytes that this may take for n more keys: where it grows, it doubles. */
+/* Bytes that this may take for n more keys: where it grows, it may take four times as
+ * much. */
 size_t keypart_growth(const struct keypart *p, uint32_t n);
 
 /* The first step: blk->hash of blk->n keys. The bits p->families are 0. */

@@ -66,7 +66,8 @@ int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret);
 int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t n,
         const uint32_t *prefix, struct keytab_rows *ret);
 
-/* Bytes that a table may take at once when it maps a batch: where it grows, it doubles. */
+/* Bytes that a table may take at once when it maps a batch: where it grows, it may take four times
+ * as much. */
 size_t keytab_growth(const struct keytab *t);
 
 /* The state of an id. */
