@@ -40,6 +40,11 @@ struct cache_keeper *cache_keeper(struct cache *c)
 	return c->keeper;
 }
 
+struct weir_mem *cache_mem(struct cache *c)
+{
+	return c->mem;
+}
+
 size_t cache_limit(const struct cache *c)
 {
 	return c->mem->limit;
@@ -243,7 +248,7 @@ static bool will_not_fit(const struct cached *d, uint64_t done, uint64_t total)
 	       (double)d->size * ((double)total / (double)done) > (double)limit + SLAB_MOST;
 }
 
-int cached_add(struct cached *d, struct weir_batch *b, uint64_t done, uint64_t total)
+static int add(struct cached *d, struct weir_batch *b, uint64_t done, uint64_t total)
 {
 	struct placing p = {.d = d};
 	int r;
@@ -258,7 +263,15 @@ int cached_add(struct cached *d, struct weir_batch *b, uint64_t done, uint64_t t
 		return p.e < 0 ? p.e : r;
 	d->batch[d->n++].done = done;
 	d->packets += b->n;
+	cached_number(d, b, place, &p);
 	return 0;
+}
+
+int cached_add(struct cached *d, struct weir_batch *b, uint64_t done, uint64_t total)
+{
+	int r = add(d, b, done, total);
+
+	return r == -ENOSPC && cached_unnumber(d) ? add(d, b, done, total) : r;
 }
 
 void cached_end(struct cached *d, int e)
@@ -266,6 +279,7 @@ void cached_end(struct cached *d, int e)
 	struct cache *c = d->cache;
 	bool listed = false;
 
+	cached_numbered(d);
 	if (e == 0)
 		trim(d);
 	if (e == 0 && !cache_files_unchanged(&d->files))
@@ -469,8 +483,10 @@ void cache_trace_text(struct cache *c, const struct reader *r, struct text *to)
 		text_puts(to, "cache: too small for this trace\n");
 	else
 		text_printf(to,
-		        "cache: filled\ncache packets: %llu\ncache bytes: %zu\ncache hits: %llu\n",
-		        (unsigned long long)d->packets, d->size, (unsigned long long)d->hits);
+		        "cache: filled\ncache packets: %llu\ncache flows: %u\n"
+		        "cache bytes: %zu\ncache hits: %llu\n",
+		        (unsigned long long)d->packets, d->flows, d->size,
+		        (unsigned long long)d->hits);
 	pthread_mutex_unlock(&c->lock);
 	cached_unref(stale);
 }

@@ -87,8 +87,20 @@ static void release(struct weir_batch *b)
 		cached_unref(((struct served *)b->priv)->from);
 }
 
+static const uint32_t *numbers(struct weir_batch *b, const struct weir_pack_field *f, uint32_t n,
+        uint32_t *ret_most, const void **ret_of)
+{
+	const struct served *s = b->priv;
+
+	if (!s->rows.c->flow || !compact_is_flow(f, n))
+		return NULL;
+	*ret_most = s->from->flows;
+	*ret_of = s->from;
+	return s->rows.c->flow;
+}
+
 static const struct weir_batch_ops ops = {
-        .fill = compact_fill, .pack = compact_pack, .release = release};
+        .fill = compact_fill, .pack = compact_pack, .numbers = numbers, .release = release};
 
 /* Nobody writes the faults of a trace that is kept. */
 static int over(struct weir_reader *pub, const struct cached *d)

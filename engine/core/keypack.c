@@ -256,9 +256,7 @@ static void pack_column(const struct keypack *p, uint32_t i, const struct weir_c
 	}
 }
 
-/* The batch that has the bytes, if it can pack and no field is added above it; the fields' places
- * in it go to `at`. */
-static struct weir_batch *source_of(
+struct weir_batch *keypack_source(
         const struct keypack *p, struct weir_batch *b, struct weir_pack_field *at)
 {
 	memcpy(at, p->places, p->n * sizeof *at);
@@ -277,7 +275,7 @@ static int pack_source(const struct keypack *p, struct weir_batch *b, const uint
 {
 	struct weir_pack_field at[WEIR_PACK_FIELDS];
 	struct weir_pack w = p->source;
-	struct weir_batch *from = w.n ? source_of(p, b, at) : NULL;
+	struct weir_batch *from = w.n ? keypack_source(p, b, at) : NULL;
 
 	if (!from)
 		return 0;

@@ -60,6 +60,11 @@ int keypack_init(struct keypack *p, struct weir_mem *mem, const struct weir_sche
         const uint32_t *fields, uint32_t n, unsigned flags);
 void keypack_release(struct keypack *p);
 
+/* The batch that has the bytes, if it can pack and no field is added above it, else NULL; the
+ * fields' places in it go to at[0 .. p->n). p->source.n is not 0. */
+struct weir_batch *keypack_source(
+        const struct keypack *p, struct weir_batch *b, struct weir_pack_field *at);
+
 /* Writes to rows the selected rows of b, in order. Their number. */
 uint32_t keypack_rows(const struct weir_batch *b, uint16_t *rows);
 

@@ -38,6 +38,7 @@ void keytab_release(struct keytab *t)
 	grow_free(t->mem, t->packed, t->packed_size);
 	grow_free(t->mem, t->text, t->text_size);
 	heap_release(&t->heap);
+	keymemo_release(t);
 	keypack_release(&t->pack);
 	*t = (struct keytab){.mem = t->mem};
 }
@@ -294,7 +295,9 @@ static int map(struct keytab *t, struct weir_batch *b, const uint32_t *prefix, u
 
 int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret)
 {
-	return map(t, b, NULL, keypack_rows(b, ret->row), ret);
+	int r = keymemo_map(t, b, ret);
+
+	return r <= 0 ? r : map(t, b, NULL, keypack_rows(b, ret->row), ret);
 }
 
 int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t n,

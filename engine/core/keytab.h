@@ -14,6 +14,7 @@
 #define KEYTAB_H
 
 #include "engine/core/heap.h"
+#include "engine/core/keymemo.h"
 #include "engine/core/keypack.h"
 #include "engine/core/keypart.h"
 
@@ -27,7 +28,8 @@ struct keytab {
 	uint8_t *families; /* by id; NULL: all zero */
 	size_t families_size;
 	struct heap heap; /* wide keys */
-	uint8_t *packed;  /* of the block at hand; padding is zero */
+	struct keymemo memo;
+	uint8_t *packed; /* of the block at hand; padding is zero */
 	size_t packed_size;
 	uint8_t *text;
 	size_t text_size;
@@ -39,7 +41,8 @@ struct keytab_rows {
 	uint32_t before, nfresh; /* ids given before this batch, and in it */
 	uint16_t row[WEIR_BATCH_ROWS];
 	uint32_t id[WEIR_BATCH_ROWS];
-	uint8_t *state[WEIR_BATCH_ROWS]; /* aligned to 8; valid until the next keytab_map() */
+	/* aligned to 8; valid until the next keytab_map(); not set where there is no payload */
+	uint8_t *state[WEIR_BATCH_ROWS];
 	/* places in the arrays above of the first record of each new key, in order; the i-th key's
 	 * id is before + i */
 	uint16_t fresh[WEIR_BATCH_ROWS];

@@ -43,6 +43,8 @@ struct compact {
 	const struct compact_kind *kind;
 	const uint16_t *wide; /* NULL: there are at most 256 kinds */
 	const uint8_t (*ip6)[16];
+	/* of packets that are equal in addresses, ports and protocol; NULL: not numbered */
+	const uint32_t *flow;
 };
 
 #define COMPACT_KIND 15
@@ -52,6 +54,11 @@ typedef void *compact_room(void *arg, size_t size);
 
 /* Whether a compact form has all fields of `needs` (bits) of this schema. */
 bool compact_covers(const struct weir_schema *s, const uint64_t *needs);
+
+/* Whether all of f[0..n) are fields that packets with the same `flow` have in common; their names.
+ */
+bool compact_is_flow(const struct weir_pack_field *f, uint32_t n);
+extern const char *const compact_flow[]; /* NULL behind the last */
 
 /* Of a batch of packets with all its rows, which is decoded for it. 0, -ENOMEM (also where room()
  * gave none), -EINVAL: it is no such batch. */

@@ -50,6 +50,18 @@ bool compact_covers(const struct weir_schema *s, const uint64_t *needs)
 	return is;
 }
 
+const char *const compact_flow[] = {"srcip", "dstip", "srcport", "dstport", "ipprotocol", NULL};
+
+bool compact_is_flow(const struct weir_pack_field *f, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (f[i].field != FIELD_srcip && f[i].field != FIELD_dstip &&
+		        f[i].field != FIELD_srcport && f[i].field != FIELD_dstport &&
+		        f[i].field != FIELD_ipprotocol)
+			return false;
+	return true;
+}
+
 /* ---- columns ---- */
 
 struct filling {
@@ -69,15 +81,22 @@ static struct rows *rows_with(const struct filling *f, uint32_t bit)
 {
 	struct rows **at = &f->rows->rows[__builtin_ctz(bit)], *r = *at;
 	const struct compact *c = f->c;
+	bool has[WEIR_BATCH_ROWS];
 
 	if (r)
 		return r;
 	r = weir_batch_alloc(f->b, sizeof *r);
 	if (!r)
 		return NULL;
-	memset(r, 0, sizeof *r);
-	for (uint32_t k = 0; k < c->n; k++)
-		r->bits[k / 64] |= (uint64_t) !!(c->kind[number(c, k)].have & bit) << k % 64;
+	for (uint32_t i = 0; i < c->nkinds; i++)
+		has[i] = !!(c->kind[i].have & bit);
+	for (uint32_t i = 0, k = 0; k < c->n; i++) {
+		uint64_t bits = 0;
+
+		for (uint32_t j = 0; j < 64 && k < c->n; j++, k++)
+			bits |= (uint64_t)has[number(c, k)] << j;
+		r->bits[i] = bits;
+	}
 	return *at = r;
 }
 

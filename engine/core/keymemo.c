@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* keymemo.c: see keymemo.h. */
+#include "engine/core/keymemo.h"
+
+#include "engine/core/keytab.h"
+#include "engine/core/mem.h"
+
+#define NUMBERS 16 /* for each key: the array then takes less than twice what the table does */
+#define PART 64    /* of the query's memory at most goes to the array */
+#define AHEAD 16   /* rows */
+#define MOST (64u << 20) /* bytes of an array where memory has no limit */
+
+void keymemo_release(struct keytab *t)
+{
+	struct keymemo *m = &t->memo;
+
+	weir_free(t->mem, m->id, m->most * sizeof *m->id);
+	weir_free(t->mem, m->rest, sizeof *m->rest);
+	*m = (struct keymemo){0};
+}
+
+static bool is_small(const struct weir_mem *mem, size_t size)
+{
+	size_t limit = mem ? __atomic_load_n(&mem->limit, __ATOMIC_RELAXED) : 0;
+
+	return size <= (limit ? limit / PART : MOST);
+}
+
+/* The numbers of the rows of b's root; NULL: there are none, or they are not worth it. */
+static const uint32_t *numbers_of(struct keytab *t, struct weir_batch *b)
+{
+	struct weir_pack_field at[WEIR_PACK_FIELDS];
+	struct keymemo *m = &t->memo;
+	struct weir_batch *from;
+	const uint32_t *number;
+	const void *of;
+	uint32_t most;
+
+	if (t->frozen || !t->pack.source.n)
+		return NULL;
+	from = keypack_source(&t->pack, b, at);
+	if (!from || !from->ops->numbers)
+		return NULL;
+	number = from->ops->numbers(from, at, t->pack.n, &most, &of);
+	if (!number || (m->of && m->of != of))
+		return NULL;
+	if (m->id)
+		return number;
+	if (most / NUMBERS > t->keys.n || !is_small(t->mem, most * sizeof *m->id))
+		return NULL;
+	if (!m->rest)
+		m->rest = weir_alloc(t->mem, sizeof *m->rest);
+	if (!m->rest)
+		return NULL;
+	m->id = weir_calloc(t->mem, most * sizeof *m->id);
+	m->most = m->id ? most : 0;
+	m->of = of;
+	return m->id ? number : NULL;
+}
+
+/* What is known of ret->row[0..n); of the rest the places. Returns their number; *ret_none: some
+ * are known to have no key. */
+static uint32_t recall(const struct keymemo *m, const uint32_t *number, struct keytab_rows *ret,
+        uint32_t n, uint16_t *place, uint16_t *row, bool *ret_none)
+{
+	uint32_t rest = 0, none = 0;
+
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t known = m->id[number[ret->row[k]]];
+
+		if (k + AHEAD < n)
+			__builtin_prefetch(&m->id[number[ret->row[k + AHEAD]]]);
+		ret->id[k] = known - 1;
+		place[rest] = (uint16_t)k;
+		row[rest] = ret->row[k];
+		rest += known == 0;
+		none |= known == KEYMEMO_NONE;
+	}
+	*ret_none = none;
+	return rest;
+}
+
+#define NO_ID (KEYMEMO_NONE - 1) /* in ret->id */
+
+/* Looks the rest up, and remembers it. */
+static int look_up(struct keytab *t, struct weir_batch *b, const uint32_t *number,
+        struct keytab_rows *ret, const uint16_t *place, const uint16_t *row, uint32_t n)
+{
+	struct keymemo *m = &t->memo;
+	struct keytab_rows *rest = m->rest;
+	uint32_t j = 0;
+	int r = keytab_map_rows(t, b, row, n, NULL, rest);
+
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < n; i++) {
+		bool there = j < rest->n && rest->row[j] == row[i];
+
+		ret->id[place[i]] = there ? rest->id[j] : NO_ID;
+		m->id[number[row[i]]] = ret->id[place[i]] + 1;
+		j += there;
+	}
+	/* `rest` is in order of rows, as the places are; with all there, they have the same index
+	 */
+	for (uint32_t i = 0, at = 0; i < rest->nfresh; i++) {
+		while (row[at] != rest->row[rest->fresh[i]])
+			at++;
+		ret->fresh[ret->nfresh++] = place[at];
+	}
+	return 0;
+}
+
+/* Takes rows without a key out. */
+static uint32_t close_up(struct keytab_rows *ret, uint32_t n)
+{
+	uint32_t left = 0, f = 0;
+
+	for (uint32_t k = 0; k < n; k++) {
+		if (ret->id[k] == NO_ID)
+			continue;
+		if (f < ret->nfresh && ret->fresh[f] == k)
+			ret->fresh[f++] = (uint16_t)left;
+		ret->row[left] = ret->row[k];
+		ret->id[left++] = ret->id[k];
+	}
+	return left;
+}
+
+int keymemo_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret)
+{
+	const uint32_t *number = numbers_of(t, b);
+	uint16_t place[WEIR_BATCH_ROWS + 1], row[WEIR_BATCH_ROWS + 1];
+	uint32_t n, rest;
+	bool none;
+
+	if (!number)
+		return 1;
+	n = keypack_rows(b, ret->row);
+	ret->before = t->n;
+	ret->nfresh = ret->nmissed = ret->missing = 0;
+	rest = recall(&t->memo, number, ret, n, place, row, &none);
+	if (rest) {
+		int r = look_up(t, b, number, ret, place, row, rest);
+
+		if (r < 0)
+			return r;
+		none |= t->memo.rest->missing;
+	}
+	ret->n = none ? close_up(ret, n) : n;
+	ret->missing = n - ret->n;
+	for (uint32_t k = 0; t->payload && k < ret->n; k++) {
+		ret->state[k] =
+		        t->keys.rec + (size_t)ret->id[k] * t->keys.stride + t->keys.key_size;
+		__builtin_prefetch(ret->state[k], 1);
+	}
+	return 0;
+}

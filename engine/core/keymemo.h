@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* keymemo.h: ids of keys by the numbers that a source gives its records.
+ *
+ * A source that has read its records before can say which are equal in all key fields
+ * (weir_batch_ops.numbers). Then the first record of each number is looked up in the table, and the
+ * others are known: one load from a small array instead of a hash, a slot and a key.
+ *
+ * The array takes 4 bytes a number. It is made once the table has grown to a size beside which that
+ * is little, and if it is a small part of the query's memory.
+ */
+#ifndef KEYMEMO_H
+#define KEYMEMO_H
+
+#include <weir/module.h>
+
+struct keytab;
+struct keytab_rows;
+
+struct keymemo {
+	const void *of; /* whose numbers they are; NULL: nobody's yet */
+	uint32_t *id;   /* id + 1; 0: not known; KEYMEMO_NONE: such records lack a field */
+	uint32_t most;  /* numbers are below this */
+	struct keytab_rows *rest; /* rows that had to be looked up */
+};
+
+#define KEYMEMO_NONE UINT32_MAX
+
+void keymemo_release(struct keytab *t);
+
+/* As keytab_map(), where the batch has numbers: 0 or -errno; 1: it has not, or they are not used.
+ */
+int keymemo_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret);
+
+#endif
