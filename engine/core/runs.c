@@ -272,7 +272,7 @@ static int new_run(struct runs *r, struct spill_file **ret)
 {
 	struct spill_layout layout = {r->node->out, r->fields, r->nfields};
 
-	return spill_file_new(node_of(r->node), &layout, WRITE_BYTES, ret);
+	return spill_file_new(node_of(r->node), &layout, WRITE_BYTES, r->n ? r->run[0] : NULL, ret);
 }
 
 /* The last `n` runs become one. */

@@ -176,6 +176,14 @@ bool spill_is_full(const struct weir_node *n, size_t more)
 
 /* ---- tables by key ---- */
 
+static const struct spill_file *any(struct spill_file *const *part)
+{
+	for (uint32_t i = 0; i < SPILL_PARTS; i++)
+		if (part[i])
+			return part[i];
+	return NULL;
+}
+
 /* The rows that a table missed, to their parts. */
 static int put_missed(struct node *n, struct weir_batch *b, const uint16_t *rows, uint32_t count)
 {
@@ -190,7 +198,8 @@ static int put_missed(struct node *n, struct weir_batch *b, const uint16_t *rows
 		uint32_t at = start[i], m = (uint32_t)(start[i + 1] - at);
 
 		if (m && !s->parts[i])
-			r = spill_file_new(n, &s->in, buffer(n->graph->run), &s->parts[i]);
+			r = spill_file_new(
+			        n, &s->in, buffer(n->graph->run), any(s->parts), &s->parts[i]);
 		if (m && r == 0)
 			r = spill_file_write(s->parts[i], b, dealt + at, place + at, m, m);
 	}
@@ -250,7 +259,7 @@ int spill_keep(struct node *n, struct weir_batch *b)
 		m += place[m] >= s->gone;
 	}
 	if (m && !s->rows)
-		r = spill_file_new(n, &s->out, BUFFER_MAX / 4, &s->rows);
+		r = spill_file_new(n, &s->out, BUFFER_MAX / 4, NULL, &s->rows);
 	if (m && r == 0)
 		r = spill_file_write(s->rows, b, rows, place, m, SPILL_BLOCK);
 	weir_batch_unref(b);
@@ -263,7 +272,7 @@ int spill_append(struct weir_node *n, struct spill_file **to, struct weir_batch 
 	int r = 0;
 
 	if (count && !*to)
-		r = spill_file_new(node_of(n), &of(n)->in, BUFFER_MAX / 4, to);
+		r = spill_file_new(node_of(n), &of(n)->in, BUFFER_MAX / 4, NULL, to);
 	return count && r == 0 ? spill_file_write(*to, b, rows, NULL, count, count) : r;
 }
 
@@ -370,7 +379,6 @@ static int run_part(struct node *n, struct spill_file *part, uint32_t level, str
 {
 	struct spill_file *own[SPILL_PARTS] = {NULL};
 	struct spill *s = n->spill;
-	bool missed = false;
 	int r = begin_range(to, ret);
 
 	s->level = level;
@@ -381,9 +389,7 @@ static int run_part(struct node *n, struct spill_file *part, uint32_t level, str
 		r = run_state(n, part);
 	if (r == 0)
 		r = end_range(ret);
-	for (uint32_t i = 0; i < SPILL_PARTS; i++)
-		missed |= own[i] != NULL;
-	if (r == 0 && missed) {
+	if (r == 0 && any(own)) {
 		struct spill_range first = *ret;
 
 		r = begin_range(to, ret);
@@ -405,7 +411,7 @@ static int run_parts(struct node *n, struct spill_file **part, uint32_t level,
 	struct spill_range range[SPILL_PARTS + 1];
 	struct spill_file *rows = NULL;
 	uint32_t nranges = 0;
-	int r = spill_file_new(n, &n->spill->out, BUFFER_MAX / 4, &rows);
+	int r = spill_file_new(n, &n->spill->out, BUFFER_MAX / 4, NULL, &rows);
 
 	if (first)
 		range[nranges++] = *first;
@@ -470,14 +476,6 @@ static int due(struct node *n)
 	return r;
 }
 
-static bool has_missed(const struct spill *s)
-{
-	for (uint32_t i = 0; i < SPILL_PARTS; i++)
-		if (s->part[i])
-			return true;
-	return false;
-}
-
 int spill_flush(struct node *n, enum weir_mark mark)
 {
 	bool answers = n->plan->flags & WEIR_BLOCKING;
@@ -485,7 +483,7 @@ int spill_flush(struct node *n, enum weir_mark mark)
 	struct spill *s = n->spill;
 	int r = 0;
 
-	if (!(n->plan->flags & WEIR_KEYED) || (!has_missed(s) && !s->rows))
+	if (!(n->plan->flags & WEIR_KEYED) || (!any(s->part) && !s->rows))
 		return 0;
 	memcpy(counters, n->pub.counters, sizeof counters);
 	s->ends = mark == WEIR_END;

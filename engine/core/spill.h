@@ -6,7 +6,7 @@
  * memory: it takes no more keys. A record whose key is there counts as ever; any other goes to one
  * of SPILL_PARTS files, its *part*, by the hash of its key. When the answer is due, each part goes
  * through a state of its own, which may be frozen in its turn and then has parts by other bits of
- * the hash. What a part's state leaves goes to a file, in order; at last these files are merged (a
+ * the hash. What a part's state leaves goes to disk, in order; at last all that is merged (a
  * grace hash join's way: Kitsuregawa and others, 1983; with a first part in memory: DeWitt and
  * others, 1984).
  *

@@ -34,23 +34,22 @@ static int at_limit(const struct spill_file *f)
 	return weir_fail(&run->err, WEIR_E_SPILL_LIMIT, WEIR_NOPOS, 0, f->node->plan->name, text);
 }
 
-int spill_file_new(
-        struct node *node, const struct spill_layout *layout, size_t write, struct spill_file **ret)
+int spill_file_new(struct node *node, const struct spill_layout *layout, size_t write,
+        const struct spill_file *beside, struct spill_file **ret)
 {
 	struct run_context *run = node->graph->run;
 	struct spill_file *f = weir_calloc(run->mem, sizeof *f);
+	int r;
 
 	if (!f)
 		return -ENOMEM;
-	*f = (struct spill_file){.node = node, .layout = *layout, .fd = -1, .write = write};
-	f->fd = rights_open(&run->rights, run->plan->set.spill, O_TMPFILE | O_EXCL | O_RDWR, 0600);
-	if (f->fd < 0) {
-		int r = failed(f, -f->fd);
-
-		spill_file_free(f);
+	*f = (struct spill_file){.node = node, .layout = *layout, .write = write};
+	r = spill_stream_open(&f->stream, run, beside ? &beside->stream : NULL);
+	if (r < 0) {
+		r = r == -ENOMEM ? r : failed(f, -r);
+		weir_free(run->mem, f, sizeof *f);
 		return r;
 	}
-	__atomic_add_fetch(&run->spill_files, 1, __ATOMIC_RELAXED);
 	*ret = f;
 	return 0;
 }
@@ -62,8 +61,7 @@ void spill_file_free(struct spill_file *f)
 	if (!f)
 		return;
 	run = f->node->graph->run;
-	if (f->fd >= 0)
-		close(f->fd);
+	spill_stream_close(&f->stream);
 	__atomic_sub_fetch(&run->spilled, f->size, __ATOMIC_RELAXED);
 	weir_free(run->mem, f->buf, f->buf_size);
 	weir_free(run->mem, f, sizeof *f);
@@ -87,7 +85,7 @@ static int write_out(struct spill_file *f, size_t n)
 {
 	struct run_context *run = f->node->graph->run;
 	uint64_t now = __atomic_add_fetch(&run->spilled, n, __ATOMIC_RELAXED);
-	size_t done = 0;
+	int r;
 
 	if (now > run->plan->set.spill_size) {
 		__atomic_sub_fetch(&run->spilled, n, __ATOMIC_RELAXED);
@@ -95,16 +93,10 @@ static int write_out(struct spill_file *f, size_t n)
 	}
 	if (now > __atomic_load_n(&run->spill_peak, __ATOMIC_RELAXED))
 		__atomic_store_n(&run->spill_peak, now, __ATOMIC_RELAXED);
+	r = spill_stream_write(&f->stream, f->buf, n, f->size);
 	f->size += n;
-	while (done < n) {
-		ssize_t m = pwrite(f->fd, f->buf + done, n - done, (off_t)(f->size - n + done));
-
-		if (m < 0 && errno == EINTR)
-			continue;
-		if (m <= 0)
-			return failed(f, m < 0 ? errno : ENOSPC);
-		done += (size_t)m;
-	}
+	if (r < 0)
+		return r == -ENOMEM ? r : failed(f, -r);
 	f->len -= n;
 	memmove(f->buf, f->buf + n, f->len);
 	return 0;
@@ -209,11 +201,9 @@ static int fetch(struct spill_reader *r, size_t want)
 
 		if (most > r->end - r->at)
 			most = r->end - r->at;
-		n = pread(r->file->fd, buf + r->len, most, (off_t)r->at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return failed(r->file, n < 0 ? errno : EIO);
+		n = most ? spill_stream_read(&r->file->stream, buf + r->len, most, r->at) : -EIO;
+		if (n < 0)
+			return failed(r->file, (int)-n);
 		r->at += (uint64_t)n;
 		r->len += (size_t)n;
 	}

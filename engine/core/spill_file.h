@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* spill_file.h: records of one schema in an unnamed file, written at its end, read from its start.
+/* spill_file.h: records of one schema on disk, written at the end, read from the start.
  *
- * Only the fields asked for are kept, in blocks (spill_block.h). The file is made by O_TMPFILE in
- * the folder of `set spill`, with the rights of the query's writer: it has no name, can get none,
- * and is gone when the query is. The bytes of all files of a run are counted against the size given
- * there.
+ * Only the fields asked for are kept, in blocks (spill_block.h). Files are
+ * made by O_TMPFILE in the folder of `set spill`, with the rights of the query's writer: they have
+ * no names, can get none, and are gone when the query is (spill_disk.h). The bytes of all of a run
+ * are counted against the size given there.
  */
 #ifndef SPILL_FILE_H
 #define SPILL_FILE_H
 
 #include "engine/core/node.h"
 #include "engine/core/spill_block.h"
+#include "engine/core/spill_disk.h"
 
 struct spill_file {
 	struct node *node; /* whose records: named in errors */
 	struct spill_layout layout;
-	int fd;
-	uint64_t size; /* bytes written to the file; behind them stands buf[0..len) */
+	struct spill_stream stream;
+	uint64_t size; /* bytes written to the stream; behind them stands buf[0..len) */
 	uint8_t *buf;
 	size_t buf_size, len, write; /* write: bytes that are written at once */
 };
 
-/* 0 and *ret, or -errno and the run's error. */
+/* beside: another one, with which it shares a file of the disk; NULL: none. 0 and *ret, or -errno
+ * and the run's error. */
 int spill_file_new(struct node *node, const struct spill_layout *layout, size_t write,
-        struct spill_file **ret);
+        const struct spill_file *beside, struct spill_file **ret);
 void spill_file_free(struct spill_file *f); /* NULL is fine */
 
 /* Appends rows[0..n) of b, place[k] with rows[k] (NULL: none), in blocks of at most `block`
