@@ -21,8 +21,10 @@ void keymemo_release(struct keytab *t)
 
 static bool is_small(const struct weir_mem *mem, size_t size)
 {
-	size_t limit = mem ? __atomic_load_n(&mem->limit, __ATOMIC_RELAXED) : 0;
+	size_t limit = 0;
 
+	for (; mem && !limit; mem = mem->parent)
+		limit = __atomic_load_n(&mem->limit, __ATOMIC_RELAXED);
 	return size <= (limit ? limit / PART : MOST);
 }
 

@@ -215,6 +215,7 @@ int spill_map(struct weir_node *n, struct keytab *t, struct weir_batch *b, struc
 		return keytab_map(t, b, ret);
 	if (!t->frozen && t->n && s->level < SPILL_LEVELS && spill_is_full(n, keytab_growth(t))) {
 		t->frozen = true;
+		keymemo_release(t);
 		s->keeps |= !(node_of(n)->plan->flags & WEIR_BLOCKING);
 	}
 	if (!s->place)

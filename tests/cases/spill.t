@@ -6,6 +6,7 @@
 need_fuse
 "$GENTRACE" -n 200000 -s 96 -w "$T/t.pcap"
 "$GENTRACE" -n 700000 -f 500000 -H 60000 -s 96 -w "$T/large.pcap"
+touch -d '1 hour ago' "$T/large.pcap" # the mount keeps its headers: later questions are asked of these
 m=$T/m d=$T/d
 mkdir "$d"
 mount_weir "$m" "s=$T/large.pcap" || exit 1
@@ -44,6 +45,7 @@ tenth 7 'group srcip dstip srcport dstport ipprotocol count() sum(len) as bytes 
 tenth 8 'uniq seq srcip dstip srcport dstport | count seq | last seq | pdf | sort -r probability | head 100 | print seq probability' 'sequence numbers'
 tenth 9 'count srcip srcport | count -f of dstip | where count > 1 | group dstip max(count) max(of) first(ts) | head 50' 'running counts'
 is "$(ls -A "$d")" '' 'no file has a name'
+like "$(cat "$m/sources/s/info")" '^cache: filled' 'the trace was not read again'
 
 # ---- whole answers, streams too ----
 
