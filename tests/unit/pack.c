@@ -43,7 +43,7 @@ static const struct frame *pick(bool ip4)
 
 	do
 		f = &frames[draw(sizeof frames / sizeof *frames)];
-	while (ip4 && strncmp(f->hex + 24, "080045", 6) != 0);
+	while (ip4 && (strlen(f->hex) < 30 || strncmp(f->hex + 24, "080045", 6) != 0));
 	return f;
 }
 
