@@ -5,18 +5,40 @@
 #include "engine/core/keytab.h"
 #include "engine/core/mem.h"
 
-#define NUMBERS 16 /* for each key: the array then takes less than twice what the table does */
-#define PART 64    /* of the query's memory at most goes to the array */
-#define AHEAD 16   /* rows */
+#define NUMBERS 16   /* for each key: the array then takes less than twice what the table does */
+#define PART 64      /* of the query's memory at most goes to the array */
+#define JUDGED 65536 /* rows between two judgements, at least */
+#define AHEAD 16     /* rows */
 #define MOST (64u << 20) /* bytes of an array where memory has no limit */
 
-void keymemo_release(struct keytab *t)
+static void drop(struct keytab *t)
 {
 	struct keymemo *m = &t->memo;
 
 	weir_free(t->mem, m->id, m->most * sizeof *m->id);
 	weir_free(t->mem, m->rest, sizeof *m->rest);
-	*m = (struct keymemo){0};
+	*m = (struct keymemo){.off = true};
+}
+
+void keymemo_release(struct keytab *t)
+{
+	drop(t);
+	t->memo.off = false;
+}
+
+/* Whether it still pays. */
+static void judge(struct keytab *t, uint32_t asked, uint32_t missed)
+{
+	struct keymemo *m = &t->memo;
+
+	m->asked += asked;
+	m->missed += missed;
+	if (m->asked < JUDGED + 2 * m->known)
+		return;
+	if (m->missed > m->asked / 4 * 3)
+		drop(t);
+	else
+		m->asked = m->missed = 0;
 }
 
 static bool is_small(const struct weir_mem *mem, size_t size)
@@ -38,7 +60,7 @@ static const uint32_t *numbers_of(struct keytab *t, struct weir_batch *b)
 	const void *of;
 	uint32_t most;
 
-	if (t->frozen || !t->pack.source.n)
+	if (m->off || t->frozen || !t->pack.source.n)
 		return NULL;
 	from = keypack_source(&t->pack, b, at);
 	if (!from || !from->ops->numbers)
@@ -57,6 +79,7 @@ static const uint32_t *numbers_of(struct keytab *t, struct weir_batch *b)
 	m->id = weir_calloc(t->mem, most * sizeof *m->id);
 	m->most = m->id ? most : 0;
 	m->of = of;
+	m->known = t->keys.n;
 	return m->id ? number : NULL;
 }
 
@@ -155,5 +178,6 @@ int keymemo_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret)
 		        t->keys.rec + (size_t)ret->id[k] * t->keys.stride + t->keys.key_size;
 		__builtin_prefetch(ret->state[k], 1);
 	}
+	judge(t, n, rest);
 	return 0;
 }

@@ -6,7 +6,8 @@
  * others are known: one load from a small array instead of a hash, a slot and a key.
  *
  * The array takes 4 bytes a number. It is made once the table has grown to a size beside which that
- * is little, and if it is a small part of the query's memory.
+ * is little, and if it is a small part of the query's memory; and given up where most records are
+ * of numbers not seen before, as behind `uniq`.
  */
 #ifndef KEYMEMO_H
 #define KEYMEMO_H
@@ -21,6 +22,9 @@ struct keymemo {
 	uint32_t *id;   /* id + 1; 0: not known; KEYMEMO_NONE: such records lack a field */
 	uint32_t most;  /* numbers are below this */
 	struct keytab_rows *rest; /* rows that had to be looked up */
+	uint32_t asked, missed;   /* rows since it was last judged; those not known */
+	uint32_t known;           /* keys that were there before the array: each is missed once */
+	bool off;                 /* given up */
 };
 
 #define KEYMEMO_NONE UINT32_MAX

@@ -201,6 +201,24 @@ static void little_memory_is_left_alone(void **state)
 	end(&x);
 }
 
+static void numbers_not_seen_before_are_no_use(void **state)
+{
+	static const char mine;
+	struct bench x;
+
+	begin(&x, 2, 0, 0);
+	for (uint32_t round = 0; !x.tab[0].memo.id; round++)
+		map(&x, &mine, FLOWS);
+	for (uint32_t round = 0; round < 200; round++) {
+		if (x.tab[0].memo.id) /* as if all were new */
+			memset(x.tab[0].memo.id, 0, FLOWS * sizeof *x.tab[0].memo.id);
+		map(&x, &mine, FLOWS);
+	}
+	assert_null(x.tab[0].memo.id);
+	same_states(&x);
+	end(&x);
+}
+
 static void a_small_table_needs_none(void **state)
 {
 	static const char mine;
@@ -221,6 +239,7 @@ int main(void)
 	        cmocka_unit_test(numbers_give_what_keys_give),
 	        cmocka_unit_test(numbers_of_others_are_not_mixed),
 	        cmocka_unit_test(little_memory_is_left_alone),
+	        cmocka_unit_test(numbers_not_seen_before_are_no_use),
 	        cmocka_unit_test(a_small_table_needs_none),
 	};
 
