@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* pcapfile.c: packets of capture files, plain or compressed, of one or of several merged by time.
  *
- * One file at full speed is parsed straight into the batch. Several files, or a replay in the
- * trace's own time, go through the merge, packet by packet. A batch keeps the blocks that its
- * packets lie in; a new block is entered at most once for each packet.
+ * One file at full speed is parsed straight into the batch, from pieces that several threads have
+ * fetched where the engine has some. Several files, or a replay in the trace's own time, go through
+ * the merge, packet by packet. A batch keeps the blocks that its packets lie in; a new block is
+ * entered at most once for each packet.
  *
  * A fault ends the file that it is in, not the pass: what came before counts.
  */
@@ -20,7 +21,8 @@
 
 #define BLOCK (192u << 10)      /* three of them stay in a second-level cache */
 #define BLOCK_SMALL (64u << 10) /* where many files are open at once */
-#define HOLD 3 /* blocks of a batch of one file: it ends with the first packet in the last */
+#define HOLD 3       /* blocks of a batch of one file: it ends with the first packet in the last */
+#define HOLD_ROOM 16 /* and in pieces, if they are cut otherwise */
 #define PARTIAL_NS 50000000 /* a slow pipe's packets wait so long for a full batch */
 #define NAP_NS 1000000      /* a replay does not wake more often */
 
@@ -41,8 +43,11 @@ struct state {
 	double speed;
 	struct weir_batch *batch; /* being filled */
 	uint64_t batches;
-	int64_t partial; /* CLOCK_MONOTONIC ns at which it goes as it is; 0: not set */
-	bool started;    /* the replay: `clock` (CLOCK_MONOTONIC) is the time `zero` */
+	uint32_t turns,
+	        turn; /* of one file: blocks with packets of the batch; the last one of them */
+	struct pieces *pieces; /* of one file; NULL: it is read as it is walked through */
+	int64_t partial;       /* CLOCK_MONOTONIC ns at which it goes as it is; 0: not set */
+	bool started;          /* the replay: `clock` (CLOCK_MONOTONIC) is the time `zero` */
 	int64_t clock, zero;
 };
 
@@ -79,6 +84,7 @@ static int begin(struct weir_reader *r, struct state *s, uint32_t room)
 		return -ENOMEM;
 	s->batch->n = 0;
 	s->partial = 0;
+	s->turns = 0;
 	s->batches++;
 	p = s->batch->priv;
 	p->owner = h = weir_batch_alloc(s->batch, sizeof *h + room * sizeof *h->block);
@@ -116,39 +122,71 @@ static int idle(struct weir_reader *r, struct state *s, int fd, struct weir_batc
 
 /* ---- one file, at full speed ---- */
 
+/* The batch has n more packets, in `block`; whether there is room for others. */
+static bool took(struct state *s, const struct input *in, uint32_t n, struct block *block)
+{
+	struct hold *h = ((struct weir_packets *)s->batch->priv)->owner;
+
+	s->batch->n += (uint16_t)n;
+	if (!h->n || h->block[h->n - 1] != block)
+		h->block[h->n++] = block_ref(block);
+	if (!s->turns || s->turn != in->turns) {
+		s->turn = in->turns;
+		s->turns++;
+	}
+	return s->batch->n < WEIR_BATCH_ROWS && s->turns < HOLD && h->n < h->room;
+}
+
 static int read_one(struct weir_reader *r, struct state *s, struct weir_batch **ret)
 {
-	struct merge_file *f = s->merge.file[0];
-	struct weir_packets *p;
-	struct hold *h;
+	struct trace *t = &s->merge.file[0]->pass->trace;
+	struct block *block;
 	int n;
 
 	if (!s->merge.nheap)
 		return 0;
-	if (begin(r, s, HOLD) < 0)
+	if (begin(r, s, HOLD_ROOM) < 0)
 		return -ENOMEM;
-	p = s->batch->priv;
-	h = p->owner;
 	do {
-		struct block *block;
+		struct weir_packets *p = s->batch->priv;
 
-		n = trace_next(&f->pass->trace, p->pk + s->batch->n, WEIR_BATCH_ROWS - s->batch->n,
-		        &block);
-		if (n <= 0)
-			break;
-		s->batch->n += (uint16_t)n;
-		if (!h->n || h->block[h->n - 1] != block)
-			h->block[h->n++] = block_ref(block);
-	} while (s->batch->n < WEIR_BATCH_ROWS && h->n < HOLD);
-	r->bytes_done = f->pass->trace.in.from.done;
+		n = trace_next(t, p->pk + s->batch->n, WEIR_BATCH_ROWS - s->batch->n, &block);
+	} while (n > 0 && took(s, &t->in, (uint32_t)n, block));
+	__atomic_store_n(&r->bytes_done, t->in.from.done, __ATOMIC_RELAXED);
+	if (s->pieces)
+		r->piece = pieces_taken(s->pieces);
 	if (n == -EAGAIN)
-		return idle(r, s, f->pass->trace.in.from.fd, ret);
+		return s->pieces ? n : idle(r, s, t->in.from.fd, ret);
 	if (n < 0)
 		return n;
 	if (s->batch->n)
 		return hand_on(s, ret);
 	merge_drop(&s->merge);
 	return 0;
+}
+
+static int pieces(struct weir_reader *r, uint32_t ahead, uint32_t workers)
+{
+	struct state *s = r->state;
+	struct merge *m = &s->merge;
+	struct input *in;
+
+	if (m->nfiles != 1 || !m->nheap || s->speed > 0)
+		return 0;
+	in = &m->file[0]->pass->trace.in;
+	if (in->from.live || in->from.codec || in->ended || in->end_offset != in->from.done ||
+	        in->end != in->block->data + in->block->size)
+		return 0;
+	s->pieces = pieces_new(in->from.fd, in->end_offset, ahead, workers, r->mem);
+	if (!s->pieces)
+		return 0;
+	input_in_pieces(in, s->pieces);
+	return 1;
+}
+
+static int fetch(struct weir_reader *r, uint64_t number, uint32_t worker)
+{
+	return pieces_fetch(((struct state *)r->state)->pieces, number, worker);
 }
 
 /* ---- several files, replay ---- */
@@ -301,6 +339,8 @@ static void close_source(struct weir_reader *r)
 	weir_batch_unref(s->batch);
 	s->batch = NULL;
 	merge_release(&s->merge);
+	pieces_free(s->pieces);
+	s->pieces = NULL;
 	block_pool_unref(s->pool);
 	s->pool = NULL;
 }
@@ -465,6 +505,8 @@ WEIR_SOURCE(pcapfile) = {
         .probe = probe,
         .open = open_source,
         .read = read_packets,
+        .pieces = pieces,
+        .fetch = fetch,
         .close = close_source,
         .info = info,
 };

@@ -34,6 +34,7 @@ struct weir_reader {
 	int wake_fd;                      /* with -EAGAIN: or when this is readable; -1: none */
 	/* set by open: another pass over the same files would give the same, as fast as can be */
 	bool steady;
+	uint64_t piece;                   /* pieces that read() has taken over, see pieces() */
 	void *engine;
 };
 
@@ -54,6 +55,15 @@ struct weir_source {
 	 * r->wake. Else -errno with *err: the pass ends, what came before counts. */
 	int (*read)(struct weir_reader *r, struct weir_batch **ret, struct weir_err *err);
 	void (*close)(struct weir_reader *r); /* after a failed open too */
+	/* For input that several threads can bring into memory; both may be NULL. Asked at most
+	 * once, between open and the first read: 1: from now on read() goes through pieces, of
+	 * which up to `ahead` may be there before it wants them. 0: this input has none. */
+	int (*pieces)(struct weir_reader *r, uint32_t ahead, uint32_t workers);
+	/* Brings a piece into memory, for read(), which gives -EAGAIN as long as the one that it
+	 * needs is not there. Called once for each number from 0 on, in any order, by any thread,
+	 * several at once (each is another of the `workers`), for numbers below r->piece + ahead,
+	 * until read() has ended. 0: the input ends in this piece or before. */
+	int (*fetch)(struct weir_reader *r, uint64_t number, uint32_t worker);
 	/* Appends "key: value" lines about what is there (format, link types, sizes) by calling
 	 * line(). Opens and reads headers only. May be NULL. */
 	int (*info)(struct weir_reader *r,
