@@ -29,6 +29,13 @@ void hand_put(struct hand *w, struct task *t)
 	nudge(w->all, false);
 }
 
+void crew_put_spare(struct crew *c, struct task *t)
+{
+	deque_put(&c->spare, t);
+	__atomic_add_fetch(&c->queued, 1, __ATOMIC_SEQ_CST);
+	nudge(c, false);
+}
+
 void crew_notify(struct crew *c)
 {
 	nudge(c, true);
@@ -44,6 +51,8 @@ bool hand_help(struct hand *w)
 	struct crew *c = w->all;
 	struct task *t = deque_take(&w->deque);
 
+	if (!t)
+		t = deque_steal(&c->spare);
 	for (uint32_t i = 1; i < c->n && !t; i++) {
 		t = deque_steal(&c->hand[(w->id + i) % c->n].deque);
 		if (t)
@@ -68,11 +77,16 @@ static void rest(struct crew *c, bool (*ready)(void *arg), void *arg)
 	pthread_mutex_unlock(&c->lock);
 }
 
+void crew_step(struct crew *c, bool (*ready)(void *arg), void *arg)
+{
+	if (!hand_help(&c->hand[0]))
+		rest(c, ready, arg);
+}
+
 void crew_wait(struct crew *c, bool (*ready)(void *arg), void *arg)
 {
 	while (!ready(arg))
-		if (!hand_help(&c->hand[0]))
-			rest(c, ready, arg);
+		crew_step(c, ready, arg);
 }
 
 static bool is_over(struct crew *c)
@@ -103,7 +117,7 @@ int crew_init(struct crew *c, uint32_t n, uint32_t tasks)
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->wake, NULL);
 	c->hand = calloc(n, sizeof *c->hand);
-	if (!c->hand) {
+	if (deque_init(&c->spare, tasks) < 0 || !c->hand) {
 		c->n = 0;
 		return -ENOMEM;
 	}
@@ -144,6 +158,7 @@ void crew_release(struct crew *c)
 		pthread_join(c->hand[i].thread, NULL);
 	for (uint32_t i = 0; i < c->n; i++)
 		deque_release(&c->hand[i].deque);
+	deque_release(&c->spare);
 	free(c->hand);
 	pthread_cond_destroy(&c->wake);
 	pthread_mutex_destroy(&c->lock);

@@ -5,7 +5,8 @@
  * started when there is enough to do, and sleep where there is nothing.
  *
  * A task is put by a worker, stands in one deque, and is run once for each put. What was written
- * before the put is seen by whoever runs it.
+ * before the put is seen by whoever runs it. A worker runs what it put last, then what is spare
+ * (what would only bring more work), then steals.
  */
 #ifndef CREW_H
 #define CREW_H
@@ -32,6 +33,7 @@ struct hand {
 struct crew {
 	uint32_t n, started; /* worker 0 counts as started */
 	struct hand *hand;
+	struct deque spare;
 	uint32_t queued;      /* atomic: in all deques; pairs with `asleep` */
 	uint32_t asleep;      /* atomic: that wait for `wake` */
 	pthread_mutex_t lock; /* protects quit */
@@ -46,7 +48,10 @@ void crew_start(struct crew *c);
 /* Ends the threads; no task may be left. */
 void crew_release(struct crew *c);
 
+/* Any worker may put a task into the deque of w. */
 void hand_put(struct hand *w, struct task *t);
+/* To be run, oldest first, by who has no task of its own. */
+void crew_put_spare(struct crew *c, struct task *t);
 /* Runs one task; false: there is none. */
 bool hand_help(struct hand *w);
 
@@ -57,6 +62,8 @@ static inline uint32_t crew_queued(const struct crew *c)
 
 /* Worker 0: runs tasks, or sleeps, until ready(arg). */
 void crew_wait(struct crew *c, bool (*ready)(void *arg), void *arg);
+/* Worker 0: runs a task, or sleeps once, unless ready(arg). */
+void crew_step(struct crew *c, bool (*ready)(void *arg), void *arg);
 /* What ready() looks at has changed (with __ATOMIC_SEQ_CST). */
 void crew_notify(struct crew *c);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/core/engine.h"
+#include "engine/core/intake.h"
 #include "engine/core/recombine.h"
 
 #define START 8 /* tokens that worker 0 works off alone before it gets company */
@@ -87,9 +88,14 @@ static int stage_open(struct flow *f, struct stage *st, const struct plan_stretc
 	st->lane = calloc(st->nlanes + 1, sizeof *st->lane);
 	if (!st->waiting || !st->instance || !st->lane)
 		return -ENOMEM;
-	if (keyed)
-		r = split_init(&st->split, f->run->mem, stretch_entry(plan)->out, plan->key,
-		        plan->nkeys, st->nlanes);
+	if (keyed) {
+		const struct weir_schema *in = stretch_entry(plan)->out;
+
+		r = split_init(&st->split, f->run->mem, in, plan->key, plan->nkeys, st->nlanes);
+		if (r == 0)
+			r = keypack_init(&st->more, f->run->mem, in, plan->packed, plan->npacked,
+			        KEYPACK_NULLS);
+	}
 	for (uint32_t i = 0; i < st->nlanes; i++)
 		if (lane_open(st, &st->lane[i], i) < 0)
 			r = -ENOMEM;
@@ -114,8 +120,10 @@ static void stage_close(struct stage *st)
 		free(st->lane[i].queue);
 		pthread_mutex_destroy(&st->lane[i].lock);
 	}
-	if (st->plan->kind == STRETCH_KEYED)
+	if (st->plan->kind == STRETCH_KEYED) {
 		split_release(&st->split);
+		keypack_release(&st->more);
+	}
 	free(st->instance);
 	free(st->lane);
 	free(st->waiting);
@@ -187,29 +195,34 @@ int flow_new(struct run_context *run, struct flow **ret)
 	return 0;
 }
 
+/* Nothing is in flight, and nothing comes. */
 static bool is_empty(void *arg)
 {
 	const struct flow *f = arg;
 
-	return __atomic_load_n(&f->left, __ATOMIC_SEQ_CST) == f->pushed;
+	if (f->intake && !intake_rests(f->intake))
+		return false;
+	return __atomic_load_n(&f->left, __ATOMIC_SEQ_CST) ==
+	       __atomic_load_n(&f->pushed, __ATOMIC_ACQUIRE);
 }
 
 static bool has_room(void *arg)
 {
-	const struct flow *f = arg;
-
-	return f->pushed - __atomic_load_n(&f->left, __ATOMIC_SEQ_CST) < f->window;
+	return flow_has_room(arg);
 }
 
 void flow_free(struct flow *f)
 {
 	if (!f)
 		return;
-	if (f->pushed) {
+	if (f->intake)
+		intake_stop(f->intake);
+	if (f->intake || f->pushed) {
 		flow_fail(f, NULL, -ECANCELED);
 		crew_wait(&f->crew, is_empty, f);
 	}
 	crew_release(&f->crew);
+	intake_close(f);
 	for (uint32_t i = 0; f->stage && i < f->nstages; i++)
 		stage_close(&f->stage[i]);
 	for (uint32_t i = 0; f->slot && i < f->window; i++) {
@@ -234,15 +247,6 @@ bool flow_wants(const struct flow *f)
 	return !__atomic_load_n(&f->done, __ATOMIC_ACQUIRE);
 }
 
-static uint32_t source_id(const struct plan *p)
-{
-	uint32_t i = 0;
-
-	while (!p->root.nodes[i]->source)
-		i++;
-	return p->root.nodes[i]->id;
-}
-
 static int state(const struct flow *f)
 {
 	int error = flow_error(f);
@@ -254,7 +258,6 @@ int flow_push(struct flow *f, struct weir_batch *b)
 {
 	struct crew *c = &f->crew;
 	struct hand *w = &c->hand[0];
-	struct node_stats *stats;
 	struct slot *s;
 	int r;
 
@@ -267,14 +270,8 @@ int flow_push(struct flow *f, struct weir_batch *b)
 		r = batches_add(&s->in, b);
 	if (r)
 		return r;
-	memset(s->stats, 0, f->run->plan->nnodes * sizeof *s->stats);
-	stats = &s->stats[source_id(f->run->plan)];
-	stats->batches_out = 1;
-	stats->records_out = weir_batch_count(b);
-	s->task.run = slot_run;
-	s->token = f->pushed++;
-	s->stage = 0;
-	s->ns = 0;
+	slot_begin(s, f->pushed);
+	__atomic_store_n(&f->pushed, f->pushed + 1, __ATOMIC_RELEASE);
 	hand_put(w, &s->task);
 	if (f->pushed == START)
 		crew_start(c);
@@ -284,6 +281,48 @@ int flow_push(struct flow *f, struct weir_batch *b)
 		while (crew_queued(c) > c->n && hand_help(w))
 			;
 	return state(f);
+}
+
+/* ---- with an intake ---- */
+
+bool flow_reads(struct flow *f, struct reader *r)
+{
+	int e = intake_open(f, r);
+
+	if (e < 0)
+		flow_fail(f, NULL, e);
+	else if (f->intake)
+		crew_start(&f->crew);
+	return f->intake != NULL;
+}
+
+static bool has_ended(void *arg)
+{
+	struct flow *f = arg;
+
+	return state(f) || (intake_ended(f->intake) && is_empty(f));
+}
+
+int flow_read(struct flow *f)
+{
+	int error;
+
+	if (!has_ended(f)) {
+		crew_step(&f->crew, has_ended, f);
+		return 0;
+	}
+	if (state(f))
+		return state(f);
+	error = f->intake->error;
+	if (error < 0)
+		f->run->err = f->intake->err;
+	return error < 0 ? error : WEIR_DONE;
+}
+
+void flow_hold(struct flow *f, bool hold)
+{
+	if (f->intake)
+		intake_hold(f->intake, hold);
 }
 
 /* ---- marks ---- */
@@ -355,6 +394,7 @@ int flow_mark(struct flow *f, bool end)
 	struct instance *last = &flow_last(f)->instance[0];
 	int r;
 
+	flow_hold(f, true);
 	crew_wait(&f->crew, is_empty, f);
 	r = flow_error(f);
 	if (r < 0 && end)

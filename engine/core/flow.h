@@ -14,8 +14,10 @@
  * Tokens enter the lanes of a stretch in the order of the source: who brings one that is not next
  * leaves it waiting, and who brings the next one enters those that wait behind it. So each lane
  * sees, for each key, what it would see on one thread, and the answer does not depend on the number
- * of threads or lanes. At a mark all tokens are worked off first; then the calling thread is alone,
- * and what lanes answer is merged by where their keys first appeared.
+ * of threads or lanes. Where the source can be read by several threads the workers do that, too
+ * (intake.h); else the calling thread pushes batches. At a mark all tokens are worked off first;
+ * then the calling thread is alone, and what lanes answer is merged by where their keys first
+ * appeared.
  *
  * Counters are kept with each token and added up when it leaves, in order, and only while the last
  * stretch wants any: so they, too, are those of one thread, with `head` as well.
@@ -24,8 +26,10 @@
  * by the one worker that has it. What is missed there still (a module that reads more than it said)
  * is filled under a lock; see batch_share().
  *
- * Locks, none held while a module runs: a stage's gate, then a lane's, then a deque's; `lock`
- * alone.
+ * A lane has a worker at home with it, whose cache has its tables as a rule; others steal it.
+ *
+ * Locks, none held while a module runs: a stage's gate or the intake's, then a lane's, then a
+ * deque's or the crew's; `lock` alone.
  */
 #ifndef FLOW_H
 #define FLOW_H
@@ -36,7 +40,7 @@
 #include "engine/core/split.h"
 #include "engine/core/stretch.h"
 
-#define FLOW_LANES 2         /* for each worker */
+#define FLOW_LANES 1         /* for each worker */
 #define FLOW_TOKENS_MAX 4096 /* in flight */
 
 struct answer;
@@ -71,6 +75,7 @@ struct stage {
 	struct flow *flow;
 	const struct plan_stretch *plan;
 	struct split split;        /* keyed */
+	struct keypack more;       /* keyed: plan->packed */
 	uint32_t nlanes;           /* 0: parallel */
 	struct lane *lane;         /* nlanes */
 	struct instance *instance; /* one for each lane, or worker */
@@ -104,7 +109,8 @@ struct flow {
 	struct stage *stage;
 	struct slot *slot;
 	struct weir_pool **pool; /* by worker */
-	uint64_t pushed;         /* of the calling thread */
+	struct intake *intake;   /* NULL: tokens are pushed by the calling thread */
+	uint64_t pushed;         /* atomic: tokens that have entered; by one thread at a time */
 	uint64_t left;           /* atomic: tokens that have left */
 	bool done;               /* atomic: nothing more is wanted */
 	int error;               /* atomic: 0 or -errno; what is in flight is dropped then */
@@ -117,12 +123,18 @@ void flow_free(struct flow *f); /* NULL is fine; what is in flight is dropped */
 
 /* As graph_push(), of the source's node. */
 int flow_push(struct flow *f, struct weir_batch *b);
+/* As graph_reads(), graph_read() and graph_hold(). */
+bool flow_reads(struct flow *f, struct reader *r);
+int flow_read(struct flow *f);
+void flow_hold(struct flow *f, bool hold);
 bool flow_wants(const struct flow *f);
 /* As graph_refresh() and graph_end(). */
 int flow_mark(struct flow *f, bool end);
 
 /* ---- stages.c ---- */
 
+/* Token `number`, whose batch is in s->in, is about to be put. */
+void slot_begin(struct slot *s, uint64_t number);
 /* Takes a token on from its stage. */
 void slot_run(struct hand *w, struct task *t);
 void lane_run(struct hand *w, struct task *t);
@@ -132,6 +144,13 @@ void batches_drop(struct batches *b);
 void flow_fail(struct flow *f, const struct run_context *from, int error);
 /* Adds one set of counters to another. */
 void stats_add(struct node_stats *to, const struct node_stats *from);
+
+static inline bool flow_has_room(const struct flow *f)
+{
+	return __atomic_load_n(&f->pushed, __ATOMIC_RELAXED) -
+	               __atomic_load_n(&f->left, __ATOMIC_SEQ_CST) <
+	       f->window;
+}
 
 static inline int flow_error(const struct flow *f)
 {

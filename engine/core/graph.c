@@ -381,6 +381,22 @@ int graph_push(struct graph *g, uint32_t i, struct weir_batch *b)
 	return r < 0 ? r : graph_wants(g, i) ? 0 : WEIR_DONE;
 }
 
+bool graph_reads(struct graph *g, struct reader *r)
+{
+	return g->flow && flow_reads(g->flow, r);
+}
+
+int graph_read(struct graph *g)
+{
+	return flow_read(g->flow);
+}
+
+void graph_hold(struct graph *g, bool hold)
+{
+	if (g->flow)
+		flow_hold(g->flow, hold);
+}
+
 int node_answer(struct weir_node *n, enum weir_mark mark)
 {
 	const struct weir_module *m = node_of(n)->plan->module;

@@ -80,9 +80,10 @@ struct run_context {
 	uint32_t threads, tokens; /* for scheduler_workers: workers, tokens in flight */
 	struct rights rights;     /* of the query's writer */
 	struct node_stats *stats; /* one for each node of the plan */
-	/* atomic: ns spent reading; filling, dealing and recombining batches; of the keyed lane
-	 * that worked longest. Tasks stolen */
-	uint64_t read_ns, deal_ns, lane_ns, stolen;
+	/* atomic: ns spent reading; bringing input into memory for that; filling, dealing and
+	 * recombining batches; of the keyed lane that worked longest. Tasks stolen */
+	uint64_t read_ns, fetch_ns, deal_ns, lane_ns, stolen;
+	uint64_t read; /* atomic: records that graph_read() has read */
 	/* atomic: bytes on disk now and at most; files made */
 	uint64_t spilled, spill_peak, spill_files;
 	/* where the query's rows go; consumes nothing */
@@ -132,6 +133,14 @@ int graph_push(struct graph *g, uint32_t i, struct weir_batch *b);
 int graph_put(struct graph *g, uint32_t i, struct weir_batch *b);
 int graph_settle(struct graph *g);
 bool graph_wants(const struct graph *g, uint32_t i);
+
+/* With several threads a graph may read its source by itself: true, then no batches are pushed, but
+ * graph_read() goes one step on: 0, WEIR_DONE at the end or where nothing is wanted any more, or
+ * -errno. Meanwhile others may work on. */
+bool graph_reads(struct graph *g, struct reader *r);
+int graph_read(struct graph *g);
+/* Whether it takes nothing more from the source for now. A mark holds it, until hold is false. */
+void graph_hold(struct graph *g, bool hold);
 
 /* Tables: everything behind the first blocking modules starts anew, these emit their answer so
  * far, and what follows ends on it. The caller clears and publishes the result around it. */

@@ -108,7 +108,8 @@ static void lanes(const struct run *r, struct text *to)
 	lane[2] = stat_get(&r->context.lane_ns);
 	for (int i = 1; i < 3; i++)
 		longest = lane[i] > lane[longest] ? i : longest;
-	all = lane[0] + stat_get(&r->context.deal_ns) + ns[0] + ns[1];
+	all = lane[0] + stat_get(&r->context.fetch_ns) + stat_get(&r->context.deal_ns) + ns[0] +
+	      ns[1];
 	text_printf(to, "threads: %u\ntokens: %u\nstolen: %llu\n", r->context.threads,
 	        r->context.tokens, (unsigned long long)stat_get(&r->context.stolen));
 	text_printf(to, "outside_locks: %.4f\nlongest_lane: %.4f %s\n",

@@ -565,19 +565,18 @@ static uint64_t taken(const struct run *r)
 	return n;
 }
 
-/* b: to be pushed; NULL: it is over. */
-static void progress(struct run *r, const struct weir_batch *b)
+/* How far it is: so many records have been read. */
+static void progress(struct run *r, uint64_t records)
 {
 	uint64_t bytes = 0, total = 0;
 
 	for (uint32_t i = 0; i < r->plan->nsources; i++) {
-		bytes += r->readers[i]->pub.bytes_done;
+		bytes += __atomic_load_n(&r->readers[i]->pub.bytes_done, __ATOMIC_RELAXED);
 		total += r->readers[i]->pub.bytes_total;
 	}
 	__atomic_store_n(&r->bytes, bytes, __ATOMIC_RELAXED);
 	__atomic_store_n(&r->total, total, __ATOMIC_RELAXED);
-	__atomic_store_n(
-	        &r->records, b ? r->records + weir_batch_count(b) : taken(r), __ATOMIC_RELAXED);
+	__atomic_store_n(&r->records, records, __ATOMIC_RELAXED);
 }
 
 static bool wanted(const struct run *r, const struct graph *g, const struct head *head)
@@ -588,8 +587,8 @@ static bool wanted(const struct run *r, const struct graph *g, const struct head
 	return false;
 }
 
-/* Between batches: 0 to go on, 1 to stop, -errno. */
-static int look_up(struct run *r, struct graph *g, bool *watched)
+/* Between batches: 0 to go on, 1 to stop, -errno. *refreshed is set where a mark went through. */
+static int look_up(struct run *r, struct graph *g, bool *watched, bool *refreshed)
 {
 	bool now = false;
 
@@ -600,12 +599,14 @@ static int look_up(struct run *r, struct graph *g, bool *watched)
 			return 1;
 		if (now)
 			ret = refresh(r, g);
+		*refreshed |= now;
 		if (ret < 0)
 			return ret;
 	}
 	if (*watched && r->plan->table &&
 	        now_ns(CLOCK_MONOTONIC) >= r->refreshed + r->plan->set.refresh) {
 		attention(r, &now, watched);
+		*refreshed |= *watched;
 		return *watched ? refresh(r, g) : 0;
 	}
 	return 0;
@@ -613,12 +614,12 @@ static int look_up(struct run *r, struct graph *g, bool *watched)
 
 static int loop(struct run *r, struct graph *g, struct head *head, bool *ret_stopped)
 {
-	bool watched = false;
+	bool watched = false, refreshed;
 	uint32_t i = 0, batches = 0;
 	int ret;
 
 	while (wanted(r, g, head)) {
-		ret = look_up(r, g, &watched);
+		ret = look_up(r, g, &watched, &refreshed);
 		if (ret) {
 			*ret_stopped = ret > 0;
 			return ret < 0 ? ret : 0;
@@ -634,7 +635,7 @@ static int loop(struct run *r, struct graph *g, struct head *head, bool *ret_sto
 		}
 		if (ret <= 0)
 			return ret;
-		progress(r, head[i].batch);
+		progress(r, r->records + weir_batch_count(head[i].batch));
 		ret = graph_push(g, head[i].node, head[i].batch);
 		head[i].batch = NULL;
 		if (ret < 0)
@@ -646,6 +647,34 @@ static int loop(struct run *r, struct graph *g, struct head *head, bool *ret_sto
 		}
 	}
 	return 0;
+}
+
+/* The same where the graph reads by itself. While the run rests, so does that. */
+static int loop_beside(struct run *r, struct graph *g, bool *ret_stopped)
+{
+	bool watched = false, held = false;
+	uint32_t steps = 0;
+	int ret;
+
+	do {
+		if (__atomic_load_n(&r->attention, __ATOMIC_ACQUIRE)) {
+			graph_hold(g, true);
+			held = true;
+		}
+		ret = look_up(r, g, &watched, &held);
+		if (ret) {
+			*ret_stopped = ret > 0;
+			return ret < 0 ? ret : 0;
+		}
+		if (held)
+			graph_hold(g, false);
+		held = false;
+		ret = graph_read(g);
+		if (r->sink.tick && ++steps % TICK_BATCHES == 0)
+			tick(r, false);
+		progress(r, stat_get(&r->context.read));
+	} while (ret == 0);
+	return ret < 0 ? ret : 0;
 }
 
 static void count_sources(struct run *r)
@@ -672,7 +701,9 @@ static enum query_state execute(struct run *r)
 	for (uint32_t i = 0; ret == 0 && i < r->plan->root.n; i++)
 		if (r->plan->root.nodes[i]->source)
 			head[r->plan->root.nodes[i]->reader].node = i;
-	if (ret == 0)
+	if (ret == 0 && r->plan->nsources == 1 && graph_reads(g, r->readers[0]))
+		ret = loop_beside(r, g, &stopped);
+	else if (ret == 0)
 		ret = loop(r, g, head, &stopped);
 	leave_feeds(r);
 	if (ret < 0) {
@@ -690,7 +721,7 @@ static enum query_state execute(struct run *r)
 		if (ret < 0)
 			fail(r, ret);
 	}
-	progress(r, NULL);
+	progress(r, taken(r));
 	count_sources(r);
 	for (uint32_t i = 0; head && i < r->plan->nsources; i++)
 		weir_batch_unref(head[i].batch);

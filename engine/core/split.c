@@ -136,23 +136,49 @@ static int hash_rows(struct hashes *h, struct weir_batch *b, const uint32_t *key
 			add_text(h, c, mask);
 		h->at += bits;
 	}
+	mix(h);
 	return 0;
 }
 
-/* Rows sorted by lane; lane l's begin at start[l]. The last word is mixed in on the way. turn: the
- * hash is turned by so many bits first. */
+static inline uint64_t turned(uint64_t hash, unsigned turn)
+{
+	return hash << turn | hash >> (-turn & 63);
+}
+
+/* Two lanes: both get every row, and keep theirs. */
+static void deal_in_two(const struct hashes *h, unsigned turn, uint16_t *to, uint16_t *start)
+{
+	uint16_t second[WEIR_BATCH_ROWS];
+	uint32_t n = 0, m = 0;
+
+	for (uint32_t k = 0; k < h->n; k++) {
+		uint16_t row = h->row ? h->row[k] : (uint16_t)k;
+		uint32_t high = (uint32_t)(turned(h->hash[k], turn) >> 63);
+
+		to[n] = second[m] = row;
+		n += high ^ 1;
+		m += high;
+	}
+	memcpy(to + n, second, m * sizeof *to);
+	start[0] = 0;
+	start[1] = (uint16_t)n;
+	start[2] = (uint16_t)h->n;
+}
+
+/* Rows sorted by lane; lane l's begin at start[l]. turn: the hash is turned by so many bits first.
+ */
 static void deal(
         const struct hashes *h, uint32_t lanes, unsigned turn, uint16_t *to, uint16_t *start)
 {
-	uint64_t secret = h->secret->word[0] | 1;
 	uint8_t lane[WEIR_BATCH_ROWS];
 	uint16_t next[SPLIT_LANES_MAX + 1] = {0};
 
+	if (lanes == 2) {
+		deal_in_two(h, turn, to, start);
+		return;
+	}
 	for (uint32_t k = 0; k < h->n; k++) {
-		uint64_t hash = keyhash_fold(h->hash[k] ^ h->word[k], secret);
-
-		hash = hash << turn | hash >> (-turn & 63);
-		lane[k] = (uint8_t)((hash >> 32) * lanes >> 32);
+		lane[k] = (uint8_t)((turned(h->hash[k], turn) >> 32) * lanes >> 32);
 		next[lane[k] + 1]++;
 	}
 	for (uint32_t l = 0; l < lanes; l++)
@@ -184,17 +210,33 @@ static bool is_packed(const struct split *s)
 	return s->pack.source.n && !s->pack.wide && s->pack.size <= WEIR_PACK_SIZE;
 }
 
+/* The hashes of n packed keys. */
+static inline __attribute__((always_inline)) void hash_keys(
+        const struct hashes *h, const uint8_t *key, uint32_t n, uint64_t *to, uint32_t size)
+{
+	const uint64_t a = h->secret->word[2], b = h->secret->word[0] | 1;
+
+	for (uint32_t k = 0; k < n; k++, key += size) {
+		uint64_t hash = a;
+		uint32_t at = 0;
+
+		for (; at + 16 <= size; at += 16)
+			hash = keyhash_fold(
+			        hash ^ keyhash_load(key + at), b ^ keyhash_load(key + at + 8));
+		to[k] = at < size ? keyhash_fold(hash ^ keyhash_load(key + at), b) : hash;
+	}
+}
+
 static int hash_packed(const struct split *s, struct hashes *h, struct weir_batch *b)
 {
-	uint8_t packed[WEIR_PACK_ROWS * WEIR_PACK_SIZE] __attribute__((aligned(64))) = {0};
+	uint8_t packed[WEIR_PACK_ROWS * WEIR_PACK_SIZE] __attribute__((aligned(64)));
 	uint32_t size = s->pack.size;
 	struct keypack_block block;
 	uint16_t rows[WEIR_BATCH_ROWS];
-	uint64_t secret = h->secret->word[0] | 1;
 
 	for (uint32_t k = 0; k < h->n; k++)
 		rows[k] = h->row ? h->row[k] : (uint16_t)k;
-	memset(h->word, 0, h->n * sizeof *h->word);
+	memset(packed, 0, (size_t)WEIR_PACK_ROWS * size);
 	for (uint32_t first = 0; first < h->n; first += WEIR_PACK_ROWS) {
 		uint32_t n = h->n - first < WEIR_PACK_ROWS ? h->n - first : WEIR_PACK_ROWS;
 
@@ -203,19 +245,17 @@ static int hash_packed(const struct split *s, struct hashes *h, struct weir_batc
 		for (uint32_t i = 0; i < block.from.nip6; i++) {
 			const struct weir_pack_ip6 *v = &block.from.ip6[i];
 			uint32_t six = narrow(
-			        h, keyhash_fold(keyhash_load(v->octets) ^ secret,
+			        h, keyhash_fold(keyhash_load(v->octets) ^ h->secret->word[1],
 			                   keyhash_load(v->octets + 8) ^ h->secret->word[2]));
 
 			memcpy(packed + v->place * size + s->pack.f[v->field].at, &six, 4);
 		}
-		for (uint32_t k = 0; k < n; k++) {
-			uint64_t hash = h->secret->word[3];
-
-			for (uint32_t at = 0; at < size; at += 8)
-				hash = keyhash_fold(
-				        hash ^ keyhash_load(packed + k * size + at), secret);
-			h->hash[first + k] = hash;
-		}
+		if (size == 8)
+			hash_keys(h, packed, n, h->hash + first, 8);
+		else if (size == 16)
+			hash_keys(h, packed, n, h->hash + first, 16);
+		else
+			hash_keys(h, packed, n, h->hash + first, size);
 	}
 	return 0;
 }

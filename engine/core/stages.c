@@ -4,6 +4,7 @@
 
 #include "engine/core/engine.h"
 #include "engine/core/flow.h"
+#include "engine/core/intake.h"
 #include "engine/core/recombine.h"
 
 #define SHOW 16 /* tokens between two looks at the lanes' times */
@@ -128,17 +129,38 @@ static bool packs(const struct weir_batch *b)
 	return b->ops && b->ops->pack;
 }
 
+/* Keys are packed by each lane for itself: what that needs of the headers is looked up here, by
+ * packing one. */
+static int fill_packed(const struct stage *st, struct weir_batch *b)
+{
+	const struct keypack *p = &st->more;
+	uint8_t key[WEIR_PACK_SIZE] __attribute__((aligned(64))) = {0};
+	struct keypack_block block;
+	uint16_t row;
+
+	if (!p->n || !weir_batch_count(b))
+		return 0;
+	row = (uint16_t)weir_batch_row(b, 0);
+	if (p->source.n)
+		return keypack_pack(p, b, &row, 1, NULL, key, &block);
+	for (uint32_t i = 0; i < p->n; i++)
+		if (!weir_batch_col(b, p->f[i].field))
+			return -ENOMEM;
+	return 0;
+}
+
 /* Fills what anybody behind reads. */
 static int fill(const struct stage *st, struct weir_batch *b)
 {
 	const uint64_t *needs = stretch_entry(st->plan)->needs;
+	bool packed = st->plan->fill && packs(b);
 
-	if (st->plan->fill && packs(b))
+	if (packed)
 		needs = st->plan->fill;
 	for (uint32_t f = 0; f < b->schema->nfields; f++)
 		if (bit_get(needs, f) && !weir_batch_col(b, f))
 			return -ENOMEM;
-	return 0;
+	return packed ? fill_packed(st, b) : 0;
 }
 
 /* Makes a token ready to enter: its batches filled and dealt. */
@@ -172,7 +194,7 @@ static void lane_put(struct hand *w, struct lane *l, struct slot *s)
 	l->scheduled = true;
 	pthread_mutex_unlock(&l->lock);
 	if (wake)
-		hand_put(w, &l->task);
+		hand_put(&l->stage->flow->crew.hand[l->number % l->stage->flow->crew.n], &l->task);
 }
 
 static bool has_part(const struct slot *s, const struct stage *st, uint32_t lane)
@@ -379,7 +401,7 @@ static void show(struct flow *f)
 }
 
 /* With `error`, and behind the token that nothing was wanted after, a token leaves no trace. */
-static void run_last(struct lane *l, struct slot *s)
+static void run_last(struct hand *w, struct lane *l, struct slot *s)
 {
 	struct flow *f = l->stage->flow;
 	struct graph *g = l->instance->graph;
@@ -405,6 +427,8 @@ static void run_last(struct lane *l, struct slot *s)
 		show(f);
 	__atomic_store_n(&f->left, s->token + 1, __ATOMIC_SEQ_CST);
 	crew_notify(&f->crew);
+	if (f->intake)
+		intake_room(w, f->intake);
 }
 
 /* ---- tasks ---- */
@@ -430,7 +454,7 @@ void lane_run(struct hand *w, struct task *t)
 		if (!s)
 			return;
 		if (l->stage->plan->kind == STRETCH_SERIAL)
-			run_last(l, s);
+			run_last(w, l, s);
 		else
 			run_lane(w, l, s);
 		now = now_ns(CLOCK_MONOTONIC);
@@ -458,6 +482,30 @@ static void advance(struct hand *w, struct slot *s)
 			flow_fail(f, NULL, r);
 	}
 	enter(w, st, s);
+}
+
+static uint32_t source_id(const struct plan *p)
+{
+	uint32_t i = 0;
+
+	while (!p->root.nodes[i]->source)
+		i++;
+	return p->root.nodes[i]->id;
+}
+
+void slot_begin(struct slot *s, uint64_t number)
+{
+	const struct plan *p = s->flow->run->plan;
+	struct node_stats *stats;
+
+	memset(s->stats, 0, p->nnodes * sizeof *s->stats);
+	stats = &s->stats[source_id(p)];
+	stats->batches_out = 1;
+	stats->records_out = weir_batch_count(s->in.batch[0]);
+	s->task.run = slot_run;
+	s->token = number;
+	s->stage = 0;
+	s->ns = 0;
 }
 
 void slot_run(struct hand *w, struct task *t)

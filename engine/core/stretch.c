@@ -43,6 +43,19 @@ static bool is_keyed(const struct plan_node *n)
 	return n->flags & WEIR_BLOCKING ? n->module->begin != NULL : (n->flags & WEIR_VIEWS) != 0;
 }
 
+static bool has(const uint32_t *fields, uint32_t n, uint32_t field)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (fields[i] == field)
+			return true;
+	return false;
+}
+
+static bool is_key(const struct plan_node *n, uint32_t field)
+{
+	return is_keyed(n) && has(keys_of(n)->index, keys_of(n)->n, field);
+}
+
 /* The only consumer of node i, at its only input; -1: there is none such. */
 static int consumer(const struct plan_graph *g, uint32_t i)
 {
@@ -188,34 +201,57 @@ static struct plan_stretch *take(
 	return s && planner_targets(c->pl, &s->graph) < 0 ? NULL : s;
 }
 
-/* What is needed of the input without the key, but where the key is read by other nodes between, or
- * goes on. What a keyed node does with its key besides is not known: it gets a column then when it
- * asks. */
+/* The keys of the nodes, but what is in the key of all. */
+static int find_packed(struct cutting *c, struct plan_stretch *s, uint32_t first, uint32_t end)
+{
+	uint32_t *packed, n = 0;
+
+	for (uint32_t i = first; i < end; i++)
+		n += is_keyed(at(c, i)) ? keys_of(at(c, i))->n : 0;
+	packed = arena_alloc(&c->pl->p->arena, (n + 1) * sizeof *packed);
+	if (!packed)
+		return -ENOMEM;
+	map_start(c);
+	for (uint32_t i = first; i < end; i++) {
+		const struct weir_fields *k = is_keyed(at(c, i)) ? keys_of(at(c, i)) : NULL;
+
+		for (uint32_t j = 0; k && j < k->n; j++) {
+			int32_t f = c->map[k->index[j]];
+
+			if (f >= 0 && !has(s->key, s->nkeys, (uint32_t)f) &&
+			        !has(packed, s->npacked, (uint32_t)f))
+				packed[s->npacked++] = (uint32_t)f;
+		}
+		map_through(c, at(c, i));
+	}
+	s->packed = packed;
+	return 0;
+}
+
+/* What the nodes read of the input, and what goes on of it, but not the keys of keyed nodes, which
+ * are packed as a rule: a column that one of them wants nevertheless it gets when it asks. */
 static int find_fill(struct cutting *c, struct plan_stretch *s, uint32_t first, uint32_t end)
 {
-	const struct plan_node *entry = stretch_entry(s), *last = stretch_last(s);
-	uint32_t words = entry->out->nfields / 64 + 1;
-	uint64_t *fill = planner_bits(c->pl, entry->out);
+	const struct plan_node *last = stretch_last(s);
+	uint64_t *fill = planner_bits(c->pl, stretch_entry(s)->out);
 
 	if (!fill)
 		return -ENOMEM;
-	memcpy(fill, entry->needs, words * sizeof *fill);
-	for (uint32_t i = 0; i < s->nkeys; i++)
-		fill[s->key[i] / 64] &= ~(1ull << s->key[i] % 64);
 	map_start(c);
 	for (uint32_t i = first; i < end; i++) {
 		const struct plan_node *n = at(c, i);
 
-		for (uint32_t f = 0; is_parallel(n) && f < n->in->nfields; f++)
-			if (bit_get(n->uses, f) && c->map[f] >= 0)
+		for (uint32_t f = 0; f < n->in->nfields; f++)
+			if (bit_get(n->uses, f) && c->map[f] >= 0 && !is_key(n, f))
 				bit_set(fill, (uint32_t)c->map[f]);
 		map_through(c, n);
 	}
-	for (uint32_t f = 0; !s->blocking && f < last->out->nfields; f++)
-		if (bit_get(last->needs, f) && s->map[f] >= 0)
+	for (uint32_t f = 0; f < last->out->nfields; f++)
+		if (bit_get(last->needs, f) && s->map[f] >= 0 &&
+		        (!s->blocking || !is_key(last, (uint32_t)last->origin[f])))
 			bit_set(fill, (uint32_t)s->map[f]);
 	s->fill = fill;
-	return 0;
+	return find_packed(c, s, first, end);
 }
 
 /* The keyed nodes from `first` on that one key serves. The end, or -ENOMEM. */

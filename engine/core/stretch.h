@@ -28,8 +28,11 @@ struct plan_stretch {
 	/* keyed: fields of what comes in */
 	const uint32_t *key;
 	uint32_t nkeys;
-	/* keyed: fields of what comes in that are read as more than the split's own key */
+	/* keyed: fields of what comes in that are read as more than keys */
 	const uint64_t *fill;
+	/* keyed: those that are in keys of the nodes, and not in the key of all */
+	const uint32_t *packed;
+	uint32_t npacked;
 	/* keyed, not blocking: field of what comes out -> field of what comes in, -1: made here */
 	const int32_t *map;
 };
