@@ -34,7 +34,7 @@ struct weir_reader {
 	int wake_fd;                      /* with -EAGAIN: or when this is readable; -1: none */
 	/* set by open: another pass over the same files would give the same, as fast as can be */
 	bool steady;
-	uint64_t piece;                   /* pieces that read() has taken over, see pieces() */
+	uint64_t piece; /* pieces that read() has taken over, see pieces() */
 	void *engine;
 };
 
