@@ -9,9 +9,9 @@
 #include "engine/core/mem.h"
 
 #define BLOCK KEYPART_BLOCK
-#define BITS_MIN 4    /* 16 slots: a split has a table for each of its keys */
+#define BITS_MIN 5    /* 32 slots: a split has a table for each of its keys */
 #define BITS_MAX 28   /* the families of a key stand in the hash bits that are left */
-#define BITS_LARGE 20 /* up to here slots are made four times as many, from here on twice */
+#define BITS_LARGE 19 /* up to here slots are made four times as many, from here on twice */
 #define LOAD 4        /* eighths */
 #define AHEAD 16      /* slots that are prefetched when the table grows */
 
