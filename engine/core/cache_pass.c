@@ -22,6 +22,7 @@ struct watch {
 	struct run *run;
 	const struct plan_node *node;
 	uint64_t packets;
+	bool ended;
 };
 
 static int read_watched(struct weir_reader *pub, struct weir_batch **ret, struct weir_err *err)
@@ -31,21 +32,23 @@ static int read_watched(struct weir_reader *pub, struct weir_batch **ret, struct
 
 	if (r == 1)
 		w->packets += (*ret)->n;
-	else if (r == 0)
-		cache_want(w->run->e->cache, w->run, w->node, w->packets);
+	w->ended |= r == 0;
 	return r;
 }
 
-/* Back to the reader's own source. */
+/* Back to the reader's own source. The query has given its answer now. */
 static void close_watched(struct weir_reader *pub)
 {
 	struct reader *r = of(pub);
+	struct watch *w = r->watch;
 
-	r->source = r->watch->source;
-	free(r->watch);
+	r->source = w->source;
 	r->watch = NULL;
 	if (r->source->close)
 		r->source->close(pub);
+	if (w->ended)
+		cache_want(w->run->e->cache, w->run, w->node, w->packets);
+	free(w);
 }
 
 static const struct weir_source watched = {
