@@ -307,6 +307,7 @@ note "100,000 loops: $((${kib:-0} / 1024)) MiB at most, the process as a whole"
 # measured: 448 MiB; a page for each stack, the least that one can take, is 391 MiB of it
 [ "${kib:-0}" -gt 0 ] && [ "$kib" -lt 976562 ]
 result $? 'in less than 1 GB'
+touch -d '1 hour ago' "$T/many.pcap"
 mount_weir "$T/mnt2" -o "modules=$to" "t=$T/many.pcap"
 pid=${lib_pids[-1]}
 echo 'set memory 1GB
@@ -317,6 +318,14 @@ kib=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")
 note "through a mount: $((${kib:-0} / 1024)) MiB"
 [ "${kib:-0}" -gt 0 ] && [ "$kib" -lt 976562 ]
 result $? 'in less than 1 GB'
+# a plug-in may read fields that it did not name
+wait_for 30 grep -q '^cache: filled' "$T/mnt2/sources/t/info"
+for i in 1 2; do
+	q=([1]='t | bogon srcip | group bogon count()' [2]='t | group srcip count()')
+	echo "c$i: ${q[i]}" >"$T/mnt2/queries/new"
+	query_ended "$T/mnt2" c$i
+	like "$(cat "$T/mnt2/queries/c$i/status")" "^from_cache: $((i - 1))\$" "$([ $i = 1 ] && echo with a plug-in no || echo without one) cache"
+done
 # 300,000 packets, some 4 KiB for each connection: over the default of 512 MB, or not, but never a crash
 timeout 60 "$WEIR" run -q -M "$to" 'set memory 100MB
 	packets | split flowid ( handshake ) | group outcome count()' "$T/many.pcap" >/dev/null 2>"$T/err"
