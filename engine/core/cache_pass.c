@@ -36,6 +36,18 @@ static int read_watched(struct weir_reader *pub, struct weir_batch **ret, struct
 	return r;
 }
 
+static int pieces_watched(struct weir_reader *pub, uint32_t ahead, uint32_t workers)
+{
+	const struct weir_source *s = of(pub)->watch->source;
+
+	return s->pieces ? s->pieces(pub, ahead, workers) : 0;
+}
+
+static int fetch_watched(struct weir_reader *pub, uint64_t number, uint32_t worker)
+{
+	return of(pub)->watch->source->fetch(pub, number, worker);
+}
+
 /* Back to the reader's own source. The query has given its answer now. */
 static void close_watched(struct weir_reader *pub)
 {
@@ -56,6 +68,8 @@ static const struct weir_source watched = {
         .name = "watched",
         .summary = "a source whose end is told",
         .read = read_watched,
+        .pieces = pieces_watched,
+        .fetch = fetch_watched,
         .close = close_watched,
 };
 
