@@ -10,6 +10,16 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "engine/core/engine.h"
+
+#define SPIN 50000 /* ns */
+
+#ifdef __x86_64__
+#define PAUSE() __builtin_ia32_pause()
+#else
+#define PAUSE() ((void)0)
+#endif
+
 static void nudge(struct crew *c, bool all)
 {
 	if (!__atomic_load_n(&c->asleep, __ATOMIC_SEQ_CST))
@@ -66,9 +76,29 @@ bool hand_help(struct hand *w)
 	return true;
 }
 
+/* Whether there is a task, or ready(), within SPIN ns: others make tasks all the time, and to be
+ * woken up takes longer. */
+static bool is_soon(const struct crew *c, bool (*ready)(void *arg), void *arg)
+{
+	int64_t end = now_ns(CLOCK_MONOTONIC) + SPIN;
+
+	do {
+		for (int i = 0; i < 32; i++) {
+			if (crew_queued(c))
+				return true;
+			PAUSE();
+		}
+		if (ready && ready(arg))
+			return true;
+	} while (now_ns(CLOCK_MONOTONIC) < end);
+	return false;
+}
+
 /* `ready` NULL: until there may be a task. */
 static void rest(struct crew *c, bool (*ready)(void *arg), void *arg)
 {
+	if (is_soon(c, ready, arg))
+		return;
 	pthread_mutex_lock(&c->lock);
 	__atomic_add_fetch(&c->asleep, 1, __ATOMIC_SEQ_CST);
 	if (!c->quit && !__atomic_load_n(&c->queued, __ATOMIC_SEQ_CST) && !(ready && ready(arg)))

@@ -93,8 +93,7 @@ static int stage_open(struct flow *f, struct stage *st, const struct plan_stretc
 
 		r = split_init(&st->split, f->run->mem, in, plan->key, plan->nkeys, st->nlanes);
 		if (r == 0)
-			r = keypack_init(&st->more, f->run->mem, in, plan->packed, plan->npacked,
-			        KEYPACK_NULLS);
+			r = split_lead(&st->split, in, plan->lead, plan->nlead, plan->lead_nulls);
 	}
 	for (uint32_t i = 0; i < st->nlanes; i++)
 		if (lane_open(st, &st->lane[i], i) < 0)
@@ -120,10 +119,8 @@ static void stage_close(struct stage *st)
 		free(st->lane[i].queue);
 		pthread_mutex_destroy(&st->lane[i].lock);
 	}
-	if (st->plan->kind == STRETCH_KEYED) {
+	if (st->plan->kind == STRETCH_KEYED)
 		split_release(&st->split);
-		keypack_release(&st->more);
-	}
 	free(st->instance);
 	free(st->lane);
 	free(st->waiting);

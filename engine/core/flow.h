@@ -75,7 +75,6 @@ struct stage {
 	struct flow *flow;
 	const struct plan_stretch *plan;
 	struct split split;        /* keyed */
-	struct keypack more;       /* keyed: plan->packed */
 	uint32_t nlanes;           /* 0: parallel */
 	struct lane *lane;         /* nlanes */
 	struct instance *instance; /* one for each lane, or worker */

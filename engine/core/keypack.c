@@ -260,7 +260,7 @@ struct weir_batch *keypack_source(
         const struct keypack *p, struct weir_batch *b, struct weir_pack_field *at)
 {
 	memcpy(at, p->places, p->n * sizeof *at);
-	for (; b->map; b = b->parent)
+	for (; b->map && !(b->ops && b->ops->pack); b = b->parent)
 		for (uint32_t i = 0; i < p->n; i++) {
 			if (b->map[at[i].field] < 0)
 				return NULL;

@@ -2,6 +2,7 @@
 /* split.c: see split.h. The mixing is that of keyhash.h, with the secret's words in other roles. */
 #include "engine/core/split.h"
 
+#include "engine/core/dealt.h"
 #include "engine/core/keyhash.h"
 
 /* Fields are gathered in words of 64 bits, as narrow as they are, and a full word is mixed in: two
@@ -192,6 +193,12 @@ static void deal(
 			to[next[lane[k]]++] = (uint16_t)k;
 }
 
+/* Whether keys are packed; the same for all batches of a split. */
+static bool is_packed(const struct split *s)
+{
+	return s->pack.source.n && !s->pack.wide && s->pack.size <= WEIR_PACK_SIZE;
+}
+
 int split_init(struct split *s, struct weir_mem *mem, const struct weir_schema *schema,
         const uint32_t *key, uint32_t nkeys, uint32_t lanes)
 {
@@ -199,15 +206,35 @@ int split_init(struct split *s, struct weir_mem *mem, const struct weir_schema *
 	return keypack_init(&s->pack, mem, schema, key, nkeys, KEYPACK_NULLS);
 }
 
+int split_lead(struct split *s, const struct weir_schema *schema, const uint32_t *lead,
+        uint32_t nlead, bool nulls)
+{
+	struct keypack *p = &s->lead;
+	int r;
+
+	if (!is_packed(s))
+		return 0;
+	r = keypack_init(p, s->pack.mem, schema, lead, nlead, nulls ? KEYPACK_NULLS : 0);
+	s->alike = r == 0 && p->source.n == s->pack.n && p->size == s->pack.size && nulls;
+	for (uint32_t i = 0; i < s->pack.n && r == 0 && p->source.n; i++) {
+		uint32_t j = 0;
+
+		while (j < p->n && p->f[j].field != s->pack.f[i].field)
+			j++;
+		if (j == p->n)
+			p->source.n = 0;
+		s->lead_field[i] = j;
+		s->alike &= j == i;
+	}
+	if (r == 0 && !p->source.n)
+		keypack_release(p);
+	return r;
+}
+
 void split_release(struct split *s)
 {
 	keypack_release(&s->pack);
-}
-
-/* Whether keys are packed; the same for all batches of a split. */
-static bool is_packed(const struct split *s)
-{
-	return s->pack.source.n && !s->pack.wide && s->pack.size <= WEIR_PACK_SIZE;
+	keypack_release(&s->lead);
 }
 
 /* The hashes of n packed keys. */
@@ -227,7 +254,82 @@ static inline __attribute__((always_inline)) void hash_keys(
 	}
 }
 
-static int hash_packed(const struct split *s, struct hashes *h, struct weir_batch *b)
+/* The split's own keys out of the lead's; where there is an IPv6 address stands anything. */
+static void reduce(const struct split *s, const uint8_t *from, uint32_t n, uint8_t *to)
+{
+	uint32_t size = s->pack.size, step = s->lead.size;
+
+	for (uint32_t k = 0; k < n; k++)
+		memcpy(to + (size_t)k * size, s->pack.rest, size);
+	for (uint32_t i = 0; i < s->pack.n; i++) {
+		const struct key_field *a = &s->lead.f[s->lead_field[i]], *b = &s->pack.f[i];
+
+		if (a->width == 4 && b->width == 4)
+			for (uint32_t k = 0; k < n; k++)
+				memcpy(to + k * size + b->at, from + k * step + a->at, 4);
+		else
+			for (uint32_t k = 0; k < n; k++)
+				memcpy(to + k * size + b->at, from + k * step + a->at, a->width);
+	}
+}
+
+/* What is missing in the lead's keys is in these, too. */
+static void mark(const struct split *s, const struct weir_packed *from, uint8_t *to)
+{
+	for (uint32_t j = 0; j < from->nodd; j++)
+		for (uint32_t i = 0; i < s->pack.n; i++) {
+			int32_t bit = s->pack.f[i].bit;
+
+			if (bit >= 0 && from->lack[j] >> s->lead_field[i] & 1)
+				to[from->odd[j] * s->pack.size + s->pack.bits_at + bit / 8] &=
+				        (uint8_t) ~(1u << (bit & 7));
+		}
+}
+
+/* An IPv6 address of the key, as 32 bits. */
+static void put_ip6(const struct hashes *h, const struct split *s, const struct weir_pack_ip6 *v,
+        uint32_t field, uint8_t *packed)
+{
+	uint32_t six = narrow(h, keyhash_fold(keyhash_load(v->octets) ^ h->secret->word[1],
+	                                 keyhash_load(v->octets + 8) ^ h->secret->word[2]));
+
+	memcpy(packed + v->place * s->pack.size + s->pack.f[field].at, &six, 4);
+}
+
+/* The split's keys of rows[0..n) out of the lead's. 1; 0: they cannot be had so; -ENOMEM. */
+static int pack_lead(const struct split *s, const struct hashes *h, struct dealt *d,
+        const uint16_t *rows, uint32_t n, uint8_t *packed, struct weir_packed *ret)
+{
+	uint8_t lead[WEIR_PACK_ROWS * WEIR_PACK_SIZE] __attribute__((aligned(64)));
+	int r = dealt_pack(d, rows, n, s->alike ? packed : lead, ret);
+
+	if (r <= 0)
+		return r;
+	if (!s->alike)
+		reduce(s, lead, n, packed);
+	mark(s, ret, packed);
+	for (uint32_t i = 0; i < ret->nip6; i++)
+		for (uint32_t j = 0; j < s->pack.n; j++)
+			if (s->lead_field[j] == ret->ip6[i].field)
+				put_ip6(h, s, &ret->ip6[i], j, packed);
+	return 1;
+}
+
+static int pack_own(const struct split *s, const struct hashes *h, struct weir_batch *b,
+        uint16_t *rows, uint32_t n, uint8_t *packed, struct keypack_block *block)
+{
+	int r;
+
+	memset(packed, 0, (size_t)n * s->pack.size);
+	r = keypack_pack(&s->pack, b, rows, n, NULL, packed, block);
+	for (uint32_t i = 0; i < block->from.nip6 && r == 0; i++)
+		put_ip6(h, s, &block->from.ip6[i], block->from.ip6[i].field, packed);
+	return r;
+}
+
+/* d: NULL, or to be filled with the lead's keys on the way. */
+static int hash_packed(
+        const struct split *s, struct hashes *h, struct weir_batch *b, struct dealt *d)
 {
 	uint8_t packed[WEIR_PACK_ROWS * WEIR_PACK_SIZE] __attribute__((aligned(64)));
 	uint32_t size = s->pack.size;
@@ -236,20 +338,14 @@ static int hash_packed(const struct split *s, struct hashes *h, struct weir_batc
 
 	for (uint32_t k = 0; k < h->n; k++)
 		rows[k] = h->row ? h->row[k] : (uint16_t)k;
-	memset(packed, 0, (size_t)WEIR_PACK_ROWS * size);
 	for (uint32_t first = 0; first < h->n; first += WEIR_PACK_ROWS) {
 		uint32_t n = h->n - first < WEIR_PACK_ROWS ? h->n - first : WEIR_PACK_ROWS;
+		int r = d ? pack_lead(s, h, d, rows + first, n, packed, &block.from) : 0;
 
-		if (keypack_pack(&s->pack, b, rows + first, n, NULL, packed, &block) < 0)
-			return -ENOMEM;
-		for (uint32_t i = 0; i < block.from.nip6; i++) {
-			const struct weir_pack_ip6 *v = &block.from.ip6[i];
-			uint32_t six = narrow(
-			        h, keyhash_fold(keyhash_load(v->octets) ^ h->secret->word[1],
-			                   keyhash_load(v->octets + 8) ^ h->secret->word[2]));
-
-			memcpy(packed + v->place * size + s->pack.f[v->field].at, &six, 4);
-		}
+		if (r == 0)
+			r = pack_own(s, h, b, rows + first, n, packed, &block);
+		if (r < 0)
+			return r;
 		if (size == 8)
 			hash_keys(h, packed, n, h->hash + first, 8);
 		else if (size == 16)
@@ -260,24 +356,32 @@ static int hash_packed(const struct split *s, struct hashes *h, struct weir_batc
 	return 0;
 }
 
-static int hash_of(const struct split *s, struct hashes *h, struct weir_batch *b,
+static int hash_of(const struct split *s, struct hashes *h, struct weir_batch *b, struct dealt *d,
         const uint16_t *row, uint32_t n)
 {
 	h->secret = keyhash_secret();
 	h->row = row;
 	h->n = n;
-	return is_packed(s) ? hash_packed(s, h, b) : hash_rows(h, b, s->key, s->nkeys);
+	return is_packed(s) ? hash_packed(s, h, b, d) : hash_rows(h, b, s->key, s->nkeys);
 }
 
 int split_rows(const struct split *s, struct weir_batch *b, const uint16_t *rows, uint32_t n,
         unsigned turn, uint16_t *to, uint16_t *start)
 {
 	struct hashes h;
-	int r = hash_of(s, &h, b, rows, n);
+	int r = hash_of(s, &h, b, NULL, rows, n);
 
 	if (r == 0)
 		deal(&h, s->lanes, turn, to, start);
 	return r;
+}
+
+/* Whether its source numbers keys: tables do better with those. */
+static bool numbers(const struct weir_batch *b)
+{
+	while (b->parent)
+		b = b->parent;
+	return b->ops && b->ops->numbers;
 }
 
 int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch *b,
@@ -285,11 +389,12 @@ int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch
 {
 	struct hashes h;
 	uint16_t *rows = weir_batch_sel(b, weir_batch_count(b)), start[SPLIT_LANES_MAX + 1];
+	struct dealt *d = s->lead.n && !numbers(b) ? dealt_new(b, &s->lead) : NULL;
 	uint32_t lanes = s->lanes;
 	int r = rows ? 0 : -ENOMEM;
 
 	if (r == 0)
-		r = hash_of(s, &h, b, b->sel, weir_batch_count(b));
+		r = hash_of(s, &h, b, d, b->sel, weir_batch_count(b));
 	memset(views, 0, lanes * sizeof *views);
 	if (r < 0)
 		return r;
@@ -308,6 +413,8 @@ int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch
 			return -ENOMEM;
 		}
 		weir_batch_select(views[l], n == b->n ? NULL : rows + start[l], n);
+		if (d)
+			dealt_attach(d, views[l]);
 	}
 	return 0;
 }

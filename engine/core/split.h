@@ -21,10 +21,16 @@ struct split {
 	const uint32_t *key;
 	uint32_t nkeys, lanes;
 	struct keypack pack;
+	struct keypack lead;                   /* n 0: not told of, or of no use */
+	bool alike;                            /* it is packed as `pack` is */
+	uint32_t lead_field[WEIR_PACK_FIELDS]; /* by field of pack: the one of lead */
 };
 
 int split_init(struct split *s, struct weir_mem *mem, const struct weir_schema *schema,
         const uint32_t *key, uint32_t nkeys, uint32_t lanes);
+/* What the lanes pack first: a key that has the split's fields. It goes with the batches. */
+int split_lead(struct split *s, const struct weir_schema *schema, const uint32_t *lead,
+        uint32_t nlead, bool nulls);
 void split_release(struct split *s);
 
 /* Views of b, one for each lane that gets a record, NULL for others: to views[0 .. lanes). All

@@ -129,38 +129,17 @@ static bool packs(const struct weir_batch *b)
 	return b->ops && b->ops->pack;
 }
 
-/* Keys are packed by each lane for itself: what that needs of the headers is looked up here, by
- * packing one. */
-static int fill_packed(const struct stage *st, struct weir_batch *b)
-{
-	const struct keypack *p = &st->more;
-	uint8_t key[WEIR_PACK_SIZE] __attribute__((aligned(64))) = {0};
-	struct keypack_block block;
-	uint16_t row;
-
-	if (!p->n || !weir_batch_count(b))
-		return 0;
-	row = (uint16_t)weir_batch_row(b, 0);
-	if (p->source.n)
-		return keypack_pack(p, b, &row, 1, NULL, key, &block);
-	for (uint32_t i = 0; i < p->n; i++)
-		if (!weir_batch_col(b, p->f[i].field))
-			return -ENOMEM;
-	return 0;
-}
-
 /* Fills what anybody behind reads. */
 static int fill(const struct stage *st, struct weir_batch *b)
 {
 	const uint64_t *needs = stretch_entry(st->plan)->needs;
-	bool packed = st->plan->fill && packs(b);
 
-	if (packed)
+	if (st->plan->fill && packs(b))
 		needs = st->plan->fill;
 	for (uint32_t f = 0; f < b->schema->nfields; f++)
 		if (bit_get(needs, f) && !weir_batch_col(b, f))
 			return -ENOMEM;
-	return packed ? fill_packed(st, b) : 0;
+	return 0;
 }
 
 /* Makes a token ready to enter: its batches filled and dealt. */

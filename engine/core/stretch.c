@@ -201,30 +201,19 @@ static struct plan_stretch *take(
 	return s && planner_targets(c->pl, &s->graph) < 0 ? NULL : s;
 }
 
-/* The keys of the nodes, but what is in the key of all. */
-static int find_packed(struct cutting *c, struct plan_stretch *s, uint32_t first, uint32_t end)
+/* The key of the first node. */
+static int find_lead(struct cutting *c, struct plan_stretch *s, uint32_t first)
 {
-	uint32_t *packed, n = 0;
+	const struct weir_fields *k = keys_of(at(c, first));
+	uint32_t *lead = arena_alloc(&c->pl->p->arena, k->n * sizeof *lead);
 
-	for (uint32_t i = first; i < end; i++)
-		n += is_keyed(at(c, i)) ? keys_of(at(c, i))->n : 0;
-	packed = arena_alloc(&c->pl->p->arena, (n + 1) * sizeof *packed);
-	if (!packed)
+	if (!lead)
 		return -ENOMEM;
-	map_start(c);
-	for (uint32_t i = first; i < end; i++) {
-		const struct weir_fields *k = is_keyed(at(c, i)) ? keys_of(at(c, i)) : NULL;
-
-		for (uint32_t j = 0; k && j < k->n; j++) {
-			int32_t f = c->map[k->index[j]];
-
-			if (f >= 0 && !has(s->key, s->nkeys, (uint32_t)f) &&
-			        !has(packed, s->npacked, (uint32_t)f))
-				packed[s->npacked++] = (uint32_t)f;
-		}
-		map_through(c, at(c, i));
-	}
-	s->packed = packed;
+	for (uint32_t i = 0; i < k->n; i++)
+		lead[i] = k->index[i];
+	s->lead = lead;
+	s->nlead = k->n;
+	s->lead_nulls = at(c, first)->flags & WEIR_NULLS;
 	return 0;
 }
 
@@ -251,7 +240,7 @@ static int find_fill(struct cutting *c, struct plan_stretch *s, uint32_t first, 
 		        (!s->blocking || !is_key(last, (uint32_t)last->origin[f])))
 			bit_set(fill, (uint32_t)s->map[f]);
 	s->fill = fill;
-	return find_packed(c, s, first, end);
+	return find_lead(c, s, first);
 }
 
 /* The keyed nodes from `first` on that one key serves. The end, or -ENOMEM. */

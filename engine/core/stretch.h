@@ -30,9 +30,10 @@ struct plan_stretch {
 	uint32_t nkeys;
 	/* keyed: fields of what comes in that are read as more than keys */
 	const uint64_t *fill;
-	/* keyed: those that are in keys of the nodes, and not in the key of all */
-	const uint32_t *packed;
-	uint32_t npacked;
+	/* keyed: the key of the first node; whether a missing field is a value there */
+	const uint32_t *lead;
+	uint32_t nlead;
+	bool lead_nulls;
 	/* keyed, not blocking: field of what comes out -> field of what comes in, -1: made here */
 	const int32_t *map;
 };

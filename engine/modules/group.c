@@ -547,7 +547,7 @@ static const struct weir_option options[] = {
 
 WEIR_MODULE(group) = {
         .abi = WEIR_ABI,
-        .flags = WEIR_KEYED | WEIR_BLOCKING | WEIR_SPILLS,
+        .flags = WEIR_KEYED | WEIR_BLOCKING | WEIR_SPILLS | WEIR_NULLS,
         .name = "group",
         .summary = "counts, sums and other figures by the values of fields",
         .doc = "A table with a row for each combination of values of the fields, in order of first "

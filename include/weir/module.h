@@ -45,6 +45,9 @@ enum {
 	 * marks: what a WEIR_KEYED module that does not block must do, and a WEIR_PARALLEL one
 	 * between two of them, to be run in lanes. */
 	WEIR_VIEWS = 64,
+	/* Of a WEIR_KEYED module that packs its key: a missing field is a value of its own; without
+	 * it such records are dropped. Said wrongly it costs time only. */
+	WEIR_NULLS = 256,
 	/* The engine's own: keeps records on disk (`set spill`) for which there is no memory. */
 	WEIR_SPILLS = 128,
 };
