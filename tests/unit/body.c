@@ -4,17 +4,7 @@
  *
  * The trace is written here: packet i has 54 + i % 1400 bytes, so all answers are arithmetic.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "engine/core/engine.h"
-#include "engine/core/node.h"
-#include "engine/store/render.h"
+#include "tests/unit/trial.h"
 
 #define PACKETS 10000
 #define STRETCH 700
@@ -132,96 +122,50 @@ static const struct weir_module module_turns = {
 
 /* ---- runs ---- */
 
-static char path[] = "/tmp/weir-body-XXXXXX";
+static struct made_trace trace;
 static struct engine *e;
 
 static int setup(void **state)
 {
-	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
-	int fd = mkstemp(path);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	FILE *f = trace_make(&trace);
 
-	assert_non_null(f);
-	fwrite(head, sizeof head, 1, f);
 	for (uint32_t i = 0; i < PACKETS; i++) {
-		uint8_t p[54] = {0, 0, 0, 0, 0, 1, 0, 1, 2, 3, 4, 5, 8, 0,
-		        0x45, [17] = 40, [23] = 6, [26] = 10, [29] = (uint8_t)(i % 7), [30] = 192,
-		        168, [46] = 0x50, 0x10};
-		uint32_t rec[4] = {1600000000 + i / 100, i % 100 * 10000, sizeof p, 54 + i % 1400};
+		uint8_t p[54] = {[5] = 1, [7] = 1, 2, 3, 4, 5}, *tcp = put_ip(p + 12, false, 6, 20);
 
-		fwrite(rec, sizeof rec, 1, f);
-		fwrite(p, sizeof p, 1, f);
+		put32(p + 26, 0x0a000000 + i % 7);
+		put32(p + 30, 0xc0a80000);
+		put16(tcp + 12, 0x5010);
+		trace_put(f, i * 10000ull, p, sizeof p, 54 + i % 1400);
 	}
-	assert_int_equal(registry_add(&module_turns), 0);
-	e = engine_new(&(struct engine_options){0});
-	assert_int_equal(engine_add_source(e, "t", path, NULL), 0);
-	return fclose(f);
+	assert_int_equal(fclose(f), 0);
+	e = trace_engine(&trace);
+	return registry_add(&module_turns);
 }
 
 static int teardown(void **state)
 {
 	engine_free(e);
-	return unlink(path);
-}
-
-struct trial {
-	struct render render;
-	struct text out;
-};
-
-static int rows(void *arg, struct weir_batch *b)
-{
-	struct trial *t = arg;
-
-	return render_batch(&t->render, b, &t->out);
+	return trace_remove(&trace);
 }
 
 /* The rows of a query over the whole trace, or with `batches` over so many and without an end. What
  * it took is given back. */
 static char *answer(const char *query, const struct scheduler *s, int batches)
 {
-	struct rights all = {.all = true};
-	struct weir_err err = WEIR_ERR_INIT;
-	struct weir_mem mem = {0}, reader_mem = {0};
-	struct trial t = {0};
-	struct plan *p;
-	struct run_context run;
-	const struct plan_node *source;
-	struct reader *r;
-	struct graph *g;
 	struct weir_batch *b;
+	struct trial t;
+	struct text rows;
 
-	if (plan_make(e, query, strlen(query), &all, &p, &err) < 0)
-		fail_msg("%s: %s", query, err.text);
-	run = (struct run_context){.plan = p,
-	        .scheduler = s,
-	        .mem = &mem,
-	        .pool = pool_new(&mem),
-	        .rights = all,
-	        .stats = calloc(p->nnodes + 1, sizeof(struct node_stats)),
-	        .rows = rows,
-	        .arg = &t,
-	        .err = WEIR_ERR_INIT};
-	assert_int_equal(render_init(&t.render, FORMAT_CSV, p->out, p->shown, p->nshown), 0);
-	assert_int_equal(graph_new(&run, &p->root, NULL, 0, &g), 0);
-	source = p->root.nodes[0];
-	assert_non_null(source->source);
-	assert_int_equal(
-	        reader_open(source->source, source->config, &all, e, &reader_mem, NULL, &r, &err),
-	        0);
-	for (int i = 0; (!batches || i < batches) && r->source->read(&r->pub, &b, NULL) == 1; i++)
-		assert_true(graph_push(g, 0, b) >= 0);
+	trial_new(&t, e, query, s);
+	for (int i = 0; (!batches || i < batches) && trial_read(&t, &b); i++)
+		assert_true(graph_push(t.graph, t.source, b) >= 0);
 	if (!batches)
-		assert_int_equal(graph_end(g), 0);
-	graph_free(g);
-	pool_unref(run.pool);
-	reader_close(r);
-	assert_int_equal(mem.used, 0);
-	free(run.stats);
-	render_release(&t.render);
-	plan_free(p);
-	text_add(&t.out, "", 1);
-	return t.out.p;
+		assert_int_equal(graph_end(t.graph), 0);
+	rows = t.out;
+	t.out = (struct text)TEXT_INIT;
+	trial_free(&t);
+	text_add(&rows, "", 1);
+	return rows.p;
 }
 
 static void same(const char *query, const char *want)

@@ -4,17 +4,12 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "engine/core/engine.h"
 #include "engine/store/render.h"
+#include "tests/unit/rnd.h"
+#include "tests/unit/trace_maker.h"
 
 #define DEADLINE_S 60
 #define PACKETS 30000
@@ -37,23 +32,7 @@ static const char *const queries[] = {
         "a | head 20 | print ts",
 };
 
-static char dir[] = "/tmp/weir-cache-XXXXXX", path[3][80];
-static uint64_t seed = 5;
-
-static uint32_t rnd(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)((seed >> 16) % n);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
+static struct made_trace trace[3];
 static bool few; /* flows, of many packets each */
 
 static uint32_t one_of(uint32_t n)
@@ -64,7 +43,7 @@ static uint32_t one_of(uint32_t n)
 /* Ethernet, one in eight tagged; IPv4 or IPv6; TCP, UDP or neither. */
 static uint32_t packet(uint8_t *p)
 {
-	uint8_t *h = p + 12, proto = rnd(5) ? rnd(3) ? 6 : 17 : 47;
+	uint8_t *h = p + 12, *l4, proto = rnd(5) ? rnd(3) ? 6 : 17 : 47;
 	bool six = rnd(8) == 0;
 
 	memset(p, 0, 90);
@@ -73,31 +52,24 @@ static uint32_t packet(uint8_t *p)
 		put16(h + 2, rnd(9));
 		h += 4;
 	}
-	put16(h, six ? 0x86dd : 0x0800);
+	l4 = put_ip(h, six, proto, 20);
 	h += 2;
-	h[0] = six ? 0x60 : 0x45;
 	if (six) {
-		put16(h + 4, 20);
-		h[6] = proto;
 		h[8] = h[24] = 0x20;
 		h[23] = (uint8_t)one_of(20);
 		h[39] = (uint8_t)one_of(40);
-		h += 40;
 	} else {
-		put16(h + 2, 40);
 		h[8] = (uint8_t)rnd(9);
-		h[9] = proto;
 		h[12] = 10;
 		put16(h + 14, one_of(50) * one_of(50));
 		h[16] = 192;
 		h[19] = (uint8_t)one_of(200);
-		h += 20;
 	}
-	put16(h, one_of(60));
-	put16(h + 2, one_of(24));
-	h[12] = 0x50;
-	h[13] = rnd(4) ? 0x10 : 0x02;
-	return (uint32_t)(h + 20 - p);
+	put16(l4, one_of(60));
+	put16(l4 + 2, one_of(24));
+	l4[12] = 0x50;
+	l4[13] = rnd(4) ? 0x10 : 0x02;
+	return (uint32_t)(l4 + 20 - p);
 }
 
 /* Of a time long past. */
@@ -113,40 +85,32 @@ static void add_packets(FILE *f, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		uint8_t p[90];
 		uint32_t len = packet(p), cut = rnd(9) ? len : rnd(len + 1);
-		uint32_t rec[4] = {1600000000 + i / 500, i % 500 * 2000, cut, len + rnd(1400)};
 
-		fwrite(rec, sizeof rec, 1, f);
-		fwrite(p, cut, 1, f);
+		trace_put(f, i * 2000ull, p, cut, len + rnd(1400));
 	}
-}
-
-static void write_trace(const char *name, uint32_t n)
-{
-	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
-	FILE *f = fopen(name, "w");
-
-	fwrite(head, sizeof head, 1, f);
-	add_packets(f, n);
-	assert_int_equal(fclose(f), 0);
-	age(name);
 }
 
 static int setup(void **state)
 {
-	assert_non_null(mkdtemp(dir));
+	seed = 5;
 	for (int i = 0; i < 3; i++) {
-		snprintf(path[i], sizeof path[i], "%s/%c.pcap", dir, "abc"[i]);
+		FILE *f = trace_make(&trace[i]);
+
 		few = i == 0;
-		write_trace(path[i], PACKETS);
+		add_packets(f, PACKETS);
+		assert_int_equal(fclose(f), 0);
+		age(trace[i].path);
 	}
 	return 0;
 }
 
 static int teardown(void **state)
 {
+	int r = 0;
+
 	for (int i = 0; i < 3; i++)
-		unlink(path[i]);
-	return rmdir(dir);
+		r |= trace_remove(&trace[i]);
+	return r;
 }
 
 static struct engine *engine(size_t cache, uint32_t threads, unsigned sources)
@@ -155,8 +119,9 @@ static struct engine *engine(size_t cache, uint32_t threads, unsigned sources)
 	        &(struct engine_options){.cache = cache, .threads = threads, .max_queries = 1024});
 
 	for (unsigned i = 0; i < sources; i++)
-		assert_int_equal(
-		        engine_add_source(e, (const char *[]){"a", "b", "c"}[i], path[i], NULL), 0);
+		assert_int_equal(engine_add_source(e, (const char *[]){"a", "b", "c"}[i],
+		                         trace[i].path, NULL),
+		        0);
 	return e;
 }
 
@@ -351,17 +316,17 @@ static void what_changed_is_read_anew(void **state)
 		assert_true(ask_quietly(e, queries[0]));
 		assert_int_equal(figure(e, "cache_traces: "), 1);
 		if (round == 0) { /* longer */
-			f = fopen(path[0], "a");
+			f = fopen(trace[0].path, "a");
 			add_packets(f, 100);
 			fclose(f);
 		} else { /* as long as before, and with its old time */
-			assert_int_equal(stat(path[0], &st), 0);
-			f = fopen(path[0], "r+");
+			assert_int_equal(stat(trace[0].path, &st), 0);
+			f = fopen(trace[0].path, "r+");
 			fseek(f, 24 + 12, SEEK_SET);
 			fputc(round + 200, f);
 			fclose(f);
 		}
-		age(path[0]);
+		age(trace[0].path);
 	}
 	engine_free(e);
 }
@@ -370,14 +335,14 @@ static void what_is_being_written_is_not_kept(void **state)
 {
 	struct engine *e = engine(64 << 20, 1, 2);
 
-	assert_int_equal(utimensat(AT_FDCWD, path[1], NULL, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, trace[1].path, NULL, 0), 0);
 	ask_quietly(e, "b | group count()");
 	ask_quietly(e, "packets | group count()");
 	ask_quietly(e, "a | group count()");
 	assert_true(comes_to(e, 0, "cache: filled")); /* asked for last */
 	assert_true(info_says(e, 1, "cache: empty"));
 	assert_int_equal(figure(e, "cache_traces: "), 1);
-	age(path[1]);
+	age(trace[1].path);
 	engine_free(e);
 }
 
@@ -438,8 +403,8 @@ static void a_cut_file_is_told_each_time(void **state)
 {
 	struct engine *e;
 
-	assert_int_equal(truncate(path[2], 500000), 0);
-	age(path[2]);
+	assert_int_equal(truncate(trace[2].path, 500000), 0);
+	age(trace[2].path);
 	e = engine(64 << 20, 1, 3);
 	for (int round = 0; round < 3; round++) {
 		struct answer a = ask(e, "c | group count()");

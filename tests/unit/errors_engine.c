@@ -1,40 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* errors_engine.c: the rows of the error catalogue that checking a spec cannot bring about. */
 #include "engine/core/query.h"
+#include "tests/unit/trace_maker.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char path[] = "/tmp/weir-errors-XXXXXX";
+static struct made_trace trace;
 
 /* A trace of 20,000 packets of 64 bytes, a millisecond apart. */
 static int setup(void **state)
 {
-	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
-	int fd = mkstemp(path);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	FILE *f = trace_make(&trace);
 
-	assert_non_null(f);
-	fwrite(head, sizeof head, 1, f);
 	for (uint32_t i = 0; i < 20000; i++) {
-		uint32_t rec[4] = {1600000000 + i / 1000, i % 1000 * 1000, 64, 64};
 		uint8_t p[64] = {0};
 
 		memcpy(p, &i, sizeof i);
-		fwrite(rec, sizeof rec, 1, f);
-		fwrite(p, sizeof p, 1, f);
+		trace_put(f, i * 1000ull, p, sizeof p, sizeof p);
 	}
 	return fclose(f);
 }
 
 static int teardown(void **state)
 {
-	return unlink(path);
+	return trace_remove(&trace);
 }
 
 static struct cred me(void)
@@ -55,7 +42,7 @@ static struct engine *engine(uint32_t max_queries)
 	struct engine *e = engine_new(&(struct engine_options){.max_queries = max_queries});
 
 	assert_non_null(e);
-	assert_int_equal(engine_add_source(e, "t", path, NULL), 0);
+	assert_int_equal(engine_add_source(e, "t", trace.path, NULL), 0);
 	return e;
 }
 

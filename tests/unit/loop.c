@@ -2,20 +2,10 @@
 /* loop.c: modules written as a loop: the same answers as callbacks at every refresh, order of what
  * they emit, errors, closing in the midst, loops that misbehave, a hundred thousand at once.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "engine/core/engine.h"
 #include "engine/core/fiber.h"
-#include "engine/core/node.h"
 #include "engine/core/registry.h"
 #include "engine/core/sanitizers.h"
-#include "engine/store/render.h"
+#include "tests/unit/trial.h"
 #include <weir/loop.h>
 
 #define PACKETS 20000
@@ -284,117 +274,46 @@ static const struct weir_module module_where = {
 
 /* ---- running queries ---- */
 
-static char path[] = "/tmp/weir-loop-XXXXXX";
+static struct made_trace trace;
 static struct engine *e;
 
 static int setup(void **state)
 {
-	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
 	static const struct weir_module *const all[] = {&module_sum, &module_batches, &module_odd,
 	        &module_odd_table, &module_odd_small, &module_open, &module_where};
-	int fd = mkstemp(path);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	FILE *f = trace_make(&trace);
 	uint32_t seed = 7;
 
-	assert_non_null(f);
-	fwrite(head, sizeof head, 1, f);
 	for (uint32_t i = 0; i < PACKETS; i++) {
-		uint8_t p[54] = {0, 0, 0, 0, 0, 1, 0, 1, 2, 3, 4, 5, 8, 0,
-		        0x45, [17] = 40, [23] = 6, [26] = 10, [30] = 192, 168, [46] = 0x50, 0x10};
-		uint32_t rec[4] = {1600000000 + i / 100, i % 100 * 10000, sizeof p, 54 + i % 1400};
+		uint8_t p[54] = {[5] = 1, [7] = 1, 2, 3, 4, 5}, *tcp = put_ip(p + 12, false, 6, 20);
 
 		seed = seed * 1664525 + 1013904223;
-		p[29] = (uint8_t)(seed >> 24) % 50;
-		p[33] = (uint8_t)(seed >> 16);
-		fwrite(rec, sizeof rec, 1, f);
-		fwrite(p, sizeof p, 1, f);
+		put32(p + 26, 0x0a000000 + (seed >> 24) % 50);
+		put32(p + 30, 0xc0a80000 + (seed >> 16 & 255));
+		put16(tcp + 12, 0x5010);
+		trace_put(f, i * 10000ull, p, sizeof p, 54 + i % 1400);
 	}
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		assert_int_equal(registry_add(all[i]), 0);
-	e = engine_new(&(struct engine_options){0});
-	assert_int_equal(engine_add_source(e, "t", path, NULL), 0);
-	return fclose(f);
+	assert_int_equal(fclose(f), 0);
+	e = trace_engine(&trace);
+	return 0;
 }
 
 static int teardown(void **state)
 {
 	engine_free(e);
-	return unlink(path);
-}
-
-struct trial {
-	struct plan *plan;
-	struct weir_mem mem;
-	struct run_context context;
-	struct graph *graph;
-	struct render render;
-	struct text out;
-	uint32_t source;
-	struct reader *reader;
-	struct weir_mem reader_mem;
-};
-
-static int rows(void *arg, struct weir_batch *b)
-{
-	struct trial *t = arg;
-
-	return render_batch(&t->render, b, &t->out);
-}
-
-static void trial_new(struct trial *t, const char *query, const struct scheduler *s)
-{
-	struct rights all = {.all = true};
-	struct weir_err err = WEIR_ERR_INIT;
-	const struct plan_node *source;
-
-	*t = (struct trial){0};
-	if (plan_make(e, query, strlen(query), &all, &t->plan, &err) < 0)
-		fail_msg("%s: %s", query, err.text);
-	t->context = (struct run_context){.plan = t->plan,
-	        .scheduler = s,
-	        .mem = &t->mem,
-	        .pool = pool_new(&t->mem),
-	        .threads = 3,
-	        .tokens = 12,
-	        .rights = all,
-	        .stats = calloc(t->plan->nnodes + 1, sizeof(struct node_stats)),
-	        .rows = rows,
-	        .arg = t,
-	        .err = WEIR_ERR_INIT};
-	assert_int_equal(
-	        render_init(&t->render, FORMAT_CSV, t->plan->out, t->plan->shown, t->plan->nshown),
-	        0);
-	assert_int_equal(graph_new(&t->context, &t->plan->root, NULL, 0, &t->graph), 0);
-	while (!t->plan->root.nodes[t->source]->source)
-		t->source++;
-	source = t->plan->root.nodes[t->source];
-	assert_int_equal(reader_open(source->source, source->config, &all, e, &t->reader_mem, NULL,
-	                         &t->reader, NULL),
-	        0);
-}
-
-static void trial_free(struct trial *t)
-{
-	graph_free(t->graph);
-	reader_close(t->reader);
-	assert_int_equal(t->reader_mem.used, 0);
-	pool_unref(t->context.pool);
-	assert_int_equal(t->mem.used, 0);
-	free(t->context.stats);
-	render_release(&t->render);
-	text_release(&t->out);
-	plan_free(t->plan);
+	return trace_remove(&trace);
 }
 
 /* Pushes up to `batches`, refreshing a table after each second one; 1 at the end of the trace, or
  * what graph_push() returned in the end. */
 static int feed(struct trial *t, int batches)
 {
-	struct reader *r = t->reader;
 	struct weir_batch *b;
 	int ret = 0;
 
-	for (int i = 0; i < batches && ret == 0 && r->source->read(&r->pub, &b, NULL) == 1; i++) {
+	for (int i = 0; i < batches && ret == 0 && trial_read(t, &b); i++) {
 		ret = graph_push(t->graph, t->source, b);
 		if (ret == 0 && i % 2 && t->plan->table) {
 			text_clear(&t->out);
@@ -413,8 +332,8 @@ static void same(const char *a, const char *b)
 		for (int n = 1; n < 1000; n = n < 10 ? n + 1 : 1000) {
 			struct trial x, y;
 
-			trial_new(&x, a, s[k]);
-			trial_new(&y, b, &scheduler_depth);
+			trial_new(&x, e, a, s[k]);
+			trial_new(&y, e, b, &scheduler_depth);
 			for (int end = 0; end < 2; end++) {
 				if (end) {
 					if (x.plan->table) {
@@ -429,11 +348,8 @@ static void same(const char *a, const char *b)
 				}
 				if (!end && !x.plan->table) /* it may keep rows for a while */
 					continue;
-				if (x.out.len != y.out.len ||
-				        (x.out.len && memcmp(x.out.p, y.out.p, x.out.len)))
-					fail_msg("%s: after %d batches, %s:\n%.300s\ninstead of:\n"
-					         "%.300s",
-					        a, n, s[k]->name, x.out.p, y.out.p);
+				same_text(&x.out, &y.out, "%s: after %d batches, %s", a, n,
+				        s[k]->name);
 			}
 			trial_free(&x);
 			trial_free(&y);
@@ -471,7 +387,7 @@ static int whole(const char *query, struct trial *t)
 	int r;
 
 	odd_begun = odd_ended = odd_cancelled = 0;
-	trial_new(t, query, &scheduler_depth);
+	trial_new(t, e, query, &scheduler_depth);
 	r = feed(t, 1000);
 	return r == 0 ? graph_end(t->graph) : r;
 }
@@ -558,7 +474,7 @@ static void deaf(void **state)
 	assert_int_equal(odd_ended, 0);
 
 	odd_begun = odd_ended = odd_cancelled = 0;
-	trial_new(&t, "packets | loop_odd deaf 0", &scheduler_depth);
+	trial_new(&t, e, "packets | loop_odd deaf 0", &scheduler_depth);
 	assert_int_equal(feed(&t, 2), 0);
 	weir_free(&t.mem, odd_memory, 100);
 	trial_free(&t);
@@ -573,7 +489,8 @@ static void closed_in_the_midst(void **state)
 		bool workers = n >= 5;
 
 		odd_begun = odd_ended = odd_cancelled = 0;
-		trial_new(&t, "packets | window session 1h by srcip | loop_odd none 0 | print nth",
+		trial_new(&t, e,
+		        "packets | window session 1h by srcip | loop_odd none 0 | print nth",
 		        workers ? &scheduler_workers : &scheduler_depth);
 		assert_int_equal(feed(&t, n % 5), 0);
 		trial_free(&t);
@@ -589,7 +506,7 @@ static void overflows(void **state)
 	struct trial t;
 
 	stacks_guard(GUARD_ZONE);
-	trial_new(&t, "packets | loop_odd_small overflow 5 | print nth", &scheduler_depth);
+	trial_new(&t, e, "packets | loop_odd_small overflow 5 | print nth", &scheduler_depth);
 	assert_int_equal(feed(&t, 1), -EFAULT);
 	assert_string_equal(
 	        t.context.err.text, "loop_odd_small: its loop has run over the end of its stack");
@@ -603,7 +520,7 @@ static void limited(void **state)
 	struct trial t;
 
 	odd_begun = odd_ended = odd_cancelled = 0;
-	trial_new(&t, "packets | window session 1h by srcip | loop_odd none 0 | print nth",
+	trial_new(&t, e, "packets | window session 1h by srcip | loop_odd none 0 | print nth",
 	        &scheduler_depth);
 	t.mem.limit = 400000;
 	assert_int_equal(feed(&t, 1), -ENOMEM);
@@ -643,8 +560,8 @@ static void hundred_thousand(void **state)
 
 	assert_non_null(g);
 	odd_begun = odd_ended = odd_cancelled = 0;
-	trial_new(&t, "packets | loop_odd none 0 | print nth", &scheduler_depth);
-	assert_int_equal(t.reader->source->read(&t.reader->pub, &b, NULL), 1);
+	trial_new(&t, e, "packets | loop_odd none 0 | print nth", &scheduler_depth);
+	assert_true(trial_read(&t, &b));
 	b->nsel = 1; /* one record for each */
 	for (int i = 0; i < N; i++) {
 		assert_int_equal(graph_new(&t.context, &t.plan->root, NULL, 0, &g[i]), 0);

@@ -2,22 +2,13 @@
 /* pieces.c: a trace that is fetched piece by piece, in any order, gives the same batches, packets
  * and faults as one that is read from its beginning to its end. */
 #include "captures.h"
+#include "rnd.h"
 
 #include "sources/pieces.h"
 
 #define T0 1600000000u
 
 static struct file f;
-static uint64_t seed = 5;
-
-static uint32_t rnd(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)((seed >> 16) % n);
-}
-
 /* ---- both ways ---- */
 
 struct way {
@@ -276,8 +267,10 @@ int main(void)
 	        cmocka_unit_test_setup(pcapng, clear),
 	        cmocka_unit_test_setup(others, clear),
 	};
-	int r = cmocka_run_group_tests(tests, make_where, remove_where);
+	int r;
 
+	seed = 5;
+	r = cmocka_run_group_tests(tests, make_where, remove_where);
 	free(f.p);
 	return r;
 }

@@ -4,17 +4,8 @@
  *
  * The trace is written here: 20,000 packets, pseudo-random by a fixed seed.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "engine/core/engine.h"
-#include "engine/core/node.h"
-#include "engine/store/render.h"
+#include "tests/unit/rnd.h"
+#include "tests/unit/trial.h"
 
 #define PACKETS 20000
 
@@ -55,202 +46,91 @@ static const char *const queries[] = {
         "ts)",
 };
 
-static char dir[] = "/tmp/weir-refresh-XXXXXX", path[64];
-static uint64_t seed = 7;
-
-static uint32_t rnd(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)((seed >> 16) % n);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
+static struct made_trace trace;
 
 static int setup(void **state)
 {
-	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
-	FILE *f;
+	FILE *f = trace_make(&trace);
 
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof path, "%s/t.pcap", dir);
-	f = fopen(path, "w");
-	fwrite(head, sizeof head, 1, f);
+	seed = 7;
 	for (uint32_t i = 0; i < PACKETS; i++) {
-		uint8_t p[54] = {
-		        0, 0, 0, 0, 0, 1, 0, 1, 2, 3, 4, (uint8_t)(4 + rnd(3)), 8, 0, 0x45};
-		uint32_t rec[4] = {1600000000 + i / 100, i % 100 * 10000, sizeof p, 54 + rnd(1400)};
+		uint8_t p[54] = {[5] = 1, [7] = 1, 2, 3, 4, (uint8_t)(4 + rnd(3))}, *tcp;
+		uint32_t len = 54 + rnd(1400);
 
-		put16(p + 16, 40);
-		p[23] = rnd(4) ? 6 : 17;
+		tcp = put_ip(p + 12, false, rnd(4) ? 6 : 17, 20);
 		put32(p + 26, 0x0a000000 + rnd(50) * rnd(50));
 		put32(p + 30, 0xc0a80000 + rnd(200));
-		put16(p + 34, rnd(60));
-		put16(p + 36, rnd(1000));
-		put32(p + 38, rnd(5000));
-		p[46] = 0x50;
-		p[47] = 0x10;
-		fwrite(rec, sizeof rec, 1, f);
-		fwrite(p, sizeof p, 1, f);
+		put16(tcp, rnd(60));
+		put16(tcp + 2, rnd(1000));
+		put32(tcp + 4, rnd(5000));
+		put16(tcp + 12, 0x5010);
+		trace_put(f, i * 10000ull, p, sizeof p, len);
 	}
 	return fclose(f);
 }
 
 static int teardown(void **state)
 {
-	unlink(path);
-	return rmdir(dir);
+	return trace_remove(&trace);
 }
 
-struct trial {
-	struct plan *plan;
-	struct weir_mem mem;
-	struct run_context context;
-	struct graph *graph;
-	struct render render;
-	struct text out;
-};
-
-static int rows(void *arg, struct weir_batch *b)
+static void table_new(
+        struct trial *t, struct engine *e, const char *query, const struct scheduler *s)
 {
-	struct trial *f = arg;
-
-	return render_batch(&f->render, b, &f->out);
+	trial_new(t, e, query, s);
+	assert_true(t->plan->table);
 }
 
-static void trial_new(
-        struct trial *f, struct engine *e, const char *query, const struct scheduler *s)
+static void push(struct trial *t, struct weir_batch *b)
 {
-	struct rights all = {.all = true};
-	struct weir_err err = WEIR_ERR_INIT;
-
-	*f = (struct trial){0};
-	if (plan_make(e, query, strlen(query), &all, &f->plan, &err) < 0)
-		fail_msg("%s: %s", query, err.text);
-	assert_true(f->plan->table);
-	f->context = (struct run_context){.plan = f->plan,
-	        .scheduler = s,
-	        .mem = &f->mem,
-	        .pool = pool_new(&f->mem),
-	        .rights = all,
-	        .stats = calloc(f->plan->nnodes + 1, sizeof(struct node_stats)),
-	        .rows = rows,
-	        .arg = f,
-	        .err = WEIR_ERR_INIT};
-	assert_int_equal(
-	        render_init(&f->render, FORMAT_CSV, f->plan->out, f->plan->shown, f->plan->nshown),
-	        0);
-	assert_int_equal(graph_new(&f->context, &f->plan->root, NULL, 0, &f->graph), 0);
-}
-
-static void trial_free(struct trial *f)
-{
-	graph_free(f->graph);
-	pool_unref(f->context.pool);
-	assert_int_equal(f->mem.used, 0);
-	free(f->context.stats);
-	render_release(&f->render);
-	text_release(&f->out);
-	plan_free(f->plan);
-}
-
-static uint32_t source_node(const struct plan *p)
-{
-	for (uint32_t i = 0; i < p->root.n; i++)
-		if (p->root.nodes[i]->source)
-			return i;
-	return 0;
-}
-
-static struct reader *open_trace(struct engine *e, struct trial *f, struct weir_mem *mem)
-{
-	const struct plan_node *n = f->plan->root.nodes[source_node(f->plan)];
-	struct rights all = {.all = true};
-	struct weir_err err = WEIR_ERR_INIT;
-	struct reader *r;
-
-	assert_int_equal(reader_open(n->source, n->config, &all, e, mem, NULL, &r, &err), 0);
-	return r;
-}
-
-static int push(struct trial *f, struct weir_batch *b)
-{
-	int r = graph_push(f->graph, source_node(f->plan), weir_batch_ref(b));
-
-	assert_true(r >= 0);
-	return r;
+	assert_true(graph_push(t->graph, t->source, weir_batch_ref(b)) >= 0);
 }
 
 /* The answer over the first `batches` batches, as a run that ends there gives it. */
 static void whole(struct engine *e, const char *query, const struct scheduler *s, int batches,
         struct text *to)
 {
-	struct weir_mem mem = {0};
-	struct trial f;
-	struct reader *r;
 	struct weir_batch *b;
+	struct trial t;
 
-	trial_new(&f, e, query, s);
-	r = open_trace(e, &f, &mem);
-	for (int i = 0; i < batches && r->source->read(&r->pub, &b, NULL) == 1; i++) {
-		push(&f, b);
+	table_new(&t, e, query, s);
+	for (int i = 0; i < batches && trial_read(&t, &b); i++) {
+		push(&t, b);
 		weir_batch_unref(b);
 	}
-	assert_int_equal(graph_end(f.graph), 0);
+	assert_int_equal(graph_end(t.graph), 0);
 	text_clear(to);
-	text_add(to, f.out.p, f.out.len);
-	trial_free(&f);
-	reader_close(r);
-	assert_int_equal(mem.used, 0);
+	text_add(to, t.out.p, t.out.len);
+	trial_free(&t);
 }
 
 static void refresh_is_batch(void **state)
 {
 	static const struct scheduler *const schedulers[] = {&scheduler_depth, &scheduler_breadth};
-	struct engine *e = engine_new(&(struct engine_options){0});
+	struct engine *e = trace_engine(&trace);
 	struct text want = TEXT_INIT;
 
-	assert_int_equal(engine_add_source(e, "t", path, NULL), 0);
 	for (size_t q = 0; q < sizeof queries / sizeof *queries; q++)
 		for (int s = 0; s < 2; s++) {
-			struct weir_mem mem = {0};
-			struct trial f;
-			struct reader *r;
 			struct weir_batch *b;
+			struct trial t;
 			int n = 0;
 
-			trial_new(&f, e, queries[q], schedulers[s]);
-			r = open_trace(e, &f, &mem);
-			while (r->source->read(&r->pub, &b, NULL) == 1) {
-				push(&f, b);
+			table_new(&t, e, queries[q], schedulers[s]);
+			while (trial_read(&t, &b)) {
+				push(&t, b);
 				weir_batch_unref(b);
 				n++;
 				if (rnd(2))
 					continue;
-				text_clear(&f.out);
-				assert_int_equal(graph_refresh(f.graph), 0);
+				text_clear(&t.out);
+				assert_int_equal(graph_refresh(t.graph), 0);
 				whole(e, queries[q], schedulers[1 - s], n, &want);
-				if (want.len != f.out.len ||
-				        (want.len && memcmp(want.p, f.out.p, want.len)))
-					fail_msg("%s: after %d batches, %s:\n%.500s\ninstead of:\n"
-					         "%.500s",
-					        queries[q], n, schedulers[s]->name, f.out.p,
-					        want.p);
+				same_text(&t.out, &want, "%s: after %d batches, %s", queries[q], n,
+				        schedulers[s]->name);
 			}
 			assert_true(n >= 20);
-			trial_free(&f);
-			reader_close(r);
+			trial_free(&t);
 		}
 	text_release(&want);
 	engine_free(e);

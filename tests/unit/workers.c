@@ -7,19 +7,11 @@
  * whose answers are wanted of the others. WEIR_STRESS_SECONDS (3) is how long random ones run.
  */
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "engine/core/engine.h"
-#include "engine/core/node.h"
 #include "engine/core/planner.h"
 #include "engine/core/stretch.h"
-#include "engine/store/render.h"
+#include "tests/unit/rnd.h"
+#include "tests/unit/trial.h"
 
 #define PACKETS 12000
 #define BATCHES_MAX 4096
@@ -67,52 +59,22 @@ static const char *const queries[] = {
         "packets | distribute (count srcip) (uniq srcip) | tee (count) | print ts srcip count",
 };
 
-static char dir[] = "/tmp/weir-workers-XXXXXX", path[64];
-static uint64_t seed = 11;
-
-static uint32_t rnd(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)((seed >> 16) % n);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
 /* IPv4 and, one in eight, IPv6; TCP and UDP, and others that have no ports. */
 static uint32_t packet(uint8_t *p)
 {
 	bool six = rnd(8) == 0;
-	uint8_t *l4 = p + (six ? 54 : 34), proto = rnd(5) ? rnd(3) ? 6 : 17 : 47;
+	uint8_t *l4, proto = rnd(5) ? rnd(3) ? 6 : 17 : 47;
 
 	memset(p, 0, 80);
 	p[5] = 1;
 	p[11] = (uint8_t)(4 + rnd(3));
+	l4 = put_ip(p + 12, six, proto, 20);
 	if (six) {
-		put16(p + 12, 0x86dd);
-		p[14] = 0x60;
-		put16(p + 18, 20);
-		p[20] = proto;
 		put32(p + 22, 0x20010db8);
 		p[37] = (uint8_t)rnd(20);
 		put32(p + 38, 0x20010db8);
 		p[53] = (uint8_t)rnd(40);
 	} else {
-		put16(p + 12, 0x0800);
-		p[14] = 0x45;
-		put16(p + 16, 40);
-		p[23] = proto;
 		put32(p + 26, 0x0a000000 + rnd(50) * rnd(50));
 		put32(p + 30, 0xc0a80000 + rnd(200));
 	}
@@ -120,33 +82,28 @@ static uint32_t packet(uint8_t *p)
 	put16(l4 + 2, rnd(1000));
 	put32(l4 + 4, rnd(5000));
 	l4[12] = 0x50;
-	return six ? 74 : 54;
+	return (uint32_t)(l4 + 20 - p);
 }
+
+static struct made_trace trace;
 
 static int setup(void **state)
 {
-	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
-	FILE *f;
+	FILE *f = trace_make(&trace);
 
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof path, "%s/t.pcap", dir);
-	f = fopen(path, "w");
-	fwrite(head, sizeof head, 1, f);
+	seed = 11;
 	for (uint32_t i = 0; i < PACKETS; i++) {
 		uint8_t p[80];
 		uint32_t n = packet(p);
-		uint32_t rec[4] = {1600000000 + i / 100, i % 100 * 10000, n, n + rnd(1400)};
 
-		fwrite(rec, sizeof rec, 1, f);
-		fwrite(p, n, 1, f);
+		trace_put(f, i * 10000ull, p, n, n + rnd(1400));
 	}
 	return fclose(f);
 }
 
 static int teardown(void **state)
 {
-	unlink(path);
-	return rmdir(dir);
+	return trace_remove(&trace);
 }
 
 /* ---- stalls ---- */
@@ -187,95 +144,35 @@ static void stall_all(struct plan *p)
 
 /* ---- trials ---- */
 
-struct trial {
-	struct plan *plan;
-	struct weir_mem mem, input;
-	struct run_context context;
-	struct graph *graph;
-	struct reader *reader;
-	struct render render;
-	struct text out, stats;
-};
-
-static int rows(void *arg, struct weir_batch *b)
-{
-	struct trial *t = arg;
-
-	return render_batch(&t->render, b, &t->out);
-}
-
-static uint32_t source_node(const struct plan *p)
-{
-	for (uint32_t i = 0; i < p->root.n; i++)
-		if (p->root.nodes[i]->source)
-			return i;
-	return 0;
-}
-
 /* False: the query is refused. */
-static bool trial_new(struct trial *t, struct engine *e, const char *query,
+static bool trial_of(struct trial *t, struct engine *e, const char *query,
         const struct scheduler *s, uint32_t threads, uint32_t tokens, bool stalls)
 {
-	struct rights all = {.all = true};
 	struct weir_err err = WEIR_ERR_INIT;
-	const struct plan_node *n;
 
-	*t = (struct trial){0};
-	if (plan_make(e, query, strlen(query), &all, &t->plan, &err) < 0) {
+	if (trial_plan(t, e, query, &err) < 0) {
 		print_message("%s: %s\n", query, err.text);
 		return false;
 	}
 	if (stalls)
 		stall_all(t->plan);
-	t->context = (struct run_context){.plan = t->plan,
-	        .scheduler = s,
-	        .mem = &t->mem,
-	        .pool = pool_new(&t->mem),
-	        .threads = threads,
-	        .tokens = tokens,
-	        .rights = all,
-	        .stats = calloc(t->plan->nnodes + 1, sizeof(struct node_stats)),
-	        .rows = rows,
-	        .arg = t,
-	        .err = WEIR_ERR_INIT};
-	assert_int_equal(
-	        render_init(&t->render, FORMAT_CSV, t->plan->out, t->plan->shown, t->plan->nshown),
-	        0);
-	assert_int_equal(graph_new(&t->context, &t->plan->root, NULL, 0, &t->graph), 0);
-	n = t->plan->root.nodes[source_node(t->plan)];
-	assert_int_equal(
-	        reader_open(n->source, n->config, &all, e, &t->input, NULL, &t->reader, &err), 0);
+	trial_start(t, e, s, threads, tokens);
 	return true;
 }
 
-static void count(struct trial *t, const struct plan_graph *g)
+static void counters(const struct trial *t, const struct plan_graph *g, struct text *to)
 {
 	for (uint32_t i = 0; i < g->n; i++) {
 		const struct plan_node *n = g->nodes[i];
 		const struct node_stats *s = &t->context.stats[n->id];
 
-		text_printf(&t->stats, "%s in %llu/%llu out %llu/%llu counters %llu %llu\n",
-		        n->name, (unsigned long long)s->batches_in,
-		        (unsigned long long)s->records_in, (unsigned long long)s->batches_out,
-		        (unsigned long long)s->records_out, (unsigned long long)s->counters[0],
-		        (unsigned long long)s->counters[1]);
+		text_printf(to, "%s in %llu/%llu out %llu/%llu counters %llu %llu\n", n->name,
+		        (unsigned long long)s->batches_in, (unsigned long long)s->records_in,
+		        (unsigned long long)s->batches_out, (unsigned long long)s->records_out,
+		        (unsigned long long)s->counters[0], (unsigned long long)s->counters[1]);
 		for (uint32_t k = 0; k < n->nbodies; k++)
-			count(t, &n->bodies[k]);
+			counters(t, &n->bodies[k], to);
 	}
-}
-
-static void trial_free(struct trial *t)
-{
-	graph_free(t->graph);
-	pool_unref(t->context.pool);
-	reader_close(t->reader);
-	assert_int_equal(t->mem.used, 0);
-	assert_int_equal(t->input.used, 0);
-	free(t->context.stats);
-	render_release(&t->render);
-	text_release(&t->out);
-	text_release(&t->stats);
-	plan_free(t->plan);
 }
 
 /* How a trace is cut and marked: the same for all that are compared. */
@@ -298,26 +195,19 @@ static bool mark(struct trial *t)
  * they share is filled before. */
 static int push(struct trial *t, struct weir_batch *b, const struct course *c)
 {
-	uint32_t node = source_node(t->plan), n = b->n, r = 0;
+	uint32_t n = b->n;
+	int r = 0;
 
 	if (!c->cuts)
-		return graph_push(t->graph, node, b);
+		return graph_push(t->graph, t->source, b);
 	for (uint32_t f = 0; f < b->schema->nfields; f++)
 		assert_non_null(weir_batch_col(b, f));
 	for (uint32_t at = 0, m; at < n && r == 0; at += m) {
-		struct weir_batch *v = pool_view(t->reader->pool, b, b->schema, batch_identity);
-		uint16_t *sel;
-
-		assert_non_null(v);
 		m = 1 + rnd(rnd(4) ? n - at : 5 < n - at ? 5 : n - at);
-		sel = weir_batch_sel(v, m);
-		for (uint32_t i = 0; i < m; i++)
-			sel[i] = (uint16_t)(at + i);
-		weir_batch_select(v, sel, m);
-		r = (uint32_t)graph_push(t->graph, node, v);
+		r = trial_push_piece(t, b, at, m);
 	}
 	weir_batch_unref(b);
-	return (int)r;
+	return r;
 }
 
 static void run_beside(struct trial *t, const struct course *c)
@@ -339,7 +229,6 @@ static void run_beside(struct trial *t, const struct course *c)
 	if (t->plan->table)
 		text_puts(&t->out, "-- end\n");
 	assert_int_equal(graph_end(t->graph), 0);
-	count(t, &t->plan->root);
 }
 
 static void run(struct trial *t, const struct course *c)
@@ -348,8 +237,7 @@ static void run(struct trial *t, const struct course *c)
 	int r = 0;
 
 	seed = c->seed;
-	while (graph_wants(t->graph, source_node(t->plan)) &&
-	        t->reader->source->read(&t->reader->pub, &b, NULL) == 1) {
+	while (graph_wants(t->graph, t->source) && trial_read(t, &b)) {
 		r = push(t, b, c);
 		assert_true(r >= 0);
 		if (c->marks && rnd(4) == 0)
@@ -358,22 +246,24 @@ static void run(struct trial *t, const struct course *c)
 	if (t->plan->table)
 		text_puts(&t->out, "-- end\n");
 	assert_int_equal(graph_end(t->graph), 0);
-	count(t, &t->plan->root);
 }
 
 static void same(
-        const struct text *got, const struct text *want, const char *query, const struct trial *t)
+        const struct trial *t, const struct text *got, const struct text *want, const char *query)
 {
-	size_t at = 0;
+	same_text(got, want, "%s, %s, %u threads, %u tokens", query, t->context.scheduler->name,
+	        t->context.threads, t->context.tokens);
+}
 
-	while (at < got->len && at < want->len && got->p[at] == want->p[at])
-		at++;
-	if (got->len == want->len && at == got->len)
-		return;
-	at = at > 200 ? at - 200 : 0;
-	fail_msg("%s, %s, %u threads, %u tokens:\n%.600s\ninstead of:\n%.600s", query,
-	        t->context.scheduler->name, t->context.threads, t->context.tokens,
-	        got->p ? got->p + at : "", want->p ? want->p + at : "");
+static void same_counters(const struct trial *t, const struct trial *want, const char *query)
+{
+	struct text a = TEXT_INIT, b = TEXT_INIT;
+
+	counters(t, &t->plan->root, &a);
+	counters(want, &want->plan->root, &b);
+	same(t, &a, &b, query);
+	text_release(&a);
+	text_release(&b);
 }
 
 static void compare(struct engine *e, const char *query, const struct course *c,
@@ -382,35 +272,27 @@ static void compare(struct engine *e, const char *query, const struct course *c,
 {
 	struct trial t;
 
-	assert_true(trial_new(&t, e, query, s, threads, tokens, stalls));
+	assert_true(trial_of(&t, e, query, s, threads, tokens, stalls));
 	if (c->beside && graph_reads(t.graph, t.reader))
 		run_beside(&t, c);
 	else
 		run(&t, c);
-	same(&t.out, &want->out, query, &t);
+	same(&t, &t.out, &want->out, query);
 	if (!c->beside || !c->marks)
-		same(&t.stats, &want->stats, query, &t);
+		same_counters(&t, want, query);
 	trial_free(&t);
-}
-
-static struct engine *engine(void)
-{
-	struct engine *e = engine_new(&(struct engine_options){0});
-
-	assert_int_equal(engine_add_source(e, "t", path, NULL), 0);
-	return e;
 }
 
 static void same_at_any_number(void **state)
 {
 	static const uint32_t threads[] = {1, 2, 3, 8};
-	struct engine *e = engine();
+	struct engine *e = trace_engine(&trace);
 
 	for (size_t q = 0; q < sizeof queries / sizeof *queries; q++) {
 		struct course c = {.seed = 1000 + q, .cuts = q % 3 == 0, .marks = q % 2};
 		struct trial want;
 
-		assert_true(trial_new(&want, e, queries[q], &scheduler_depth, 1, 1, false));
+		assert_true(trial_of(&want, e, queries[q], &scheduler_depth, 1, 1, false));
 		run(&want, &c);
 		assert_true(want.out.len > 0);
 		compare(e, queries[q], &c, &scheduler_breadth, 1, 1, false, &want);
@@ -419,7 +301,7 @@ static void same_at_any_number(void **state)
 			        threads[i] * 4 + 1, false, &want);
 		trial_free(&want);
 		c = (struct course){.seed = 1000 + q};
-		assert_true(trial_new(&want, e, queries[q], &scheduler_depth, 1, 1, false));
+		assert_true(trial_of(&want, e, queries[q], &scheduler_depth, 1, 1, false));
 		run(&want, &c);
 		c.beside = true;
 		c.marks = q % 3 == 1;
@@ -459,7 +341,7 @@ static void counters_are_read_while_it_runs(void **state)
 	static const char query[] = "packets | count -m 4096 --seed 1 srcport | top srcport | "
 	                            "window session 1s by srcport | group count()";
 	struct course c = {.seed = 1};
-	struct engine *e = engine();
+	struct engine *e = trace_engine(&trace);
 	uint64_t missing[2];
 
 	for (int i = 0; i < 2; i++) {
@@ -467,7 +349,7 @@ static void counters_are_read_while_it_runs(void **state)
 		struct watcher w = {.of = &t};
 		pthread_t thread;
 
-		assert_true(trial_new(
+		assert_true(trial_of(
 		        &t, e, query, i ? &scheduler_workers : &scheduler_depth, 1 + i, 9, false));
 		assert_int_equal(pthread_create(&thread, NULL, watch, &w), 0);
 		run(&t, &c);
@@ -553,7 +435,7 @@ static void stress(void **state)
 {
 	const char *s = getenv("WEIR_STRESS_SECONDS");
 	int64_t end = now_ns(CLOCK_MONOTONIC) + (s ? atoll(s) : 3) * 1000000000ll;
-	struct engine *e = engine();
+	struct engine *e = trace_engine(&trace);
 	struct text q = TEXT_INIT;
 	uint64_t n = 0, refused = 0, dice = s ? (uint64_t)now_ns(CLOCK_REALTIME) | 1 : 5;
 
@@ -566,7 +448,7 @@ static void stress(void **state)
 		query(&q);
 		c = (struct course){.seed = seed, .cuts = rnd(2), .marks = rnd(2)};
 		dice = seed;
-		if (!trial_new(&want, e, q.p, &scheduler_depth, 1, 1, false)) {
+		if (!trial_of(&want, e, q.p, &scheduler_depth, 1, 1, false)) {
 			refused++;
 			continue;
 		}
