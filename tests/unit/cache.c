@@ -21,8 +21,8 @@ static const char *const queries[] = {
         "b | where ipprotocol = 6 and flags.syn | group dstport count() | sort -r count | head 7",
         "b | window 10s | count srcip | last srcip | print window srcip count",
         "packets | split srcip (count dstport) | print ts srcip dstport count | head 3000",
-        "a | print ts srcip srcport dstip dstport ipprotocol len caplen flags vlan ethertype "
-        "ipversion fragment linktype ifindex",
+        ("a | print ts srcip srcport dstip dstport ipprotocol len caplen flags vlan ethertype "
+         "ipversion fragment linktype ifindex"),
         "packets | uniq srcip dstip | print ts srcip dstip",
         "(a | uniq srcip + b | where len > 700) | print ts srcip len",
         /* these read the file: records in the answer are whole packets */

@@ -39,8 +39,8 @@ static const char *const queries[] = {
         "packets | count srcip seq | print ts srcip seq count payload",
         "packets | count seq | uniq srcip count | print ts srcip count",
         "packets | count -b srcip dstip | last srcip dstip | print srcip dstip count",
-        "packets | where ipprotocol in (6, 17) | uniq srcip dstip dstport | count srcip | "
-        "last srcip | sort -r count",
+        ("packets | where ipprotocol in (6, 17) | uniq srcip dstip dstport | count srcip | "
+         "last srcip | sort -r count"),
         "packets | uniq seq srcip dstip | count seq | last seq | pdf | print seq probability",
         "packets | last payload | pdf len | print payload probability",
         "packets | window 10s | count srcip seq | uniq count srcip",
