@@ -54,7 +54,8 @@ static inline FILE *trace_make(struct made_trace *t)
 
 	strcpy(t->dir, "/tmp/weir-unit-XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
-	snprintf(t->path, sizeof t->path, "%s/t.pcap", t->dir);
+	memcpy(t->path, t->dir, sizeof t->dir);
+	strcat(t->path, "/t.pcap");
 	f = fopen(t->path, "w");
 	assert_non_null(f);
 	fwrite(head, sizeof head, 1, f);
