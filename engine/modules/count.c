@@ -222,11 +222,7 @@ static const struct weir_option options[] = {
                 .max = HLL_P_MAX,
                 .arg = "P",
                 .doc = "with --distinct: of 2^P bytes; 14 if not given"},
-        {.type = WEIR_OPT_U64,
-                .name = "seed",
-                .offset = offsetof(struct config, sketch.seed),
-                .arg = "SEED",
-                .doc = NOTES_SEED_DOC},
+        NOTES_SEED_OPTION(offsetof(struct config, sketch.seed)),
         WEIR_OPTIONS_END,
 };
 

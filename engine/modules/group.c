@@ -537,11 +537,7 @@ static const struct weir_option options[] = {
                 .arg = "E",
                 .doc = "estimate percentile(…) with this relative error instead of keeping all "
                        "values"},
-        {.type = WEIR_OPT_U64,
-                .name = "seed",
-                .offset = offsetof(struct config, seed),
-                .arg = "SEED",
-                .doc = NOTES_SEED_DOC},
+        NOTES_SEED_OPTION(offsetof(struct config, seed)),
         WEIR_OPTIONS_END,
 };
 

@@ -234,11 +234,7 @@ static const struct weir_option options[] = {
                 .offset = offsetof(struct config, name),
                 .arg = "NAME",
                 .doc = "with -m: name of the count as an annotation; count if not given"},
-        {.type = WEIR_OPT_U64,
-                .name = "seed",
-                .offset = offsetof(struct config, seed),
-                .arg = "SEED",
-                .doc = NOTES_SEED_DOC},
+        NOTES_SEED_OPTION(offsetof(struct config, seed)),
         WEIR_OPTIONS_END,
 };
 

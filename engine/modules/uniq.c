@@ -134,11 +134,7 @@ static const struct weir_option options[] = {
                 .arg = "P",
                 .doc = "keep the tuples in a cuckoo filter that takes a new tuple for a known one "
                        "with at most this probability"},
-        {.type = WEIR_OPT_U64,
-                .name = "seed",
-                .offset = offsetof(struct config, sketch.seed),
-                .arg = "SEED",
-                .doc = NOTES_SEED_DOC},
+        NOTES_SEED_OPTION(offsetof(struct config, sketch.seed)),
         WEIR_OPTIONS_END,
 };
 

@@ -57,7 +57,12 @@ static inline int notes_seed(
 	            : 0;
 }
 
-#define NOTES_SEED_DOC                                                                             \
-	"where the hash of a sketch begins: the same seed, the same answer; 0: drawn at start"
+/* The row of an option table for the seed, whose place in the configuration is `at`. */
+#define NOTES_SEED_OPTION(at)                                                                      \
+	{                                                                                          \
+		.type = WEIR_OPT_U64, .name = "seed", .offset = (at), .arg = "SEED",               \
+		.doc = "where the hash of a sketch begins: the same seed, the same answer; "       \
+		       "0: drawn at start"                                                         \
+	}
 
 #endif
