@@ -55,6 +55,11 @@ void runs_release(struct runs *r)
 	*r = (struct runs){0};
 }
 
+static struct spill_layout layout_of(const struct runs *r)
+{
+	return (struct spill_layout){r->node->out, r->fields, r->nfields};
+}
+
 /* ---- merging ---- */
 
 static bool has(const struct weir_col *c, uint32_t row)
@@ -141,34 +146,15 @@ static int put_out(struct merge *m)
 
 	m->out = NULL;
 	m->at = 0;
-	if (!b)
-		return 0;
-	b->n = b->nsel = (uint16_t)n;
-	if (m->to) {
-		uint16_t rows[WEIR_BATCH_ROWS];
-		int r;
-
-		for (uint32_t k = 0; k < n; k++)
-			rows[k] = (uint16_t)k;
-		r = spill_file_write(m->to, b, rows, NULL, n, BLOCK);
-		weir_batch_unref(b);
-		return r;
-	}
-	return weir_emit(m->runs->node, 0, b);
+	return spill_hand_on(m->to, m->runs->node, b, NULL, n, BLOCK);
 }
 
 static int begin_out(struct merge *m)
 {
-	const struct runs *r = m->runs;
+	struct spill_layout layout = layout_of(m->runs);
 
-	m->out = weir_build(r->node, WEIR_BATCH_ROWS);
-	for (uint32_t i = 0; m->out && i < r->nfields; i++) {
-		struct weir_col *c = weir_batch_own(m->out, r->fields[i]);
-
-		if (!c || !weir_batch_own_valid(m->out, c))
-			return -ENOMEM;
-	}
-	return m->out ? 0 : -ENOMEM;
+	m->out = weir_build(m->runs->node, WEIR_BATCH_ROWS);
+	return m->out ? spill_batch_own(&layout, m->out) : -ENOMEM;
 }
 
 /* The next row of a cursor: 1, 0 at the end of its run, or -errno. */
@@ -270,7 +256,7 @@ static int merge(struct runs *runs, uint32_t nruns, struct spill_file *to, uint6
 
 static int new_run(struct runs *r, struct spill_file **ret)
 {
-	struct spill_layout layout = {r->node->out, r->fields, r->nfields};
+	struct spill_layout layout = layout_of(r);
 
 	return spill_file_new(node_of(r->node), &layout, WRITE_BYTES, r->n ? r->run[0] : NULL, ret);
 }
@@ -312,16 +298,13 @@ int runs_emit(struct runs *r, uint64_t limit)
 static int write_rows(struct runs *r, const struct coltab *t, const uint32_t *ids, uint32_t n)
 {
 	struct weir_batch *b = weir_build(r->node, n);
-	uint16_t rows[WEIR_BATCH_ROWS];
 	int rc = b ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; i < t->layout.n && rc == 0; i++)
 		if (!b->cols[t->layout.f[i].field].data) /* a key stands there twice, maybe */
 			rc = coltab_gather(t, i, ids, n, b, t->layout.f[i].field);
-	for (uint32_t k = 0; k < n; k++)
-		rows[k] = (uint16_t)k;
 	if (rc == 0)
-		rc = spill_file_write(r->run[r->n - 1], b, rows, NULL, n, BLOCK);
+		return spill_hand_on(r->run[r->n - 1], r->node, b, NULL, n, BLOCK);
 	weir_batch_unref(b);
 	return rc;
 }

@@ -369,6 +369,17 @@ int spill_block_get(const struct spill_layout *l, const struct spill_column *fro
 	return 0;
 }
 
+int spill_batch_own(const struct spill_layout *l, struct weir_batch *b)
+{
+	for (uint32_t i = 0; i < l->nfields; i++) {
+		struct weir_col *c = weir_batch_own(b, l->fields[i]);
+
+		if (!c || !weir_batch_own_valid(b, c))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 void spill_batch_tidy(const struct spill_layout *l, struct weir_batch *b, uint32_t n)
 {
 	for (uint32_t i = 0; i < l->nfields; i++) {

@@ -54,6 +54,9 @@ void spill_block_parse(const struct spill_layout *l, const uint8_t *from, uint32
 int spill_block_get(const struct spill_layout *l, const struct spill_column *from, uint32_t rows,
         struct weir_batch *b, uint32_t at);
 
+/* Makes the columns of a batch, bitmaps too. 0 or -ENOMEM. */
+int spill_batch_own(const struct spill_layout *l, struct weir_batch *b);
+
 /* Where no row of b[0..n) lacks a value, its columns' bitmaps go, and so on. */
 void spill_batch_tidy(const struct spill_layout *l, struct weir_batch *b, uint32_t n);
 

@@ -146,6 +146,24 @@ int spill_file_write(struct spill_file *f, struct weir_batch *b, const uint16_t 
 	return r;
 }
 
+int spill_hand_on(struct spill_file *to, struct weir_node *node, struct weir_batch *b,
+        const uint64_t *place, uint32_t n, uint32_t block)
+{
+	uint16_t rows[WEIR_BATCH_ROWS];
+	int r;
+
+	if (!b)
+		return 0;
+	b->n = b->nsel = (uint16_t)n;
+	if (!to)
+		return weir_emit(node, 0, b);
+	for (uint32_t k = 0; k < n; k++)
+		rows[k] = (uint16_t)k;
+	r = spill_file_write(to, b, rows, place, n, block);
+	weir_batch_unref(b);
+	return r;
+}
+
 int spill_file_settle(struct spill_file *f)
 {
 	int r = f->len ? write_out(f, f->len) : 0;
@@ -246,13 +264,9 @@ static struct weir_batch *new_batch(const struct spill_file *f, uint32_t rows)
 {
 	struct weir_batch *b = pool_batch(f->node->graph->pool, f->layout.schema, rows);
 
-	for (uint32_t i = 0; b && i < f->layout.nfields; i++) {
-		struct weir_col *c = weir_batch_own(b, f->layout.fields[i]);
-
-		if (!c || !weir_batch_own_valid(b, c)) {
-			weir_batch_unref(b);
-			return NULL;
-		}
+	if (b && spill_batch_own(&f->layout, b) < 0) {
+		weir_batch_unref(b);
+		return NULL;
 	}
 	return b;
 }

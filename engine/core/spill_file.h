@@ -33,6 +33,11 @@ void spill_file_free(struct spill_file *f); /* NULL is fine */
 int spill_file_write(struct spill_file *f, struct weir_batch *b, const uint16_t *rows,
         const uint64_t *place, uint32_t n, uint32_t block);
 
+/* Hands on a batch that was built, of which the first `n` rows are there: appends them, as above,
+ * or emits them, where there is no file. Consumes it; NULL: nothing happens. 0 or -errno. */
+int spill_hand_on(struct spill_file *to, struct weir_node *node, struct weir_batch *b,
+        const uint64_t *place, uint32_t n, uint32_t block);
+
 /* Writes what is in memory, and gives that back. 0 or -errno. */
 int spill_file_settle(struct spill_file *f);
 

@@ -31,13 +31,7 @@ struct merge {
 static int begin_out(struct merge *m)
 {
 	m->out = weir_build(&m->node->pub, WEIR_BATCH_ROWS);
-	for (uint32_t i = 0; m->out && i < m->layout->nfields; i++) {
-		struct weir_col *c = weir_batch_own(m->out, m->layout->fields[i]);
-
-		if (!c || !weir_batch_own_valid(m->out, c))
-			return -ENOMEM;
-	}
-	return m->out ? 0 : -ENOMEM;
+	return m->out ? spill_batch_own(m->layout, m->out) : -ENOMEM;
 }
 
 static int put_out(struct merge *m)
@@ -47,21 +41,9 @@ static int put_out(struct merge *m)
 
 	m->out = NULL;
 	m->at = 0;
-	if (!b)
-		return 0;
-	spill_batch_tidy(m->layout, b, n);
-	b->n = b->nsel = (uint16_t)n;
-	if (m->to) {
-		uint16_t rows[WEIR_BATCH_ROWS];
-		int r;
-
-		for (uint32_t k = 0; k < n; k++)
-			rows[k] = (uint16_t)k;
-		r = spill_file_write(m->to, b, rows, m->place, n, SPILL_BLOCK);
-		weir_batch_unref(b);
-		return r;
-	}
-	return weir_emit(&m->node->pub, 0, b);
+	if (b)
+		spill_batch_tidy(m->layout, b, n);
+	return spill_hand_on(m->to, &m->node->pub, b, m->place, n, SPILL_BLOCK);
 }
 
 /* ---- copying ---- */
