@@ -35,6 +35,7 @@ struct fs {
 	struct notify *notify;
 	atomic_llong errors_time;
 	atomic_bool stopping;
+	atomic_flag ahead; /* readahead_raise() has been called */
 };
 
 int64_t fs_now(void);       /* ns since the epoch */

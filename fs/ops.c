@@ -9,6 +9,7 @@
 #include "fs/ops.h"
 #include "fs/control.h"
 #include "fs/logfile.h"
+#include "fs/readahead.h"
 #include "fs/record.h"
 #include "fs/table.h"
 #include "fs/xattr.h"
@@ -119,6 +120,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		r = open_record(fs, &n, fi);
 	} else {
 		r = node_is_dir(n.kind) ? -EISDIR : open_version(fs, &n, fi);
+		if (!atomic_flag_test_and_set(&fs->ahead))
+			readahead_raise(fs->mountpoint);
 	}
 	fi->noflush = node_nature(n.kind) != NATURE_CONTROL;
 out:

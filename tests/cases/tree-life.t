@@ -26,6 +26,8 @@ is "$(findmnt -no FSTYPE "$m")" fuse.weir 'the type is fuse.weir'
 is "$(findmnt -no SOURCE "$m")" "$trace" 'the source is the trace'
 p=$(pid_of)
 is "$(readlink "/proc/$p/cwd")" / 'the daemon holds no folder'
+cat "$m/README" >/dev/null 2>&1 || cat "$m"/*/info >/dev/null
+is "$(cat "/sys/class/bdi/$(mountpoint -d "$m")/read_ahead_kb")" 4096 'what is read is rendered 4 MiB ahead'
 ok 'umount ends it' umount "$m"
 wait_for 10 gone "$p"
 result $? 'the daemon has ended'
