@@ -139,7 +139,7 @@ bool graph_wants(const struct graph *g, uint32_t i);
  * -errno. Meanwhile others may work on. */
 bool graph_reads(struct graph *g, struct reader *r);
 int graph_read(struct graph *g);
-/* Whether it takes nothing more from the source for now. A mark holds it, until hold is false. */
+/* Whether it takes nothing more from the source: while a mark is at work, until hold is false. */
 void graph_hold(struct graph *g, bool hold);
 
 /* Tables: everything behind the first blocking modules starts anew, these emit their answer so
