@@ -203,6 +203,34 @@ static bool is_empty(void *arg)
 	       __atomic_load_n(&f->pushed, __ATOMIC_ACQUIRE);
 }
 
+static bool is_short(const struct weir_mem *m)
+{
+	size_t limit = m ? __atomic_load_n(&m->limit, __ATOMIC_RELAXED) : 0;
+
+	return limit && __atomic_load_n(&m->used, __ATOMIC_RELAXED) > limit / 2;
+}
+
+static void trim(const struct flow *f)
+{
+	for (uint32_t i = 0; i < f->crew.n; i++)
+		pool_trim(f->pool[i]);
+	for (uint32_t i = 0; i < f->nstages; i++)
+		for (uint32_t k = 0; k < f->stage[i].ninstances; k++)
+			pool_trim(f->stage[i].instance[k].run.pool);
+}
+
+bool flow_has_room(const struct flow *f)
+{
+	uint64_t n = __atomic_load_n(&f->pushed, __ATOMIC_RELAXED) -
+	             __atomic_load_n(&f->left, __ATOMIC_SEQ_CST);
+
+	if (!is_short(f->run->mem))
+		return n < f->window;
+	if (n == 0)
+		trim(f);
+	return n == 0;
+}
+
 static bool has_room(void *arg)
 {
 	return flow_has_room(arg);

@@ -22,6 +22,10 @@
  * Counters are kept with each token and added up when it leaves, in order, and only while the last
  * stretch wants any: so they, too, are those of one thread, with `head` as well.
  *
+ * Tokens in flight are bounded, and each has its share of the memory limit. When the tables have
+ * taken half of that, tokens come one by one: a query that one thread has the memory for does not
+ * fail because of batches in flight.
+ *
  * Who fills columns: all that the lanes may read is filled, and decoded, before a batch is dealt,
  * by the one worker that has it. What is missed there still (a module that reads more than it said)
  * is filled under a lock; see batch_share().
@@ -144,12 +148,9 @@ void flow_fail(struct flow *f, const struct run_context *from, int error);
 /* Adds one set of counters to another. */
 void stats_add(struct node_stats *to, const struct node_stats *from);
 
-static inline bool flow_has_room(const struct flow *f)
-{
-	return __atomic_load_n(&f->pushed, __ATOMIC_RELAXED) -
-	               __atomic_load_n(&f->left, __ATOMIC_SEQ_CST) <
-	       f->window;
-}
+/* Whether another token may enter. While more than half of the query's memory is taken, only when
+ * none is in flight; what is kept for batches to come is given back then. */
+bool flow_has_room(const struct flow *f);
 
 static inline int flow_error(const struct flow *f)
 {

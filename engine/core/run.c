@@ -17,7 +17,7 @@
 #define IDLE_NS (200ll * 1000000)     /* longest sleep where the source says nothing */
 #define TICK_BATCHES 16               /* between two looks at the sink's clock */
 #define SMALL (4ull << 20)            /* bytes of a source that one thread has read in no time */
-#define TOKEN_BYTES (2ull << 20)      /* of the memory limit, for each batch in flight */
+#define TOKEN_BYTES (4ull << 20)      /* of the memory limit, for each batch in flight */
 #define IDLE_FDS 16                   /* sources waited for at once; others wait for IDLE_NS */
 
 static int rows_to_result(void *arg, struct weir_batch *b)

@@ -39,6 +39,8 @@ same "$T/got" "$T/want" 'a cut trace'
 same "$T/err" "$T/want.err" 'and what is said of it'
 "$WEIR" run 'set scheduler workers set threads 4 set memory 20MB packets | group seq ts srcip count()' "$T/flood.pcap" >"$T/got" 2>"$T/err"
 is $? 0 'a tight memory limit: fewer tokens'
+"$WEIR" run 'set scheduler workers set threads 2 set memory 12MB packets | group seq ts srcip count()' "$T/flood.pcap" >"$T/got" 2>"$T/err"
+is $? 0 'the tables have more than half of it: one token at a time'
 "$WEIR" run 'set scheduler workers set threads 4 set memory 16MB packets | sort ts seq' "$T/flood.pcap" >"$T/got" 2>"$T/err"
 [ $? = 0 ] || like "$(cat "$T/err")" 'memory' 'the limit is named'
 
