@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* run_parts.h: what the files of a run share. Not for others; see run.h.
+ *
+ * run.c is its life, run_open.c what is settled before it starts, run_loop.c what its thread does,
+ * run_read.c its sources, run_wait.c its sleep, run_answer.c what it says.
+ */
+#ifndef RUN_PARTS_H
+#define RUN_PARTS_H
+
+#include "engine/core/run.h"
+
+/* A reader, and the next batch of it. */
+struct run_head {
+	struct weir_batch *batch;
+	int64_t ts; /* of its first record, where there are several readers */
+	bool end;
+	bool waits; /* it has none yet */
+	uint32_t node;
+};
+
+/* run_open.c */
+int run_open_sources(struct run *r, struct weir_err *err);
+void run_choose_scheduler(struct run *r); /* once the sources are open */
+
+/* run_loop.c: all of it, on the thread that calls */
+enum query_state run_execute(struct run *r);
+
+/* run_read.c */
+/* The next batch is at head[*ret]: 1; 0 at the end of all. -EAGAIN: a source has none yet. */
+int run_read(struct run *r, struct run_head *head, uint32_t *ret);
+/* Whether anything that is not at its end is asked for still. */
+bool run_wanted(const struct run *r, const struct graph *g, const struct run_head *head);
+/* Records that the query has had: with worker threads some were read that it no longer wanted. */
+uint64_t run_taken(const struct run *r);
+/* How far it is: so many records have been read. */
+void run_progress(struct run *r, uint64_t records);
+/* Adds the run's own passes to what its mounted sources have read. */
+void run_count_sources(struct run *r);
+void run_leave_feeds(struct run *r);
+void run_pause_feeds(struct run *r, bool pause);
+
+/* run_wait.c */
+/* Sleeps until a source has more, somebody wants something, or `until` (0: no such time). */
+void run_idle(struct run *r, const struct run_head *head, int64_t until);
+void run_nudge(struct run *r); /* ends that sleep; with the lock held */
+void run_wake(void *arg);      /* a feed has something for the run `arg` */
+
+/* run_answer.c */
+int run_rows_to_result(void *arg, struct weir_batch *b);
+int run_rows_to_sink(void *arg, struct weir_batch *b);
+void run_tick(struct run *r, bool waits); /* the sink's clock */
+/* A new version of a table. 0 or -errno. */
+int run_answer(struct run *r, struct graph *g);
+/* The last rows, and the last version. 0 or -errno. */
+int run_finish(struct run *r, struct graph *g);
+/* Puts -errno `ret` in words where nobody has; returns it. */
+int run_fail(struct run *r, int ret);
+/* The same for the memory limit, which `where` met. */
+int run_at_limit(
+        struct run *r, struct weir_err *err, uint32_t pos, uint32_t len, const char *where);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* run_read.c: the sources of a run while it runs: whose batch comes next, what has been read.
+ *
+ * The reader that is behind in time goes first, so that several sources run in step; while one of
+ * them has nothing yet, none of the others gets ahead of it.
+ */
+#include "engine/core/run_parts.h"
+
+static int64_t first_time(struct weir_batch *b)
+{
+	int f = weir_schema_find(b->schema, "ts", 2);
+	const struct weir_col *c = f < 0 ? NULL : weir_batch_col(b, (uint32_t)f);
+	uint32_t row = weir_batch_count(b) ? weir_batch_row(b, 0) : 0;
+
+	return c && weir_col_has(c, row) ? weir_col_i64(c)[row] : INT64_MIN;
+}
+
+static int next_batch(struct run *r, struct run_head *head, uint32_t n, uint32_t *ret)
+{
+	int best = -1, wait = -1;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct run_head *h = &head[i];
+		struct reader *reader = r->readers[i];
+
+		if (!h->batch && !h->end) {
+			int got = reader->source->read(&reader->pub, &h->batch, &r->context.err);
+
+			h->waits = got == -EAGAIN;
+			if (h->waits) {
+				wait = (int)i;
+				continue;
+			}
+			if (got < 0)
+				return got;
+			h->end = got == 0;
+			if (got > 0 && n > 1)
+				h->ts = first_time(h->batch);
+		}
+		if (h->batch && (best < 0 || h->ts < head[best].ts))
+			best = (int)i;
+	}
+	if (wait >= 0 && (best < 0 || n > 1)) {
+		*ret = (uint32_t)wait;
+		return -EAGAIN;
+	}
+	*ret = (uint32_t)best;
+	return best >= 0;
+}
+
+/* Timed: reading is a lane of its own. */
+int run_read(struct run *r, struct run_head *head, uint32_t *ret)
+{
+	int64_t start = now_ns(CLOCK_MONOTONIC);
+	int got = next_batch(r, head, r->plan->nsources, ret);
+
+	stat_add(&r->context.read_ns, (uint64_t)(now_ns(CLOCK_MONOTONIC) - start));
+	return got;
+}
+
+bool run_wanted(const struct run *r, const struct graph *g, const struct run_head *head)
+{
+	for (uint32_t i = 0; i < r->plan->nsources; i++)
+		if (!head[i].end && graph_wants(g, head[i].node))
+			return true;
+	return false;
+}
+
+uint64_t run_taken(const struct run *r)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < r->plan->root.n; i++)
+		if (r->plan->root.nodes[i]->source)
+			n += stat_get(&r->context.stats[r->plan->root.nodes[i]->id].records_out);
+	return n;
+}
+
+void run_progress(struct run *r, uint64_t records)
+{
+	uint64_t bytes = 0, total = 0;
+
+	for (uint32_t i = 0; i < r->plan->nsources; i++) {
+		bytes += __atomic_load_n(&r->readers[i]->pub.bytes_done, __ATOMIC_RELAXED);
+		total += r->readers[i]->pub.bytes_total;
+	}
+	__atomic_store_n(&r->bytes, bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->total, total, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->records, records, __ATOMIC_RELAXED);
+}
+
+void run_count_sources(struct run *r)
+{
+	for (uint32_t i = 0; i < r->plan->root.n; i++) {
+		const struct plan_node *n = r->plan->root.nodes[i];
+
+		if (!n->mounted || n->mounted->feed)
+			continue;
+		__atomic_add_fetch(&n->mounted->records,
+		        stat_get(&r->context.stats[n->id].records_out), __ATOMIC_RELAXED);
+		__atomic_add_fetch(&n->mounted->bytes, r->readers[n->reader]->pub.bytes_done,
+		        __ATOMIC_RELAXED);
+	}
+}
+
+void run_leave_feeds(struct run *r)
+{
+	for (uint32_t i = 0; r->links && i < r->plan->nsources; i++)
+		if (r->links[i].feed)
+			feed_leave(&r->links[i]);
+}
+
+void run_pause_feeds(struct run *r, bool pause)
+{
+	for (uint32_t i = 0; i < r->plan->nsources; i++)
+		if (r->links[i].feed)
+			feed_pause(&r->links[i], pause);
+}
+
+int run_join(struct run *r)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < r->plan->nsources && ret == 0; i++)
+		if (r->links[i].feed)
+			ret = feed_join(&r->links[i]);
+	return ret;
+}
