@@ -18,6 +18,7 @@
 	X(reply_buf)                                                                               \
 	X(reply_entry)                                                                             \
 	X(reply_err)                                                                               \
+	X(reply_iov)                                                                               \
 	X(reply_none)                                                                              \
 	X(reply_open)                                                                              \
 	X(reply_poll)                                                                              \

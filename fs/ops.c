@@ -19,6 +19,8 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#define READ_PARTS 8 /* of one reply; more are copied */
+
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	unsigned want = FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
@@ -154,6 +156,55 @@ static void reply_part(fuse_req_t req, const char *p, size_t len, size_t size, u
 		fuse.reply_buf(req, p + off, len - off < size ? len - off : size);
 }
 
+/* Copies n bytes from `off`, which are there. */
+static void gather(const struct rendered *t, char *to, size_t n, uint64_t off)
+{
+	const char *p = NULL;
+
+	while (n) {
+		size_t len = rendered_at(t, off, &p);
+
+		len = len < n ? len : n;
+		memcpy(to, p, len);
+		to += len;
+		off += len;
+		n -= len;
+	}
+}
+
+/* Pieces are larger than what one request asks for: two do, as a rule. The kernel takes a short
+ * reply for the end of the file. */
+static void reply_rendered(fuse_req_t req, const struct rendered *t, size_t size, uint64_t off)
+{
+	struct iovec part[READ_PARTS];
+	size_t left, at = off;
+	const char *p = NULL;
+	char *copy;
+	int n = 0;
+
+	left = size = off >= t->len ? 0 : t->len - off < size ? t->len - off : size;
+	while (left && n < READ_PARTS) {
+		size_t len = rendered_at(t, at, &p);
+
+		len = len < left ? len : left;
+		part[n++] = (struct iovec){(char *)p, len};
+		at += len;
+		left -= len;
+	}
+	if (!left) {
+		fuse.reply_iov(req, part, n);
+		return;
+	}
+	copy = malloc(size);
+	if (copy) {
+		gather(t, copy, size, off);
+		fuse.reply_buf(req, copy, size);
+	} else {
+		fuse.reply_err(req, ENOMEM);
+	}
+	free(copy);
+}
+
 static void read_log(fuse_req_t req, struct version *v, size_t size, uint64_t off)
 {
 	char *buf = malloc(size);
@@ -197,8 +248,10 @@ static void op_read(
 		read_record(req, &n, size, (uint64_t)off);
 	else if (v->result || node_nature(n.kind) == NATURE_LOG)
 		read_log(req, v, size, (uint64_t)off);
+	else if (v->rendered)
+		reply_rendered(req, v->rendered, size, (uint64_t)off);
 	else
-		reply_part(req, v->p, v->len, size, (uint64_t)off);
+		reply_part(req, v->text, v->len, size, (uint64_t)off);
 }
 
 static bool is_control(fuse_ino_t ino)

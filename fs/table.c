@@ -76,10 +76,9 @@ static int text_version(struct fs *fs, const struct node *n, struct text *t,
 		return -ENOMEM;
 	}
 	v->text = t->p ? t->p : calloc(1, 1);
-	v->p = v->text;
 	v->len = t->len;
 	v->mtime = st ? st->time : fs->started;
-	v->generation = st ? table_generation(fs, 0, st->version) : fs_hash(v->p, v->len, 0);
+	v->generation = st ? table_generation(fs, 0, st->version) : fs_hash(v->text, v->len, 0);
 	*ret = version_insert(fs->versions, v);
 	return 0;
 }
@@ -178,11 +177,12 @@ static int snapshot_version(struct fs *fs, const struct node *n, const struct lo
 	}
 	v->snap = s;
 	v->run = l->run;
-	v->p = "";
 	v->generation = table_generation(fs, l->run, number);
 	v->mtime = s ? snapshot_time(s) : query_created(l->query);
 	if (s && n->kind != NODE_RECORDS)
-		r = snapshot_text(s, (enum result_format)(n->kind - NODE_OUT_CSV), &v->p, &v->len);
+		r = snapshot_text(s, (enum result_format)(n->kind - NODE_OUT_CSV), &v->rendered);
+	if (r == 0 && v->rendered)
+		v->len = v->rendered->len;
 	if (r < 0) {
 		version_put(fs->versions, v);
 		return r;

@@ -26,14 +26,14 @@ struct version {
 	int64_t used; /* monotonic */
 	bool listed;
 	/* one of: */
-	char *text;            /* owned */
-	struct snapshot *snap; /* table: reference */
-	struct result *result; /* log: reference */
-	const char *p;         /* text or the snapshot's rendering */
-	size_t len;
-	uint64_t base;       /* log: first row; queries/errors: first byte */
-	struct query *query; /* reference, keeps a removed query readable; or NULL */
-	uint64_t run;        /* all bits */
+	char *text;                      /* owned */
+	struct snapshot *snap;           /* table: reference */
+	struct result *result;           /* log: reference */
+	const struct rendered *rendered; /* the snapshot's; NULL: nothing to read */
+	size_t len;                      /* of text, or rendered */
+	uint64_t base;                   /* log: first row; queries/errors: first byte */
+	struct query *query;             /* reference, keeps a removed query readable; or NULL */
+	uint64_t run;                    /* all bits */
 };
 
 struct versions *versions_new(void);

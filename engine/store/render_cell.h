@@ -20,6 +20,10 @@ struct render_cell {
 	int64_t second; /* ns, a multiple of 10^9 and not negative */
 	uint8_t second_len;
 	char second_text[23]; /* with the point */
+	/* the last number as text: what is counted, and shares of it, repeat */
+	double number;
+	uint8_t number_len; /* 0: none yet */
+	char number_text[32];
 	/* fixed */
 	uint8_t kind;
 	uint8_t digits;
@@ -62,6 +66,16 @@ static inline char *cell_put_time(struct render_cell *c, int64_t ns, char *p)
 	return put_fraction(p + c->second_len, (uint32_t)in, c->digits);
 }
 
+static inline char *cell_put_number(struct render_cell *c, double v, char *p)
+{
+	if (memcmp(&v, &c->number, sizeof v) != 0 || !c->number_len) {
+		c->number = v;
+		c->number_len = (uint8_t)(put_f64(c->number_text, v) - c->number_text);
+	}
+	memcpy(p, c->number_text, sizeof c->number_text);
+	return p + c->number_len;
+}
+
 /* The value of any kind but str and bytes: at most WEIR_PRINT_MAX bytes at p are written. */
 static inline __attribute__((always_inline)) char *cell_put(
         struct render_cell *c, uint32_t row, char *p)
@@ -81,7 +95,7 @@ static inline __attribute__((always_inline)) char *cell_put(
 	case WEIR_I64:
 		return put_i64(p, ((const int64_t *)c->data)[row]);
 	case WEIR_F64:
-		return put_f64(p, ((const double *)c->data)[row]);
+		return cell_put_number(c, ((const double *)c->data)[row], p);
 	case WEIR_MAC:
 		return put_mac(p, ((const uint64_t *)c->data)[row]);
 	case WEIR_SUBNET:

@@ -23,6 +23,15 @@ int result_format_by_name(const char *name);
 struct result;
 struct snapshot;
 
+/* A text in pieces that follow each other. Immutable. */
+struct rendered {
+	size_t len, n;
+	struct rendered_piece {
+		char *p;
+		size_t at, len; /* at: in the whole */
+	} * piece;
+};
+
 /* `log`: else a table. `retain`: bytes of typed rows kept (a log keeps three times that; a table
  * larger than its memory fails with -ENOMEM). mem: accounted (a reference is held), NULL for none.
  * The shown fields are those with DEFAULT or ANNOTATION and not HIDDEN or shadowed, in schema
@@ -70,7 +79,9 @@ uint64_t snapshot_number(const struct snapshot *s);
 int64_t snapshot_time(const struct snapshot *s);
 uint64_t snapshot_rows(const struct snapshot *s);
 /* The whole text in one format, rendered on first use, kept as long as the snapshot. */
-int snapshot_text(struct snapshot *s, enum result_format f, const char **ret, size_t *ret_len);
+int snapshot_text(struct snapshot *s, enum result_format f, const struct rendered **ret);
+/* What stands at `off`: how many bytes of it *ret holds, 0 at the end. */
+size_t rendered_at(const struct rendered *t, size_t off, const char **ret);
 
 /* Logs: rows ever added; the first row still kept. */
 uint64_t log_end(struct result *r);

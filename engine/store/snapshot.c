@@ -26,7 +26,7 @@ static void snapshot_free(struct result *r, struct snapshot *s)
 		block_put(r, s->blocks[i]);
 	for (int f = 0; f < FORMATS; f++) {
 		r->text_bytes -= s->text[f].len;
-		text_release(&s->text[f]);
+		rendered_release(&s->text[f]);
 	}
 	pthread_mutex_destroy(&s->text_lock);
 	free(s->blocks);

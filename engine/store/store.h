@@ -110,9 +110,8 @@ struct snapshot {
 	int64_t time, born; /* born: CLOCK_MONOTONIC */
 	struct block **blocks;
 	size_t nblocks;
-	pthread_mutex_t text_lock; /* protects rendering and text */
-	struct text text[FORMATS];
-	bool rendered[FORMATS];
+	pthread_mutex_t text_lock;     /* protects rendering and text */
+	struct rendered text[FORMATS]; /* piece NULL: not rendered */
 };
 
 /* Rows at which tail number `i` is packed: small results stay small. */
@@ -149,6 +148,7 @@ void log_release(struct result *r);
 int log_record(struct result *r, uint64_t row, const struct ask *a); /* without it */
 
 /* snapshot.c */
+void rendered_release(struct rendered *t);
 int table_seal(struct result *r);
 bool table_shed(struct result *r); /* without the lock */
 void table_release(struct result *r);

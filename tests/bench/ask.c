@@ -3,9 +3,9 @@
  *
  * usage: ask MOUNTPOINT NAME QUERY OUT
  * From the write of the spec to queries/new until the last byte of the final out.csv has been read:
- * the state is polled, so that no table is refreshed on the way. The answer is then written to the
- * file OUT, and the query removed. Prints a line like timeit's, of which only the wall seconds are
- * known here.
+ * the state is polled, so that no table is refreshed on the way, and what is read goes into one
+ * buffer, as with awk or grep. Then the answer is read again, into the file OUT, and the query
+ * removed. Prints a line like timeit's, of which only the wall seconds are known here.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,35 +48,27 @@ static int state(const char *path)
 	return strstr(text, "state: done") ? 1 : strstr(text, "state: running") ? 0 : -1;
 }
 
-/* Replaces *to; its size. */
-static size_t answer(const char *path, char **to, size_t *room)
+/* Reads all of it; into `to` where there is one. */
+static void answer(const char *path, FILE *to)
 {
+	static char piece[PIECE];
 	int fd = open(path, O_RDONLY);
-	size_t at = 0;
 	ssize_t n;
 
 	if (fd < 0)
 		fail(path);
-	do {
-		if (*room - at < PIECE) {
-			*room = *room * 2 + PIECE;
-			*to = realloc(*to, *room);
-			if (!*to)
-				fail("memory");
-		}
-		n = read(fd, *to + at, PIECE);
-		if (n < 0)
-			fail(path);
-		at += (size_t)n;
-	} while (n);
+	while ((n = read(fd, piece, sizeof piece)) > 0)
+		if (to && fwrite(piece, 1, (size_t)n, to) != (size_t)n)
+			fail("answer");
+	if (n < 0)
+		fail(path);
 	close(fd);
-	return at;
 }
 
 int main(int argc, char **argv)
 {
-	char file[4096], status[4096], out[4096], dir[4096], spec[4096], *text = NULL;
-	size_t room = 0, len;
+	char file[4096], status[4096], out[4096], dir[4096], spec[4096];
+	size_t len;
 	double began;
 	int fd, s;
 	FILE *f;
@@ -100,11 +92,13 @@ int main(int argc, char **argv)
 		fprintf(stderr, "ask: the query did not end well\n");
 		return 1;
 	}
-	len = answer(out, &text, &room);
+	answer(out, NULL);
 	printf("%.4f 0 0 0\n", now() - began);
 	f = fopen(argv[4], "w");
-	if (!f || fwrite(text, 1, len, f) != len || fclose(f) != 0)
+	if (!f)
 		fail(argv[4]);
-	free(text);
+	answer(out, f);
+	if (fclose(f) != 0)
+		fail(argv[4]);
 	return rmdir(dir) < 0;
 }

@@ -51,19 +51,41 @@ static char *expected(uint32_t n, uint64_t value, uint32_t from)
 	return to;
 }
 
+/* Like a reader who takes what each call gives. The caller frees it; NULL: failed. */
+static char *text_of(struct snapshot *s, enum result_format f, size_t *ret_len)
+{
+	const struct rendered *t;
+	const char *p = NULL;
+	char *all;
+	size_t n;
+
+	if (snapshot_text(s, f, &t) < 0)
+		return NULL;
+	all = malloc(t->len + 1);
+	if (!all)
+		return NULL;
+	for (*ret_len = 0; (n = rendered_at(t, *ret_len, &p)); *ret_len += n)
+		memcpy(all + *ret_len, p, n);
+	all[*ret_len] = 0;
+	return *ret_len == t->len ? all : NULL;
+}
+
 static void is_text(struct snapshot *s, uint32_t n, uint64_t value, uint32_t from)
 {
 	char *expect = expected(n, value, from);
-	const char *got, *again;
-	size_t len;
+	const struct rendered *first, *again;
+	size_t len = 0;
+	char *got = text_of(s, FORMAT_CSV, &len);
 
-	assert_int_equal(snapshot_text(s, FORMAT_CSV, &got, &len), 0);
+	assert_non_null(got);
 	assert_int_equal(len, strlen(expect));
 	assert_memory_equal(got, expect, len);
-	assert_int_equal(snapshot_text(s, FORMAT_CSV, &again, &len), 0);
-	assert_ptr_equal(got, again);
+	assert_int_equal(snapshot_text(s, FORMAT_CSV, &first), 0);
+	assert_int_equal(snapshot_text(s, FORMAT_CSV, &again), 0);
+	assert_ptr_equal(first->piece, again->piece);
 	assert_int_equal(snapshot_rows(s), n);
 	free(expect);
+	free(got);
 }
 
 static void sizes(void **state)
@@ -101,21 +123,31 @@ static void by_parts(void **state)
 {
 	struct weir_mem mem = {0};
 	struct result *r = result_new(schema, false, 1 << 20, &mem);
+	const struct rendered *t;
 	struct snapshot *s;
-	const char *csv, *tsv;
+	const char *at, *p;
+	char *tsv;
 	size_t len, n = 0;
 
 	assert_int_equal(add_rows(r, 250000, 1, 0, 1000), 0);
 	assert_int_equal(result_publish(r, 1), 1);
 	s = result_snapshot(r);
 	is_text(s, 250000, 1, 0);
-	assert_int_equal(snapshot_text(s, FORMAT_CSV, &csv, &len), 0);
-	assert_int_equal(snapshot_text(s, FORMAT_TSV, &tsv, &len), 0);
-	while ((tsv = strchr(tsv, '\n')) != NULL) {
+	tsv = text_of(s, FORMAT_TSV, &len);
+	for (at = tsv; (at = strchr(at, '\n')) != NULL; at++)
 		n++;
-		tsv++;
-	}
 	assert_int_equal(n, 250001);
+	assert_int_equal(snapshot_text(s, FORMAT_TSV, &t), 0);
+	assert_true(t->n > 1);
+	for (size_t off = 0; off < len; off += 997)
+		assert_true(rendered_at(t, off, &p) >= 1 && *p == tsv[off]);
+	for (size_t k = 1; k < t->n; k++) {
+		assert_int_equal(rendered_at(t, t->piece[k].at - 1, &p), 1);
+		assert_int_equal(rendered_at(t, t->piece[k].at, &p), t->piece[k].len);
+	}
+	assert_int_equal(rendered_at(t, len, &p), 0);
+	assert_int_equal(rendered_at(t, SIZE_MAX, &p), 0);
+	free(tsv);
 	snapshot_unref(s);
 	result_unref(r);
 	assert_int_equal(mem.used, 0);
@@ -232,21 +264,24 @@ static void formats(void **state)
 	        "{\"k\":0,\"s\":\"text, quoted\",\"v\":5}\n{\"k\":1,\"v\":5}\n",
 	};
 	struct result *r = result_new(schema, false, 1000, NULL);
+	const struct rendered *none;
 	struct snapshot *s;
-	const char *got;
 	size_t len;
 
 	assert_int_equal(add_rows(r, 2, 5, 0, 10), 0);
 	assert_int_equal(result_publish(r, 1), 1);
 	s = result_snapshot(r);
 	for (int f = 0; f < FORMAT_PCAP; f++) {
+		char *got = text_of(s, f, &len);
+
 		assert_true(result_has_format(r, f));
-		assert_int_equal(snapshot_text(s, f, &got, &len), 0);
+		assert_non_null(got);
 		assert_string_equal(got, expect[f]);
+		free(got);
 		assert_int_equal(result_format_by_name(result_format_name(f)), f);
 	}
 	assert_false(result_has_format(r, FORMAT_PCAP));
-	assert_int_equal(snapshot_text(s, FORMAT_PCAP, &got, &len), -EINVAL);
+	assert_int_equal(snapshot_text(s, FORMAT_PCAP, &none), -EINVAL);
 	snapshot_unref(s);
 	result_unref(r);
 }
@@ -270,9 +305,8 @@ static void *look(void *arg)
 	for (;;) {
 		struct snapshot *s = result_snapshot(me->r), *again;
 		bool last = __atomic_load_n(&me->done, __ATOMIC_ACQUIRE);
-		const char *got;
-		char *expect;
-		size_t len;
+		char *expect, *got;
+		size_t len = 0;
 
 		if (!s) {
 			sched_yield();
@@ -280,9 +314,11 @@ static void *look(void *arg)
 		}
 		expect = expected(ROWS, snapshot_number(s), ROWS / 2);
 		again = result_version(me->r, snapshot_number(s));
-		me->failed |= again != s || snapshot_text(s, FORMAT_CSV, &got, &len) < 0 ||
-		              len != strlen(expect) || memcmp(got, expect, len) != 0;
+		got = text_of(s, FORMAT_CSV, &len);
+		me->failed |= again != s || !got || len != strlen(expect) ||
+		              memcmp(got, expect, len) != 0;
 		free(expect);
+		free(got);
 		snapshot_unref(again);
 		result_bytes(me->r);
 		me->seen++;
