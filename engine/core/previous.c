@@ -16,20 +16,6 @@ int previous_number(struct weir_bind *b, struct weir_err *err)
 	        f->name, weir_kind_article(f->kind));
 }
 
-static int check_time(struct weir_bind *b, struct weir_err *err)
-{
-	struct previous_config *c = b->config;
-	const struct weir_field *f;
-
-	if (c->time == UINT32_MAX)
-		return weir_bind_find(b, "ts", err); /* fails: the preset was not there */
-	f = &b->in->fields[c->time];
-	if (f->kind == WEIR_TIME)
-		return 0;
-	return weir_fail(err, WEIR_E_KIND_MISMATCH, b->pos, b->len, b->module->name, "a time",
-	        f->name, weir_kind_article(f->kind));
-}
-
 int previous_bind(struct weir_bind *b, enum weir_kind kind, const char *unit, bool clock,
         struct weir_err *err)
 {
@@ -38,7 +24,7 @@ int previous_bind(struct weir_bind *b, enum weir_kind kind, const char *unit, bo
 	int r;
 
 	if (clock) {
-		r = check_time(b, err);
+		r = record_time_check(b, c->time, b->module->name, err);
 		if (r < 0)
 			return r;
 	} else {

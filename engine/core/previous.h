@@ -5,6 +5,7 @@
 #define PREVIOUS_H
 
 #include "engine/core/keymap.h"
+#include "engine/core/record_time.h"
 
 struct previous_config {
 	struct weir_fields by; /* first: WEIR_KEYED's keys_offset is 0 */
@@ -74,12 +75,7 @@ extern const char *const previous_counters[];
 		.doc = "compare with the last record that agrees in these fields"                  \
 	}
 
-#define PREVIOUS_TIME                                                                              \
-	{                                                                                          \
-		.type = WEIR_OPT_FIELD, .name = "time", .letter = 't',                             \
-		.offset = offsetof(struct previous_config, time), .preset = "ts", .arg = "FIELD",  \
-		.doc = "the time of a record"                                                      \
-	}
+#define PREVIOUS_TIME RECORD_TIME_OPTION(offsetof(struct previous_config, time), 't', "")
 
 #define PREVIOUS_MODULE                                                                            \
 	.abi = WEIR_ABI, .flags = WEIR_KEYED | WEIR_VIEWS, .options = options,                     \
