@@ -45,6 +45,7 @@ FS_O := $(FS_C:%.c=$(BUILD)/%.o)
 
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
+GENTRACE := $(BUILD)/tests/gen/gentrace
 TOOLS := $(patsubst tests/gen/%.c,$(BUILD)/tests/gen/%,$(wildcard tests/gen/*.c)) \
 	$(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
 
@@ -100,12 +101,16 @@ $(BUILD)/tests/gen/%: tests/gen/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< -lm
 
+$(GENTRACE): $(wildcard tests/gen/gentrace/*.[ch])
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^)
+
 $(BUILD)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(PKG_LIBS) $(LDLIBS)
 
 unit: $(UNIT)
-tools: $(TOOLS)
+tools: $(GENTRACE) $(TOOLS)
 fuzzers: $(FUZZ)
 
 # Everything that a change has to pass; the last line adds it up.
@@ -126,7 +131,7 @@ bench: all tools
 
 demo:
 	@tests/packages build run
-	@$(MAKE) --no-print-directory -s all $(BUILD)/tests/gen/gentrace
+	@$(MAKE) --no-print-directory -s all $(GENTRACE)
 	@examples/demo
 
 # The module page comes from the descriptors; it is committed, and lint compares.
