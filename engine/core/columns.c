@@ -114,7 +114,10 @@ int columns_bind(struct weir_bind *b, struct weir_err *err)
 
 int columns_add(struct weir_bind *b, struct columns *c, const char *preset, struct weir_err *err)
 {
-	int r = prepare(b, c);
+	int r = weir_bind_pass(b, err);
+
+	if (r == 0)
+		r = prepare(b, c);
 
 	for (uint32_t i = 0; i < c->args.n && r == 0; i++) {
 		const struct weir_arg *a = &c->args.arg[i];

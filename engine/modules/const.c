@@ -5,10 +5,7 @@
 static int const_bind(struct weir_bind *b, struct weir_err *err)
 {
 	struct columns *c = b->config;
-	int r = weir_bind_pass(b, err);
 
-	if (r < 0)
-		return r;
 	for (uint32_t i = 0; i < c->args.n; i++) {
 		const struct weir_arg *a = &c->args.arg[i];
 		struct weir_value v;
@@ -21,12 +18,7 @@ static int const_bind(struct weir_bind *b, struct weir_err *err)
 }
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_NAME,
-                .name = "name",
-                .letter = 'f',
-                .offset = offsetof(struct columns, name),
-                .arg = "NAME",
-                .doc = "the name of the field, where 'as NAME' does not say"},
+        COLUMNS_NAME_OPTION,
         {.type = WEIR_OPT_ARGS,
                 .name = "values",
                 .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* count.c: a running count for each tuple, as an annotation. The count lies beside its key; with -m
  * it is a sketch's, with --distinct that of different tuples. */
+#include "engine/core/option_rows.h"
 #include "engine/core/spill.h"
 #include "engine/sketch/counts.h"
 #include "engine/sketch/notes.h"
@@ -183,32 +184,16 @@ static void count_close(struct weir_node *n)
 static const char *const counters[] = {"missing", NULL};
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELDS,
-                .name = "fields",
-                .flags = WEIR_OPT_POSITIONAL,
-                .offset = offsetof(struct config, fields),
-                .arg = "FIELD…",
-                .doc = "count records that agree in these fields; without any, all records"},
-        {.type = WEIR_OPT_NAME,
-                .name = "field",
-                .letter = 'f',
-                .offset = offsetof(struct config, name),
-                .preset = "count",
-                .arg = "NAME",
-                .doc = "name of the annotation"},
+        OPTION_FIELDS(offsetof(struct config, fields), 0,
+                "count records that agree in these fields; without any, all records"),
+        OPTION_FIELD_NAME(offsetof(struct config, name), "count", "name of the annotation"),
         {.type = WEIR_OPT_FLAG,
                 .name = "bytes",
                 .letter = 'b',
                 .offset = offsetof(struct config, bytes),
                 .doc = "add up 'len' instead of counting records"},
-        {.type = WEIR_OPT_SIZE,
-                .name = "memory",
-                .letter = 'm',
-                .offset = offsetof(struct config, sketch.memory),
-                .min = COUNTMIN_MIN,
-                .max = (double)(1ull << 36),
-                .arg = "SIZE",
-                .doc = "count in a Count-Min sketch of this size"},
+        NOTES_MEMORY_OPTION(offsetof(struct config, sketch.memory), COUNTMIN_MIN,
+                "count in a Count-Min sketch of this size"),
         {.type = WEIR_OPT_FLAG,
                 .name = "distinct",
                 .letter = 'd',

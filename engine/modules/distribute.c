@@ -5,6 +5,8 @@
  */
 #include <weir/module.h>
 
+#include "engine/core/option_rows.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -143,12 +145,7 @@ static int distribute_process(struct weir_node *n, uint32_t input, struct weir_b
 }
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELDS,
-                .name = "fields",
-                .flags = WEIR_OPT_POSITIONAL,
-                .offset = offsetof(struct config, fields),
-                .arg = "FIELD…",
-                .doc = "by their hash; without any in turn"},
+        OPTION_FIELDS(offsetof(struct config, fields), 0, "by their hash; without any in turn"),
         {.type = WEIR_OPT_U64,
                 .name = "copies",
                 .letter = 'n',
@@ -157,12 +154,8 @@ static const struct weir_option options[] = {
                 .max = OUTPUTS_MAX,
                 .arg = "N",
                 .doc = "so many times the stages, which are given once"},
-        {.type = WEIR_OPT_NAME,
-                .name = "field",
-                .letter = 'f',
-                .offset = offsetof(struct config, name),
-                .arg = "NAME",
-                .doc = "adds the number of the output, from 1"},
+        OPTION_FIELD_NAME(
+                offsetof(struct config, name), NULL, "adds the number of the output, from 1"),
         {.type = WEIR_OPT_BLOCK,
                 .name = "( stages )",
                 .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,

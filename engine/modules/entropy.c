@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "engine/core/keytab.h"
+#include "engine/core/option_rows.h"
 
 struct config {
 	struct weir_fields fields;
@@ -134,21 +135,11 @@ static void entropy_close(struct weir_node *n)
 static const char *const counters[] = {"missing", NULL};
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELDS,
-                .name = "fields",
-                .flags = WEIR_OPT_POSITIONAL,
-                .offset = offsetof(struct config, fields),
-                .arg = "FIELD…",
-                .doc = "the fields whose values' distribution is meant; without any, the "
-                       "distribution "
-                       "that the records' 'count's give"},
-        {.type = WEIR_OPT_NAME,
-                .name = "field",
-                .letter = 'f',
-                .offset = offsetof(struct config, name),
-                .preset = "entropy",
-                .arg = "NAME",
-                .doc = "name of the figure"},
+        OPTION_FIELDS(offsetof(struct config, fields), 0,
+                "the fields whose values' distribution is meant; without any, the "
+                "distribution "
+                "that the records' 'count's give"),
+        OPTION_FIELD_NAME(offsetof(struct config, name), "entropy", "name of the figure"),
         WEIR_OPTIONS_END,
 };
 

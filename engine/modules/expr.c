@@ -4,19 +4,11 @@
 
 static int expr_module_bind(struct weir_bind *b, struct weir_err *err)
 {
-	struct columns *c = b->config;
-	int r = weir_bind_pass(b, err);
-
-	return r < 0 ? r : columns_add(b, c, "expr", err);
+	return columns_add(b, b->config, "expr", err);
 }
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_NAME,
-                .name = "name",
-                .letter = 'f',
-                .offset = offsetof(struct columns, name),
-                .arg = "NAME",
-                .doc = "the name of the field, where 'as NAME' does not say"},
+        COLUMNS_NAME_OPTION,
         {.type = WEIR_OPT_ARGS,
                 .name = "expressions",
                 .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,

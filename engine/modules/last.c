@@ -2,6 +2,7 @@
 /* last.c: the last record of each tuple. The fields that somebody reads lie packed beside the key;
  * those of the tuple itself are read back from the key. */
 #include "engine/core/keytab.h"
+#include "engine/core/option_rows.h"
 #include "engine/core/row.h"
 #include "engine/core/spill.h"
 
@@ -132,12 +133,8 @@ static void last_close(struct weir_node *n)
 static const char *const counters[] = {"missing", NULL};
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELDS,
-                .name = "fields",
-                .flags = WEIR_OPT_POSITIONAL,
-                .offset = offsetof(struct config, fields),
-                .arg = "FIELD…",
-                .doc = "the fields of the tuple; without any, the last of all records"},
+        OPTION_FIELDS(offsetof(struct config, fields), 0,
+                "the fields of the tuple; without any, the last of all records"),
         WEIR_OPTIONS_END,
 };
 

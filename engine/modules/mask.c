@@ -10,6 +10,8 @@
  */
 #include <weir/module.h>
 
+#include "engine/core/option_rows.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -248,12 +250,7 @@ static int mask_process(struct weir_node *n, uint32_t input, struct weir_batch *
 }
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELDS,
-                .name = "fields",
-                .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,
-                .offset = offsetof(struct config, fields),
-                .arg = "FIELD…",
-                .doc = "what to mask"},
+        OPTION_FIELDS(offsetof(struct config, fields), WEIR_OPT_REQUIRED, "what to mask"),
         {.type = WEIR_OPT_U64,
                 .name = "v4",
                 .offset = offsetof(struct config, v4),

@@ -2,6 +2,7 @@
 /* pdf.c: each record's share of the total of a field. Records that there is no memory for stand in
  * a file, behind the others (engine/core/spill.h). */
 #include "engine/core/coltab.h"
+#include "engine/core/option_rows.h"
 #include "engine/core/spill.h"
 
 struct config {
@@ -168,13 +169,7 @@ static const struct weir_option options[] = {
                 .preset = "count",
                 .arg = "FIELD",
                 .doc = "the number whose shares are wanted"},
-        {.type = WEIR_OPT_NAME,
-                .name = "field",
-                .letter = 'f',
-                .offset = offsetof(struct config, name),
-                .preset = "probability",
-                .arg = "NAME",
-                .doc = "name of the annotation"},
+        OPTION_FIELD_NAME(offsetof(struct config, name), "probability", "name of the annotation"),
         WEIR_OPTIONS_END,
 };
 

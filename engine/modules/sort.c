@@ -6,6 +6,7 @@
  * its first field alone. Without one, what there is no memory for becomes sorted runs on disk, see
  * engine/core/runs.h.
  */
+#include "engine/core/option_rows.h"
 #include "engine/core/order.h"
 #include "engine/core/runs.h"
 #include "engine/core/spill.h"
@@ -178,12 +179,8 @@ static void sort_close(struct weir_node *n)
 }
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELDS,
-                .name = "fields",
-                .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,
-                .offset = offsetof(struct config, fields),
-                .arg = "FIELD…",
-                .doc = "what to sort by, the first field counting most"},
+        OPTION_FIELDS(offsetof(struct config, fields), WEIR_OPT_REQUIRED,
+                "what to sort by, the first field counting most"),
         {.type = WEIR_OPT_FLAG,
                 .name = "reverse",
                 .letter = 'r',

@@ -6,6 +6,7 @@
  * does not depend on how records come in batches.
  */
 #include "engine/core/bodies.h"
+#include "engine/core/option_rows.h"
 #include "engine/core/record_time.h"
 
 enum { MISSING, EVICTED, IDLE };
@@ -122,12 +123,7 @@ static void split_close(struct weir_node *n)
 }
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELDS,
-                .name = "fields",
-                .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,
-                .offset = offsetof(struct config, fields),
-                .arg = "FIELD…",
-                .doc = "the key"},
+        OPTION_FIELDS(offsetof(struct config, fields), WEIR_OPT_REQUIRED, "the key"),
         {.type = WEIR_OPT_DURATION,
                 .name = "idle",
                 .letter = 't',

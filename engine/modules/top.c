@@ -6,6 +6,7 @@
  * standard error, so a record that the exact answer has is passed but for a probability of 3 in
  * 100,000 that the number of tuples is off by more. */
 #include "engine/core/keytab.h"
+#include "engine/core/option_rows.h"
 #include "engine/sketch/heavy.h"
 #include "engine/sketch/hll.h"
 #include "engine/sketch/keys.h"
@@ -205,12 +206,8 @@ static void top_close(struct weir_node *n)
 static const char *const counters[] = {"missing", NULL};
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELDS,
-                .name = "fields",
-                .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,
-                .offset = offsetof(struct config, fields),
-                .arg = "FIELD…",
-                .doc = "the fields of the tuple"},
+        OPTION_FIELDS(
+                offsetof(struct config, fields), WEIR_OPT_REQUIRED, "the fields of the tuple"),
         {.type = WEIR_OPT_F64,
                 .name = "factor",
                 .letter = 'x',
@@ -220,20 +217,10 @@ static const struct weir_option options[] = {
                 .preset = "2",
                 .arg = "N",
                 .doc = "how many times the average a tuple must have come"},
-        {.type = WEIR_OPT_SIZE,
-                .name = "memory",
-                .letter = 'm',
-                .offset = offsetof(struct config, memory),
-                .min = MEMORY_MIN,
-                .max = (double)(1ull << 36),
-                .arg = "SIZE",
-                .doc = "keep counters of this size instead of all tuples"},
-        {.type = WEIR_OPT_NAME,
-                .name = "field",
-                .letter = 'f',
-                .offset = offsetof(struct config, name),
-                .arg = "NAME",
-                .doc = "with -m: name of the count as an annotation; count if not given"},
+        NOTES_MEMORY_OPTION(offsetof(struct config, memory), MEMORY_MIN,
+                "keep counters of this size instead of all tuples"),
+        OPTION_FIELD_NAME(offsetof(struct config, name), NULL,
+                "with -m: name of the count as an annotation; count if not given"),
         NOTES_SEED_OPTION(offsetof(struct config, seed)),
         WEIR_OPTIONS_END,
 };

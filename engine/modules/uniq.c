@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* uniq.c: the first record of each tuple. Narrows the batch's selection; keeps packed keys only,
  * or, with -m or -e, a filter of them. */
+#include "engine/core/option_rows.h"
 #include "engine/core/spill.h"
 #include "engine/sketch/notes.h"
 #include "engine/sketch/seen.h"
@@ -111,20 +112,10 @@ static void uniq_close(struct weir_node *n)
 static const char *const counters[] = {"missing", "unkept", NULL};
 
 static const struct weir_option options[] = {
-        {.type = WEIR_OPT_FIELDS,
-                .name = "fields",
-                .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,
-                .offset = offsetof(struct config, fields),
-                .arg = "FIELD…",
-                .doc = "the fields of the tuple"},
-        {.type = WEIR_OPT_SIZE,
-                .name = "memory",
-                .letter = 'm',
-                .offset = offsetof(struct config, sketch.memory),
-                .min = BLOOM_MIN,
-                .max = (double)(1ull << 36),
-                .arg = "SIZE",
-                .doc = "keep the tuples in a Bloom filter of this size; with -e no more than this"},
+        OPTION_FIELDS(
+                offsetof(struct config, fields), WEIR_OPT_REQUIRED, "the fields of the tuple"),
+        NOTES_MEMORY_OPTION(offsetof(struct config, sketch.memory), BLOOM_MIN,
+                "keep the tuples in a Bloom filter of this size; with -e no more than this"),
         {.type = WEIR_OPT_F64,
                 .name = "error",
                 .letter = 'e',

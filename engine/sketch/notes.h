@@ -57,7 +57,15 @@ static inline int notes_seed(
 	            : 0;
 }
 
-/* The row of an option table for the seed, whose place in the configuration is `at`. */
+/* Rows of option tables; `at` is the value's place in the configuration. */
+
+/* -m SIZE, bytes: at least `least`. */
+#define NOTES_MEMORY_OPTION(at, least, text)                                                       \
+	{                                                                                          \
+		.type = WEIR_OPT_SIZE, .name = "memory", .letter = 'm', .offset = (at),            \
+		.min = (least), .max = (double)(1ull << 36), .arg = "SIZE", .doc = text            \
+	}
+
 #define NOTES_SEED_OPTION(at)                                                                      \
 	{                                                                                          \
 		.type = WEIR_OPT_U64, .name = "seed", .offset = (at), .arg = "SEED",               \
