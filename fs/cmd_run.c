@@ -6,6 +6,7 @@
  * before the query waits for its source, and every TICK; then the progress is drawn on a terminal's
  * stderr too. SIGPIPE keeps its default: `weir run … | head` ends quietly.
  */
+#include "engine/core/now.h"
 #include "engine/core/query.h"
 #include "engine/lang/ast.h"
 #include "engine/store/render.h"
@@ -13,7 +14,6 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BLOCK (256u << 10)
@@ -131,13 +131,9 @@ static void draw(struct run *r)
 static void tick(void *arg, bool waits)
 {
 	struct run *r = arg;
-	struct timespec t;
-	int64_t now;
-	bool due;
+	int64_t now = now_ns(CLOCK_MONOTONIC);
+	bool due = now - r->ticked >= TICK;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now = t.tv_sec * 1000000000ll + t.tv_nsec;
-	due = now - r->ticked >= TICK;
 	if (due)
 		r->ticked = now;
 	if (r->out.len && (due || waits))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* entry.c: from a directory and a name to an inode, and an inode's attributes. */
+#include "engine/core/now.h"
 #include "engine/core/registry.h"
 #include "fs/describe.h"
 #include "fs/logfile.h"
@@ -7,26 +8,17 @@
 #include "fs/state.h"
 #include "fs/table.h"
 #include <string.h>
-#include <time.h>
 
 #define BLOCK 131072
 
-static int64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ts.tv_sec * NSEC + ts.tv_nsec;
-}
-
 int64_t fs_now(void)
 {
-	return clock_ns(CLOCK_REALTIME);
+	return now_ns(CLOCK_REALTIME);
 }
 
 int64_t fs_monotonic(void)
 {
-	return clock_ns(CLOCK_MONOTONIC);
+	return now_ns(CLOCK_MONOTONIC);
 }
 
 uint32_t fs_hash(const void *p, size_t n, uint32_t seed)

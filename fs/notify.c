@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* notify.c: see notify.h. */
 #include "fs/notify.h"
+#include "engine/core/now.h"
 #include "fs/fuse.h"
 #include "fs/version.h"
 #include <stdlib.h>
@@ -64,16 +65,12 @@ static void *run(void *arg)
 struct notify *notify_new(struct fs *fs)
 {
 	struct notify *n = calloc(1, sizeof *n);
-	pthread_condattr_t attr;
 
 	if (!n)
 		return NULL;
 	n->fs = fs;
 	pthread_mutex_init(&n->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&n->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	now_cond_init(&n->wake);
 	if (pthread_create(&n->thread, NULL, run, n) != 0) {
 		free(n);
 		return NULL;

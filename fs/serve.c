@@ -14,6 +14,7 @@
  * Lock: `lock` protects what follows it. The device is read by the leader alone.
  */
 #include "fs/serve.h"
+#include "engine/core/now.h"
 #include "fs/fuse.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -191,7 +192,6 @@ static int64_t spin_max(void)
 
 static int begin(struct serve *s, struct fs *fs)
 {
-	pthread_condattr_t attr;
 	int flags;
 
 	s->session = fs->session;
@@ -200,10 +200,7 @@ static int begin(struct serve *s, struct fs *fs)
 	s->stop_event = eventfd(0, EFD_CLOEXEC);
 	s->ended_event = eventfd(0, EFD_CLOEXEC);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->turn, &attr);
-	pthread_condattr_destroy(&attr);
+	now_cond_init(&s->turn);
 	if (s->stop_event < 0 || s->ended_event < 0)
 		return -errno;
 	flags = fcntl(s->fd, F_GETFL);

@@ -161,22 +161,12 @@ void weir_bind_use(struct weir_bind *pub, uint32_t field)
 	bit_set(of(pub)->node->uses, field);
 }
 
-static const char *next_field(void *arg, size_t i)
-{
-	const struct weir_schema *s = arg;
-
-	return i < s->nfields ? s->fields[i].name : NULL;
-}
-
 int weir_bind_find(struct weir_bind *pub, const char *name, struct weir_err *err)
 {
 	int f = weir_schema_find(pub->in, name, strlen(name));
-	char hint[128];
 
 	if (f < 0)
-		return weir_fail(err, WEIR_E_UNKNOWN_FIELD, pub->pos, pub->len, name,
-		        weir_did_you_mean(name, strlen(name), next_field, (void *)pub->in, hint,
-		                sizeof hint));
+		return expr_unknown_field(pub->in, name, pub->pos, pub->len, err);
 	weir_bind_use(pub, (uint32_t)f);
 	return f;
 }

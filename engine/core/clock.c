@@ -3,10 +3,10 @@
 #include "engine/core/clock.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "engine/core/now.h"
 
 struct call {
 	struct call *next;
@@ -23,14 +23,6 @@ struct clock {
 	pthread_cond_t changed;
 };
 
-static int64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
 static void *run(void *arg)
 {
 	struct clock *c = arg;
@@ -41,7 +33,7 @@ static void *run(void *arg)
 
 		if (!k) {
 			pthread_cond_wait(&c->changed, &c->lock);
-		} else if (k->at > now()) {
+		} else if (k->at > now_ns(CLOCK_MONOTONIC)) {
 			struct timespec t = {k->at / 1000000000, k->at % 1000000000};
 
 			pthread_cond_timedwait(&c->changed, &c->lock, &t);
@@ -60,15 +52,11 @@ static void *run(void *arg)
 struct clock *clock_new(void)
 {
 	struct clock *c = calloc(1, sizeof *c);
-	pthread_condattr_t attr;
 
 	if (!c)
 		return NULL;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	now_cond_init(&c->changed);
 	if (pthread_create(&c->thread, NULL, run, c)) {
 		free(c);
 		return NULL;

@@ -4,21 +4,10 @@
 #include "engine/core/columns.h"
 #include "engine/expr/bind.h"
 
-static const char *next_field(void *arg, size_t i)
-{
-	const struct weir_schema *s = arg;
-
-	return i < s->nfields ? s->fields[i].name : NULL;
-}
-
 static int unknown(struct weir_bind *b, const struct weir_arg *a, struct weir_err *err)
 {
-	char hint[128];
-
-	if (a->call)
-		return expr_unknown_function(a->call, a->pos, err);
-	weir_did_you_mean(a->word, strlen(a->word), next_field, (void *)b->in, hint, sizeof hint);
-	return weir_fail(err, WEIR_E_UNKNOWN_FIELD, a->pos, a->len, a->word, hint);
+	return a->call ? expr_unknown_function(a->call, a->pos, err)
+	               : expr_unknown_field(b->in, a->word, a->pos, a->len, err);
 }
 
 static int add(struct weir_bind *b, struct columns *c, const struct weir_arg *a, const char *name,

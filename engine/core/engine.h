@@ -6,9 +6,9 @@
 #include "engine/core/arena.h"
 #include "engine/core/cache.h"
 #include "engine/core/feed.h"
+#include "engine/core/now.h"
 #include "engine/core/query.h"
 #include "engine/core/reader.h"
-#include <time.h>
 #include <unistd.h>
 
 /* A source of the mount. Immutable after engine_add_source(), but for `faults` and counters. */
@@ -63,14 +63,6 @@ void schema_text(const struct weir_schema *s, struct text *to);
 static inline uint64_t stat_get64(const uint64_t *from)
 {
 	return __atomic_load_n(from, __ATOMIC_RELAXED);
-}
-
-static inline int64_t now_ns(int clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
 #endif

@@ -7,6 +7,7 @@
  * Decimal fractions of seconds are read digit by digit, so that no nanosecond is lost.
  */
 #include "engine/core/civil.h"
+#include "engine/core/now.h"
 #include "engine/core/put.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -418,14 +419,6 @@ static int parse_iso(struct cursor c, int64_t *ret)
 	return 0;
 }
 
-static int64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * NS_PER_SEC + t.tv_nsec;
-}
-
 static int parse_time(const char *s, size_t len, int64_t *ret)
 {
 	struct cursor c = {s, s + len};
@@ -433,7 +426,7 @@ static int parse_time(const char *s, size_t len, int64_t *ret)
 	int r;
 
 	if (word_is(s, len, "now")) {
-		*ret = now();
+		*ret = now_ns(CLOCK_REALTIME);
 		return 0;
 	}
 	if (len > 4 && word_is(s + len - 3, 3, "ago")) {
@@ -445,7 +438,7 @@ static int parse_time(const char *s, size_t len, int64_t *ret)
 		r = parse_duration(s, (size_t)(c.end - s), &back);
 		if (r < 0)
 			return r;
-		return __builtin_sub_overflow(now(), back, ret) ? -ERANGE : 0;
+		return __builtin_sub_overflow(now_ns(CLOCK_REALTIME), back, ret) ? -ERANGE : 0;
 	}
 	if (len >= 8 && s[4] == '-')
 		return parse_iso(c, ret);

@@ -137,26 +137,17 @@ static int bind_word(const struct weir_option *row, const char *word, size_t n, 
 	return *(const char **)slot(row, config) ? 0 : -ENOMEM;
 }
 
-static const char *next_field(void *arg, size_t i)
-{
-	const struct weir_schema *s = arg;
-
-	return i < s->nfields ? s->fields[i].name : NULL;
-}
-
 static int bind_field(const struct ast *a, const struct option_scope *s, struct weir_err *err)
 {
-	char hint[128];
+	const char *name = a->as ? a->as : a->text;
 	int f;
 
 	if (a->type != AST_NAME && !a->as)
 		return weir_fail(err, WEIR_E_BAD_VALUE, a->pos, a->len, a->text ? a->text : "",
 		        s->name, "a field");
-	f = weir_schema_find(s->in, a->as ? a->as : a->text, strlen(a->as ? a->as : a->text));
+	f = weir_schema_find(s->in, name, strlen(name));
 	if (f < 0)
-		return weir_fail(err, WEIR_E_UNKNOWN_FIELD, a->pos, a->len, a->text,
-		        weir_did_you_mean(a->text, a->text_len, next_field, (void *)s->in, hint,
-		                sizeof hint));
+		return expr_unknown_field(s->in, name, a->pos, a->len, err);
 	s->use(s->arg, (uint32_t)f);
 	return f;
 }

@@ -36,7 +36,6 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
         const struct query_sink *sink, struct run **ret, struct weir_err *err)
 {
 	struct run *r = calloc(1, sizeof *r);
-	pthread_condattr_t attr;
 	int res;
 
 	if (!r) {
@@ -52,10 +51,7 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 	r->mem = mem_new(plan->set.memory);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_mutex_init(&r->sink_lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&r->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	now_cond_init(&r->wake);
 	faults_init(&r->faults);
 	r->err = (struct weir_err)WEIR_ERR_INIT;
 	r->context = (struct run_context){.plan = plan,

@@ -192,6 +192,22 @@ int bind_unknown(
 	        weir_did_you_mean(a->text, a->text_len, candidate, c, buf, sizeof buf));
 }
 
+static const char *next_field(void *arg, size_t i)
+{
+	const struct weir_schema *s = arg;
+
+	return i < s->nfields ? s->fields[i].name : NULL;
+}
+
+int expr_unknown_field(const struct weir_schema *in, const char *name, uint32_t pos, uint32_t len,
+        struct weir_err *err)
+{
+	char hint[128];
+
+	return weir_fail(err, WEIR_E_UNKNOWN_FIELD, pos, len, name,
+	        weir_did_you_mean(name, strlen(name), next_field, (void *)in, hint, sizeof hint));
+}
+
 static int unknown_conversion(struct binder *b, const struct ast *a, enum weir_kind kind,
         const char *name, size_t len, struct weir_err *err)
 {

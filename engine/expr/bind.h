@@ -28,6 +28,10 @@ bool expr_is_function(const char *name, size_t len);
 /* Fails with UNKNOWN_FUNCTION at the name, and the nearest function that there is. */
 int expr_unknown_function(const char *name, uint32_t pos, struct weir_err *err);
 
+/* Fails with UNKNOWN_FIELD at pos, and the nearest field of `in`. */
+int expr_unknown_field(const struct weir_schema *in, const char *name, uint32_t pos, uint32_t len,
+        struct weir_err *err);
+
 /* A field's conversion ("ts.sql", "seq.double", "payload.hex"): `name` is not a field of `in`,
  * but all before its last '.' is, and what follows is a conversion of its kind. Index of that
  * field and *ret_kind, else -errno with *err (UNKNOWN_FIELD or UNKNOWN_CONVERSION). */

@@ -10,6 +10,7 @@
 
 #include "engine/core/aggregate.h"
 #include "engine/core/spill.h"
+#include "engine/expr/bind.h"
 #include "engine/sketch/hll.h"
 #include "engine/sketch/notes.h"
 #include "engine/sketch/quantile.h"
@@ -46,13 +47,6 @@ static const char *next_name(void *arg, size_t i)
 	return i < AGG_OPS ? aggregate_name((enum aggregate_op)i) : NULL;
 }
 
-static const char *next_field(void *arg, size_t i)
-{
-	const struct weir_schema *s = arg;
-
-	return i < s->nfields ? s->fields[i].name : NULL;
-}
-
 static int unknown(struct weir_bind *b, const struct weir_arg *a, struct weir_err *err)
 {
 	char hint[128];
@@ -62,9 +56,7 @@ static int unknown(struct weir_bind *b, const struct weir_arg *a, struct weir_er
 		        weir_did_you_mean(
 		                a->call, strlen(a->call), next_name, NULL, hint, sizeof hint));
 	if (a->word)
-		return weir_fail(err, WEIR_E_UNKNOWN_FIELD, a->pos, a->len, a->word,
-		        weir_did_you_mean(a->word, strlen(a->word), next_field, (void *)b->in, hint,
-		                sizeof hint));
+		return expr_unknown_field(b->in, a->word, a->pos, a->len, err);
 	return weir_fail(err, WEIR_E_UNEXPECTED, a->pos, a->len, a->text ? a->text : "",
 	        "a field or a figure such as sum(len)");
 }

@@ -257,14 +257,6 @@ void result_end(struct result *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-static int64_t wall_clock(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
 int result_add(struct result *r, struct weir_batch *b)
 {
 	uint32_t k = 0, count = weir_batch_count(b);
@@ -286,7 +278,7 @@ int result_add(struct result *r, struct weir_batch *b)
 			break;
 	}
 	if (r->log && count) {
-		int64_t now = wall_clock();
+		int64_t now = now_ns(CLOCK_REALTIME);
 
 		pthread_mutex_lock(&r->lock);
 		r->tail->rows = r->tail->filled;

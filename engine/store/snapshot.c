@@ -10,14 +10,6 @@
 
 #include <stdlib.h>
 
-static int64_t monotonic(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
 /* ---- life of a version; with the lock held ---- */
 
 static void snapshot_free(struct result *r, struct snapshot *s)
@@ -65,7 +57,7 @@ static uint64_t own_bytes(const struct snapshot *s)
 /* Lets go of old versions that are past their minute or over the cap (UINT64_MAX: only by age). */
 static void expire(struct result *r, uint64_t cap)
 {
-	int64_t oldest = monotonic() - YOUNG;
+	int64_t oldest = now_ns(CLOCK_MONOTONIC) - YOUNG;
 	uint64_t bytes = 0;
 
 	for (size_t i = r->nversions; i-- > 0;) {
@@ -215,7 +207,7 @@ int result_publish(struct result *r, int64_t time)
 	        .kept = true,
 	        .rows = r->tail->first,
 	        .time = time,
-	        .born = monotonic(),
+	        .born = now_ns(CLOCK_MONOTONIC),
 	        .text_lock = s->text_lock,
 	        .nblocks = r->nnext};
 	s->blocks = malloc((r->nnext + 1) * sizeof *s->blocks);

@@ -8,6 +8,7 @@
 #ifndef STORE_H
 #define STORE_H
 
+#include "engine/core/now.h"
 #include "engine/store/block.h"
 #include "engine/store/render.h"
 #include <pthread.h>
