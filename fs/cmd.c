@@ -4,6 +4,7 @@
 #include "engine/core/plugin.h"
 #include "engine/core/query.h"
 #include "engine/lang/ast.h"
+#include <ctype.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -94,18 +95,26 @@ int cmd_next(const struct cmd *c, int argc, char **argv)
 	return o;
 }
 
+const char *cmd_source_name(const char *arg, char name[65])
+{
+	size_t n = 0;
+
+	while (isalnum((unsigned char)arg[n]) || (arg[n] && strchr("_-.", arg[n])))
+		n++;
+	name[0] = 0;
+	if (!n || n > 64 || arg[n] != '=' || access(arg, F_OK) == 0)
+		return arg;
+	memcpy(name, arg, n);
+	name[n] = 0;
+	return arg + n + 1;
+}
+
 int cmd_add_source(struct engine *e, const char *arg, struct weir_err *err)
 {
-	const char *eq = strchr(arg, '=');
 	char name[65];
+	const char *path = cmd_source_name(arg, name);
 
-	if (eq && eq > arg && eq - arg < (long)sizeof name &&
-	        lang_is_name(arg, (size_t)(eq - arg)) && access(arg, F_OK) < 0) {
-		memcpy(name, arg, (size_t)(eq - arg));
-		name[eq - arg] = 0;
-		return engine_add_source(e, name, eq + 1, err);
-	}
-	return engine_add_source(e, NULL, arg, err);
+	return engine_add_source(e, name[0] ? name : NULL, path, err);
 }
 
 int cmd_load_plugins(const char *dir)

@@ -50,8 +50,11 @@ int cmd_usage(const struct cmd *c, const char *fmt, ...) __attribute__((format(p
 struct engine;
 struct text;
 
-/* Adds what the command line calls `arg`: SOURCE or name=SOURCE (where no file has that very
- * name). 0 or -errno and *err. */
+/* What the command line calls a source is SOURCE or name=SOURCE, where no file has that very name:
+ * the name, or "", and where SOURCE begins. */
+const char *cmd_source_name(const char *arg, char name[65]);
+
+/* Adds such a source. 0 or -errno and *err. */
 int cmd_add_source(struct engine *e, const char *arg, struct weir_err *err);
 
 /* Loads the plug-ins of a directory, and says on stderr which were refused. 0, or where the

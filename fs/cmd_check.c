@@ -47,7 +47,7 @@ static int check(const char *spec, size_t len, char **sources, bool verbose)
 	for (; *sources && r == 0; sources++)
 		if (cmd_add_source(e, *sources, &err) < 0)
 			r = cmd_error(&err, NULL, 0);
-	if (r == 0 && query_check(e, spec, len, verbose ? &plan : NULL, &err) < 0)
+	if (r == 0 && query_check(e, spec, len, NULL, verbose ? &plan : NULL, &err) < 0)
 		r = cmd_error(&err, spec, len);
 	if (r == 0 && plan.len && fwrite(plan.p, 1, plan.len, stdout) != plan.len)
 		r = CMD_FAILED;

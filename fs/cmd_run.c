@@ -198,7 +198,7 @@ static int add_stdin(struct engine *e, const char *spec, size_t len, struct weir
 {
 	struct weir_err e2 = WEIR_ERR_INIT;
 
-	if (isatty(STDIN_FILENO) || query_check(e, spec, len, NULL, &e2) == 0 ||
+	if (isatty(STDIN_FILENO) || query_check(e, spec, len, NULL, NULL, &e2) == 0 ||
 	        e2.id != WEIR_E_UNKNOWN_SOURCE)
 		return 0;
 	return engine_add_source(e, "stdin", "-", err);

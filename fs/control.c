@@ -212,6 +212,8 @@ static bool is_certain(enum weir_error_id id)
 	case WEIR_E_NO_PACKETS:
 	case WEIR_E_OUT_OF_RANGE:
 	case WEIR_E_BAD_BPF:
+	case WEIR_E_CANNOT_OPEN:
+	case WEIR_E_BAD_TRACE:
 	case WEIR_E_WINDOW_AFTER_TABLE:
 	case WEIR_E_TOO_MANY_QUERIES:
 		return true;
@@ -266,7 +268,7 @@ static int check_spec(struct control *c)
 		weir_fail(&err, WEIR_E_NAME_TAKEN, (uint32_t)(at - p), (uint32_t)n, name);
 		return reject(c, p, len, &err);
 	}
-	if (len <= CHECK_MAX && query_check(c->fs->engine, p, len, NULL, &err) < 0 &&
+	if (len <= CHECK_MAX && query_check(c->fs->engine, p, len, &c->who, NULL, &err) < 0 &&
 	        is_certain(err.id))
 		return reject(c, p, len, &err);
 	return 0;

@@ -55,18 +55,12 @@ static int recover(const char *dir)
 /* Adds a source by its full path, since the daemon leaves its directory. */
 static int add_source(struct engine *e, const char *arg, struct weir_err *err)
 {
-	const char *eq = strchr(arg, '='), *path = arg;
 	struct text full = TEXT_INIT;
-	char name[65] = "";
+	char name[65];
+	const char *path = cmd_source_name(arg, name);
 	char *cwd;
 	int r;
 
-	/* a file may be called a=b */
-	if (eq && eq > arg && (size_t)(eq - arg) < sizeof name &&
-	        lang_is_name(arg, (size_t)(eq - arg)) && access(arg, F_OK) < 0) {
-		memcpy(name, arg, (size_t)(eq - arg));
-		path = eq + 1;
-	}
 	cwd = path[0] != '/' && (access(path, F_OK) == 0 || strpbrk(path, "*?[")) &&
 	                      strcmp(path, "-") != 0
 	              ? getcwd(NULL, 0)
@@ -95,6 +89,7 @@ static void signals(int how)
 static int begin(struct fs *fs, const struct mount_options *o)
 {
 	struct weir_err err = WEIR_ERR_INIT;
+	struct engine_options engine = o->engine;
 
 	for (int i = 0; i < o->nplugins; i++)
 		if (cmd_load_plugins(o->plugins[i]))
@@ -107,7 +102,8 @@ static int begin(struct fs *fs, const struct mount_options *o)
 		fs->nonce = (uint32_t)fs->started;
 	fs->nonce |= 1;
 	fs->mountpoint = realpath(o->mountpoint, NULL);
-	fs->engine = engine_new(&o->engine);
+	engine.rooted = true;
+	fs->engine = engine_new(&engine);
 	fs->jobs = jobs_new();
 	fs->writes = jobs_new();
 	fs->versions = versions_new();

@@ -171,6 +171,19 @@ int weir_bind_find(struct weir_bind *pub, const char *name, struct weir_err *err
 	return f;
 }
 
+void weir_bind_blame(struct weir_bind *pub, const void *slot, uint32_t i)
+{
+	const struct binding *b = of(pub);
+	size_t offset = (size_t)((const char *)slot - (const char *)pub->config);
+
+	for (uint32_t k = 0; k < b->nargs; k++)
+		if (b->args[k].option && b->args[k].option->offset == offset && i-- == 0) {
+			pub->pos = b->args[k].pos;
+			pub->len = b->args[k].len;
+			return;
+		}
+}
+
 void *weir_bind_alloc(struct weir_bind *pub, size_t size)
 {
 	return arena_alloc(&of(pub)->pl->p->arena, size);
@@ -322,9 +335,13 @@ int planner_module(struct planner *pl, const struct weir_module *module, const c
 	if (!n->config || !n->uses)
 		return -ENOMEM;
 	r = options_bind(module->options, args, nargs, &scope, n->config, pl->err);
+	if (r == 0)
+		r = planner_files(pl, args, nargs);
 	if (r < 0)
 		return r;
 	b.pub = (struct weir_bind){module, n->config, n->in, pos, len};
+	b.args = args;
+	b.nargs = nargs;
 	if (module->bind) {
 		if (module->release)
 			keep(pl, &(struct plan_release){.module = module, .config = n->config});

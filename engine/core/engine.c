@@ -2,6 +2,7 @@
 /* engine.c: an engine, its sources, its log of rejected specs. */
 #include "engine/core/engine.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "engine/core/options.h"
 #include "engine/core/planner.h"
 #include "engine/core/queries.h"
+#include "engine/lang/parse.h"
 
 #define ERRORS_KEEP (256u << 10) /* bytes of rejected specs kept */
 
@@ -142,41 +144,48 @@ int source_config(struct engine *e, const struct weir_source *source, const char
 	return r;
 }
 
-/* "dir/trace.pcap.gz" is "trace"; what cannot stand in a name becomes '_'. */
+/* What the beginning of a query would take for something else than a source of this name. */
+static bool is_reserved(const char *name)
+{
+	static const char *const words[] = {"packets", "flows", "set"};
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcmp(name, words[i]) == 0)
+			return true;
+	return lex_reserved(name, (uint32_t)len) || registry_module(name, len) ||
+	       registry_source(name, len);
+}
+
+/* "dir/trace.pcap.gz" is "trace"; what cannot stand in a name becomes '_', and what would be
+ * something else than a source gets one behind it. */
 static void make_name(struct engine *e, const char *spec, char *to, size_t size)
 {
 	const char *base = strrchr(spec, '/');
 	size_t n = 0;
-	char stem[48];
+	char stem[52] = "s";
 
 	base = base ? base + 1 : spec;
 	if (strcmp(spec, "-") == 0)
 		base = "stdin";
-	while (base[n] && base[n] != '.' && n < sizeof stem - 1) {
-		char c = base[n];
-		bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		          (c >= '0' && c <= '9') || c == '_' || c == '-';
-
-		stem[n++] = ok ? c : '_';
-	}
+	if (!isalpha((unsigned char)base[0]))
+		n++;
+	for (; *base && *base != '.' && n < sizeof stem - 2; base++)
+		stem[n++] = (char)(isalnum((unsigned char)*base) || *base == '-' ? *base : '_');
 	stem[n] = 0;
-	if (!n || !((stem[0] >= 'a' && stem[0] <= 'z') || (stem[0] >= 'A' && stem[0] <= 'Z')))
-		snprintf(to, size, "s%s", stem);
-	else
-		snprintf(to, size, "%s", stem);
+	if (is_reserved(stem))
+		memcpy(stem + n, "_", 2);
+	snprintf(to, size, "%s", stem);
 	for (unsigned k = 2; engine_find(e, to, strlen(to)); k++)
-		snprintf(to, size, "%s_%u", stem[0] ? stem : "s", k);
+		snprintf(to, size, "%s_%u", stem, k);
 }
 
 static int check_name(struct engine *e, const char *name, struct weir_err *err)
 {
-	static const char *const reserved[] = {"packets", "flows", "set", "where", "from"};
-
+	if (is_reserved(name))
+		return weir_fail(err, WEIR_E_RESERVED_NAME, WEIR_NOPOS, 0, name);
 	if (!lang_is_name(name, strlen(name)))
 		return weir_fail(err, WEIR_E_BAD_NAME, WEIR_NOPOS, 0, name);
-	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-		if (strcmp(name, reserved[i]) == 0)
-			return weir_fail(err, WEIR_E_RESERVED_NAME, WEIR_NOPOS, 0, name);
 	if (engine_find(e, name, strlen(name)))
 		return weir_fail(err, WEIR_E_NAME_TAKEN, WEIR_NOPOS, 0, name);
 	return 0;

@@ -340,6 +340,9 @@ static int read_settings(struct planner *pl)
 
 		if (r == 0 && s->size) {
 			pl->p->set.spill_pos = s->value_pos;
+			r = planner_rooted(pl, s->value, s->value_pos, s->value_len);
+			if (r < 0)
+				return r;
 			r = options_set(settings_spill, s->key, s->size, s->size_pos, &scope,
 			        &pl->p->set, pl->err);
 		}

@@ -41,10 +41,14 @@ static int learn(struct planner *pl, const struct weir_source *source, void *con
 	int r = reader_open(
 	        source, config, own ? &pl->rights : &all, pl->e, &mem, NULL, &reader, &err);
 
+	if (r < 0 && err.id) {
+		uint32_t pos, len;
+
+		planner_blame(st, err.text, &pos, &len);
+		return weir_fail_no(pl->err, err.no, WEIR_E_BAD_TRACE, pos, len, err.text);
+	}
 	if (r < 0)
-		return err.id ? weir_fail_no(pl->err, err.no, WEIR_E_BAD_TRACE, st->pos, st->len,
-		                        err.text)
-		              : r;
+		return r;
 	*ret = weir_schema_ref(reader->pub.schema);
 	reader_close(reader);
 	return 0;
@@ -163,6 +167,8 @@ int planner_source(struct planner *pl, const struct ast_stage *st)
 	if (!config)
 		return -ENOMEM;
 	r = options_bind(st->source->options, st->args, st->nargs, &scope, config, pl->err);
+	if (r == 0)
+		r = planner_files(pl, st->args, st->nargs);
 	if (r == 0)
 		r = name_input(pl, st, config, &own);
 	if (r == 0)

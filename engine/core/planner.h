@@ -39,6 +39,8 @@ struct binding {
 	struct weir_bind pub;
 	struct planner *pl;
 	struct plan_node *node;
+	const struct ast_arg *args;
+	uint32_t nargs;
 	struct weir_field *fields;
 	int32_t *origin;
 	uint32_t n, cap;
@@ -115,6 +117,13 @@ int planner_source(struct planner *pl, const struct ast_stage *st);
 int planner_union(struct planner *pl, int *ins, uint32_t nins, const struct ast_stage *st);
 /* The same for what the instances of a scope's blocks leave. */
 int planner_collect(struct planner *pl, int scope, const struct ast_stage *st);
+
+/* The files that arguments name: paths as they must be, and those to be created can be. */
+int planner_files(struct planner *pl, const struct ast_arg *args, uint32_t nargs);
+/* Fails for a path that depends on a folder, where the engine has none in common with who asks. */
+int planner_rooted(struct planner *pl, const char *path, uint32_t pos, uint32_t len);
+/* The file of the stage that an error of its source is about, or the stage. */
+void planner_blame(const struct ast_stage *st, const char *text, uint32_t *pos, uint32_t *len);
 
 /* For option tables whose rows read no fields. */
 void planner_no_use(void *arg, uint32_t field);

@@ -12,6 +12,7 @@ int previous_number(struct weir_bind *b, struct weir_err *err)
 	c->kind = f->kind;
 	if (weir_kind_is_number(f->kind) || f->kind == WEIR_TIME || f->kind == WEIR_DURATION)
 		return 0;
+	weir_bind_blame(b, &c->field, 0);
 	return weir_fail(err, WEIR_E_KIND_MISMATCH, b->pos, b->len, b->module->name, "a number",
 	        f->name, weir_kind_article(f->kind));
 }
@@ -24,7 +25,7 @@ int previous_bind(struct weir_bind *b, enum weir_kind kind, const char *unit, bo
 	int r;
 
 	if (clock) {
-		r = record_time_check(b, c->time, b->module->name, err);
+		r = record_time_check(b, &c->time, b->module->name, err);
 		if (r < 0)
 			return r;
 	} else {

@@ -398,13 +398,15 @@ int query_run_to(struct engine *e, const char *spec, size_t len, const struct cr
 	return submit(e, spec, len, NULL, who, sink, schema, ret, err);
 }
 
-int query_check(
-        struct engine *e, const char *spec, size_t len, struct text *plan, struct weir_err *err)
+int query_check(struct engine *e, const char *spec, size_t len, const struct cred *who,
+        struct text *plan, struct weir_err *err)
 {
-	struct rights rights = {.all = true};
+	struct rights rights;
 	struct plan *p;
-	int r = plan_make(e, spec, len, &rights, &p, err);
+	int r;
 
+	rights_of(&rights, who);
+	r = plan_make(e, spec, len, &rights, &p, err);
 	if (r < 0)
 		return r;
 	if (plan)

@@ -32,6 +32,8 @@ struct engine_options {
 	uint32_t threads;     /* default for a query; 0: 1 */
 	uint32_t tokens;      /* default for a query; 0: by its threads */
 	uint64_t cache;       /* of the column cache, bytes; 0: there is none */
+	bool rooted;          /* files that a query names begin with '/': nobody knows the folder
+	                       * of who asks */
 };
 
 struct engine *engine_new(const struct engine_options *o);
@@ -58,8 +60,8 @@ enum query_state { QUERY_RUNNING, QUERY_PAUSED, QUERY_DONE, QUERY_FAILED, QUERY_
 int query_submit(struct engine *e, const char *spec, size_t len, const char *name,
         const struct cred *who, struct query **ret, struct weir_err *err);
 /* Only checks; appends the plan to `plan` where that is not NULL. */
-int query_check(
-        struct engine *e, const char *spec, size_t len, struct text *plan, struct weir_err *err);
+int query_check(struct engine *e, const char *spec, size_t len, const struct cred *who,
+        struct text *plan, struct weir_err *err);
 /* Replaces what the query runs; keeps name, serial, owner. On failure the old one runs on. */
 int query_replace(struct query *q, const char *spec, size_t len, const struct cred *who,
         struct weir_err *err);

@@ -101,6 +101,40 @@ int rights_open(const struct rights *r, const char *path, int flags, mode_t mode
 	return fd;
 }
 
+static int may_create(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX];
+	struct stat st;
+
+	if (stat(path, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return -EISDIR;
+		return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
+	}
+	if (errno != ENOENT)
+		return -errno;
+	if (lstat(path, &st) == 0) /* a link to what is not there yet */
+		return 0;
+	if ((size_t)snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+	            slash ? path : ".") >= sizeof dir)
+		return -ENAMETOOLONG;
+	if (slash && !slash[1])
+		return -EISDIR;
+	return faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+int rights_may_create(const struct rights *r, const char *path)
+{
+	struct before b;
+	int e = enter(r, &b);
+
+	if (e == 0)
+		e = may_create(path);
+	leave(r, &b);
+	return e;
+}
+
 void faults_init(struct faults *f)
 {
 	*f = (struct faults){.count = 0};
@@ -216,11 +250,16 @@ int weir_source_glob(struct weir_reader *r, const char *pattern,
 {
 	glob_t g = {0};
 	struct before b;
+	struct stat st;
 	int ret;
 
 	if (!strpbrk(pattern, "*?["))
 		return each(arg, pattern);
 	ret = enter(&of(r)->rights, &b);
+	if (ret == 0 && lstat(pattern, &st) == 0) { /* a file may be called so */
+		leave(&of(r)->rights, &b);
+		return each(arg, pattern);
+	}
 	if (ret == 0)
 		ret = glob(pattern, GLOB_ERR | GLOB_NOMAGIC, NULL, &g);
 	leave(&of(r)->rights, &b);

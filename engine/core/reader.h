@@ -30,6 +30,9 @@ struct engine;
 void rights_of(struct rights *r, const struct cred *who);
 /* open(2), O_CLOEXEC added, with these rights: a descriptor or -errno. */
 int rights_open(const struct rights *r, const char *path, int flags, mode_t mode);
+/* Whether open(2) could create, or empty, the file as things stand: 0 or -errno. Changes nothing.
+ */
+int rights_may_create(const struct rights *r, const char *path);
 
 #define FAULTS_MAX 64
 

@@ -15,11 +15,13 @@ static inline int64_t record_time(const struct weir_col *c, uint32_t row)
 	return t > RECORD_TIME_MAX ? RECORD_TIME_MAX : t < -RECORD_TIME_MAX ? -RECORD_TIME_MAX : t;
 }
 
-/* Checks the field that RECORD_TIME_OPTION took. `what` needs it. 0 or -errno. */
+/* Checks the field that RECORD_TIME_OPTION put at `slot` of the config. `what` needs it. 0 or
+ * -errno. */
 static inline int record_time_check(
-        struct weir_bind *b, uint32_t field, const char *what, struct weir_err *err)
+        struct weir_bind *b, const uint32_t *slot, const char *what, struct weir_err *err)
 {
 	const struct weir_field *f;
+	uint32_t field = *slot;
 
 	if (field == UINT32_MAX) {
 		int r = weir_bind_find(b, "ts", err); /* fails: the preset was not there */
@@ -27,9 +29,11 @@ static inline int record_time_check(
 		return r < 0 ? r : -EINVAL;
 	}
 	f = &b->in->fields[field];
-	return f->kind == WEIR_TIME ? 0
-	                            : weir_fail(err, WEIR_E_KIND_MISMATCH, b->pos, b->len, what,
-	                                      "a time", f->name, weir_kind_article(f->kind));
+	if (f->kind == WEIR_TIME)
+		return 0;
+	weir_bind_blame(b, slot, 0);
+	return weir_fail(err, WEIR_E_KIND_MISMATCH, b->pos, b->len, what, "a time", f->name,
+	        weir_kind_article(f->kind));
 }
 
 /* Rows of an option table; `at` is the value's place in the configuration. */

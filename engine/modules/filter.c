@@ -46,8 +46,12 @@ static int filter_bind(struct weir_bind *b, struct weir_err *err)
 	if (c->len >= 0 && b->in->fields[c->len].kind != WEIR_U64)
 		c->len = -1;
 	r = bpf_check(c->bpf, why, sizeof why);
+	if (r < 0 && r != -ENOMEM) {
+		weir_bind_blame(b, &c->bpf, 0);
+		return weir_fail(err, WEIR_E_BAD_BPF, b->pos, b->len, why);
+	}
 	if (r < 0)
-		return r == -ENOMEM ? r : weir_fail(err, WEIR_E_BAD_BPF, b->pos, b->len, why);
+		return r;
 	weir_bind_use(b, (uint32_t)c->packet);
 	weir_bind_use(b, (uint32_t)c->linktype);
 	if (c->len >= 0)

@@ -166,7 +166,8 @@ static int bind_aggregate(struct weir_bind *b, struct aggregate *agg, const stru
 		return r;
 	if (!aggregate_check(agg))
 		return weir_fail(err, WEIR_E_KIND_MISMATCH, a->args[0].pos, a->args[0].len, a->call,
-		        "a number", "it", weir_kind_article(agg->kind));
+		        "a number", a->args[0].text ? a->args[0].text : "it",
+		        weir_kind_article(agg->kind));
 	if (agg->field >= 0)
 		of = &b->in->fields[agg->field];
 	f.name = a->as ? a->as : default_name(b, agg, a);

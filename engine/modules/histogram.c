@@ -42,6 +42,7 @@ static int parse_edges(struct weir_bind *b, struct config *c, struct weir_err *e
 
 	if (!edge)
 		return -ENOMEM;
+	weir_bind_blame(b, &c->text, 0);
 	while (*at) {
 		size_t n = strcspn(at, ", ");
 		union weir_datum d;
@@ -76,9 +77,11 @@ static int histogram_bind(struct weir_bind *b, struct weir_err *err)
 	int r = 0;
 
 	c->scale = f->kind == WEIR_TIME || f->kind == WEIR_DURATION ? 1e-9 : 1;
-	if (!weir_kind_is_number(f->kind) && c->scale == 1)
+	if (!weir_kind_is_number(f->kind) && c->scale == 1) {
+		weir_bind_blame(b, &c->field, 0);
 		return weir_fail(err, WEIR_E_KIND_MISMATCH, b->pos, b->len, "histogram", "a number",
 		        f->name, weir_kind_article(f->kind));
+	}
 	if (!!c->width + c->log2 + !!c->text > 1)
 		return weir_fail(err, WEIR_E_OPTION_CONFLICT, b->pos, b->len, c->text ? "-e" : "-l",
 		        c->width ? "-w" : "-l");

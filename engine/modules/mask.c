@@ -34,13 +34,16 @@ struct config {
 	uint64_t k[2];
 };
 
-static int check(struct weir_bind *b, const struct weir_field *f, struct weir_err *err)
+/* The i-th of the fields. */
+static int check(struct weir_bind *b, uint32_t i, struct weir_err *err)
 {
 	const struct config *c = b->config;
+	const struct weir_field *f = &b->in->fields[c->fields.index[i]];
 
 	if (f->kind == WEIR_IP ||
 	        (c->key && (f->kind == WEIR_MAC || f->kind == WEIR_U64 || f->kind == WEIR_STR)))
 		return 0;
+	weir_bind_blame(b, &c->fields, i);
 	return weir_fail(err, WEIR_E_KIND_MISMATCH, b->pos, b->len, "mask",
 	        c->key ? "an address, a number or text" : "an address, or --key", f->name,
 	        weir_kind_article(f->kind));
@@ -58,7 +61,7 @@ static int mask_bind(struct weir_bind *b, struct weir_err *err)
 		c->k[1] = h.high64;
 	}
 	for (uint32_t i = 0; i < c->fields.n && r >= 0; i++) {
-		r = check(b, &b->in->fields[c->fields.index[i]], err);
+		r = check(b, i, err);
 		if (r >= 0)
 			r = weir_bind_replace(b, c->fields.index[i], err);
 	}

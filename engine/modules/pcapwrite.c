@@ -211,7 +211,7 @@ static void pcapwrite_close(struct weir_node *n)
 static const struct weir_option options[] = {
         {.type = WEIR_OPT_FILE,
                 .name = "file",
-                .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,
+                .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED | WEIR_OPT_CREATE,
                 .offset = offsetof(struct config, file),
                 .arg = "FILE",
                 .doc = "the file to create, or to empty"},

@@ -36,9 +36,11 @@ static int pdf_bind(struct weir_bind *b, struct weir_err *err)
 		c->count = (uint32_t)r;
 	}
 	kind = b->in->fields[c->count].kind;
-	if (!weir_kind_is_number(kind))
+	if (!weir_kind_is_number(kind)) {
+		weir_bind_blame(b, &c->count, 0);
 		return weir_fail(err, WEIR_E_KIND_MISMATCH, b->pos, b->len, "pdf", "a number",
 		        b->in->fields[c->count].name, weir_kind_article(kind));
+	}
 	r = weir_bind_add(b, &f, err);
 	if (r < 0)
 		return r;

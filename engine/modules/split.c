@@ -32,7 +32,7 @@ static int split_bind(struct weir_bind *b, struct weir_err *err)
 	weir_bind_blocks_only(b);
 	if (!c->idle && !c->max)
 		weir_bind_rolling(b);
-	return c->idle ? record_time_check(b, c->time, "split -t", err) : 0;
+	return c->idle ? record_time_check(b, &c->time, "split -t", err) : 0;
 }
 
 static int end(struct weir_node *n, struct bodies_batch *bb, struct keyed_body *x)

@@ -56,7 +56,7 @@ static int window_bind(struct weir_bind *b, struct weir_err *err)
 	struct weir_field f = {.name = "window", .kind = WEIR_TIME, .flags = WEIR_FIELD_ALWAYS};
 	int r = window_shape_bind(b, &c->args, &c->shape, err);
 
-	if (r < 0 || (r = record_time_check(b, c->time, "window", err)) < 0)
+	if (r < 0 || (r = record_time_check(b, &c->time, "window", err)) < 0)
 		return r;
 	f.digits = b->in->fields[c->time].digits;
 	r = weir_bind_pass(b, err);

@@ -109,10 +109,12 @@ static int bind(struct weir_bind *b, struct weir_err *err)
 
 	if (c->field == UINT32_MAX) /* the preset is no field of these records */
 		return weir_bind_find(b, "srcip", err);
-	if (b->in->fields[c->field].kind != WEIR_IP)
+	if (b->in->fields[c->field].kind != WEIR_IP) {
+		weir_bind_blame(b, &c->field, 0);
 		return weir_fail(err, WEIR_E_KIND_MISMATCH, b->pos, b->len, "bogon",
 		        weir_kind_article(WEIR_IP), b->in->fields[c->field].name,
 		        weir_kind_article(b->in->fields[c->field].kind));
+	}
 	r = weir_bind_pass(b, err);
 	if (r == 0)
 		r = weir_bind_add(b,

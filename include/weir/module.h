@@ -160,6 +160,10 @@ void weir_bind_use(struct weir_bind *b, uint32_t field);
 /* Looks an input field up by name, or fails with UNKNOWN_FIELD at the stage. */
 int weir_bind_find(struct weir_bind *b, const char *name, struct weir_err *err);
 
+/* From here on b->pos and b->len are where the value stands that the user gave for the option
+ * stored at `slot` in the config, the i-th of a list; nothing changes where none was given. */
+void weir_bind_blame(struct weir_bind *b, const void *slot, uint32_t i);
+
 /* `size` zeroed bytes that live as long as the query. */
 void *weir_bind_alloc(struct weir_bind *b, size_t size);
 

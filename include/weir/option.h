@@ -42,6 +42,7 @@ enum {
 	WEIR_OPT_CONDITION = 4,  /* EXPR, ARGS: each is true or false; a field that is not bool is
 	                          * true where it is there. In ARGS only `expr` is set then */
 	WEIR_OPT_ASIDE = 8,      /* BLOCK: what the stages leave goes nowhere */
+	WEIR_OPT_CREATE = 16,    /* FILE: will be created; refused where that certainly fails */
 };
 
 struct weir_option {

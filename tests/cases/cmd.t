@@ -30,6 +30,18 @@ status 'run: no such trace' 1 weir run 'packets | group count()' nothing.pcap
 like "$(cat err)" "nothing.pcap.*No such file" 'which is named'
 status 'run: name=SOURCE' 0 weir run 'lab | group count()' lab=trace.pcap
 status 'run: a file with = in its name' 0 weir run 'packets | group count()' 'odd=name.pcap'
+ln -s "$trace" '[a]b*.pcap'
+status 'run: a file with pattern characters in its name' 0 weir run 'packets | group count()' '[a]b*.pcap'
+# names made from files mean the file, and nothing else
+for f in packets head where pcapfile; do ln -s "$trace" $f.pcap; done
+status 'run: files called like words of the language' 0 weir run \
+	'(head_ + where_ + pcapfile_ + packets_) | group count()' {packets,head,where,pcapfile}.pcap
+status 'run: packets.pcap is not all packets' 0 weir run 'packets | group count()' packets.pcap trace.pcap
+is "$(tail -1 out)" 40000 'packets is'
+for n in packets head where set; do
+	status "run: $n= as a name" 1 weir run 'packets' $n=trace.pcap
+	is "$(cat err)" "weir: '$n' is a reserved name" 'is refused'
+done
 status 'run: -f' 0 bash -c 'echo "packets | group count()" >q && weir run -f q trace.pcap'
 status 'run: -f -' 0 bash -c 'echo "packets | group count()" | weir run -f - trace.pcap'
 status 'run: a trace from standard input' 0 bash -c 'cat trace.pcap | weir run "packets | group count()"'

@@ -108,6 +108,14 @@ refused 'Invalid argument' "$(printf 'packets | head \xff\xfe')" 'not UTF-8: EIN
 refused 'Invalid argument' "$(printf 'packets | where %100000s' | tr ' ' '(')" '100,000 parentheses: EINVAL'
 like "$(says cp /dev/stdin "$q/new" <<<'pcapfile /nonexistent | head 1')" 'No such file' 'a file that is not there fails the close'
 like "$(cat "$q/errors")" '/nonexistent' 'and stands in queries/errors'
+refused 'No such file' 'pcapfile /nonexistent | head 1' 'a complete line with it fails the write'
+refused 'No such file' 'packets | pcapwrite /nonexistent/x' 'a file that cannot be created: ENOENT'
+refused 'Is a directory' "packets | pcapwrite $T" 'a folder as the file to create: EISDIR'
+refused 'Invalid argument' 'packets | tee ( pcapwrite x.pcap ) | head 1' 'a path without / in front: nobody knows the folder'
+refused 'Invalid argument' 'set spill x 1GB packets | sort ts' 'nor that of a spill'
+like "$(tail -n 3 "$q/errors" | tr '\n' '~')" "cannot open 'x': under a mount.*begin with '/'~  set spill x 1GB.*~            \^~" 'with its place'
+[ ! -e x.pcap ] && [ ! -e /x.pcap ]
+result $? 'no such file was made'
 before=$(ls "$q" | wc -l)
 : >"$q/new"
 is "$(ls "$q" | wc -l)" "$before" 'a mere > makes nothing'

@@ -30,6 +30,10 @@ cp "$trace" "$T/secret.pcap"
 chmod 600 "$T/secret.pcap"
 like "$(as "cp /dev/stdin $q/new <<<'s: pcapfile $T/secret.pcap | head 1'")" 'ermission denied' 'a file that the writer may not read is refused'
 like "$(tail -n 5 "$q/errors")" "secret.pcap.*ermission denied|cannot open" 'and queries/errors says so'
+like "$(as "echo 'pcapfile $T/secret.pcap | where nothing = 1' > $q/new")" 'ermission denied' 'also while the text is looked at'
+mkdir -m 700 "$T/closed"
+like "$(as "echo 'packets | pcapwrite $T/closed/x' > $q/new")" 'ermission denied' 'a file that the writer may not create is refused by the write'
+like "$(as "echo 'packets | pcapwrite $T/secret.pcap' > $q/new")" 'ermission denied' 'one that he may not write too'
 echo "s: pcapfile $T/secret.pcap | head 1" >"$q/new"
 is "$(tail -n +2 "$q/s/out.csv" | wc -l)" 1 'root may'
 chmod 644 "$T/secret.pcap"

@@ -67,7 +67,7 @@ static void plan(const char *s, size_t size)
 
 	if (memmem(s, size, "pcapfile", 8))
 		return;
-	if (query_check(empty(), s, size, &t, &err) < 0 && err.id == WEIR_E_NONE)
+	if (query_check(empty(), s, size, NULL, &t, &err) < 0 && err.id == WEIR_E_NONE)
 		__builtin_trap();
 	if (err.id != WEIR_E_NONE)
 		lang_explain(&t, "fuzz", s, size, &err);
