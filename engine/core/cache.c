@@ -40,11 +40,6 @@ struct cache_keeper *cache_keeper(struct cache *c)
 	return c->keeper;
 }
 
-struct weir_mem *cache_mem(struct cache *c)
-{
-	return c->mem;
-}
-
 size_t cache_limit(const struct cache *c)
 {
 	return c->mem->limit;
@@ -261,9 +256,9 @@ static int add(struct cached *d, struct weir_batch *b, uint64_t done, uint64_t t
 	r = compact_make(b, place, &p, &d->batch[d->n].form);
 	if (r < 0)
 		return p.e < 0 ? p.e : r;
+	d->batch[d->n].form.flow = flow_numbers(&d->numbers, b, place, &p);
 	d->batch[d->n++].done = done;
 	d->packets += b->n;
-	cached_number(d, b, place, &p);
 	return 0;
 }
 
@@ -271,7 +266,18 @@ int cached_add(struct cached *d, struct weir_batch *b, uint64_t done, uint64_t t
 {
 	int r = add(d, b, done, total);
 
-	return r == -ENOSPC && cached_unnumber(d) ? add(d, b, done, total) : r;
+	return r == -ENOSPC && flow_numbers_drop(&d->numbers) ? add(d, b, done, total) : r;
+}
+
+/* All flows are numbered, or none. */
+static void end_numbers(struct cached *d)
+{
+	uint32_t most = flow_numbers_most(&d->numbers);
+
+	d->flows = most <= d->packets / FLOW_LEAST ? most : 0;
+	for (uint32_t i = 0; !d->flows && i < d->n; i++)
+		d->batch[i].form.flow = NULL;
+	flow_numbers_drop(&d->numbers);
 }
 
 void cached_end(struct cached *d, int e)
@@ -279,7 +285,7 @@ void cached_end(struct cached *d, int e)
 	struct cache *c = d->cache;
 	bool listed = false;
 
-	cached_numbered(d);
+	end_numbers(d);
 	if (e == 0)
 		trim(d);
 	if (e == 0 && !cache_files_unchanged(&d->files))
@@ -403,6 +409,7 @@ struct cached *cached_begin(struct cache *c, struct reader *r)
 	faults_init(&d->faults);
 	d->refs = 2; /* the list's, the caller's */
 	d->cache = c;
+	d->numbers.mem = c->mem;
 	d->source = r->source;
 	pthread_mutex_lock(&c->lock);
 	if (is_cacheable(r) && cache_files_settled(&r->files) && !short_now)

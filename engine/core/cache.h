@@ -28,14 +28,13 @@
 #ifndef CACHE_H
 #define CACHE_H
 
+#include "engine/core/flow_numbers.h"
 #include "engine/core/mem.h"
 #include "engine/core/reader.h"
 #include "engine/core/text.h"
-#include "engine/proto/compact.h"
 
 struct cache;
 struct cached;
-struct keytab;
 struct plan_node;
 struct run;
 
@@ -75,9 +74,9 @@ struct cached {
 	struct slab *slab; /* the last one */
 	size_t size;       /* bytes counted */
 	uint64_t packets, done;
-	uint32_t flows;         /* numbers of flows are below this; 0: there are none */
-	struct keytab *numbers; /* while it is kept */
-	struct faults faults;   /* of the pass that kept it */
+	uint32_t flows;              /* numbers of flows are below this; 0: there are none */
+	struct flow_numbers numbers; /* while it is kept */
+	struct faults faults;        /* of the pass that kept it */
 
 	struct cached *next; /* protected by the cache's lock, as is what follows */
 	enum { CACHED_BEING, CACHED_WHOLE, CACHED_REFUSED } state;
@@ -92,14 +91,6 @@ void cached_unref(struct cached *d); /* NULL is fine */
 struct cached *cached_begin(struct cache *c, struct reader *r);
 /* Adds a batch's form; `total`: bytes of the source, 0: unknown. 0 or -errno. */
 int cached_add(struct cached *d, struct weir_batch *b, uint64_t done, uint64_t total);
-/* cache_flows.c: numbers the flows of the batch that was added last. `room`: as of compact_make().
- * Gives up silently. */
-void cached_number(struct cached *d, struct weir_batch *b, compact_room *room, void *arg);
-/* The numbers are given up, and the room that it took to make them; false: there is none. */
-bool cached_unnumber(struct cached *d);
-/* All are numbered, or none will be. */
-void cached_numbered(struct cached *d);
-struct weir_mem *cache_mem(struct cache *c);
 
 /* It is over. `e`: 0, all was added; -ENOSPC, -EINVAL: it cannot be kept and is not to be tried
  * again; other -errno: this time. Drops the reference of who kept it. */

@@ -2,6 +2,8 @@
 /* keymemo.c: see keymemo.h. */
 #include "engine/core/keymemo.h"
 
+#include <string.h>
+
 #include "engine/core/keytab.h"
 #include "engine/core/mem.h"
 
@@ -50,6 +52,28 @@ static bool is_small(const struct weir_mem *mem, size_t size)
 	return size <= (limit ? limit / PART : MOST);
 }
 
+/* Numbers below `most` have a place. */
+static bool make_room(struct keytab *t, uint32_t most)
+{
+	struct keymemo *m = &t->memo;
+	uint32_t room = m->most + m->most / 2;
+	uint32_t *id;
+
+	if (most <= m->most)
+		return true;
+	if (room < most)
+		room = most;
+	if (!is_small(t->mem, room * sizeof *id))
+		return false;
+	id = weir_realloc(t->mem, m->id, m->most * sizeof *id, room * sizeof *id);
+	if (!id)
+		return false;
+	memset(id + m->most, 0, (room - m->most) * sizeof *id);
+	m->id = id;
+	m->most = room;
+	return true;
+}
+
 /* The numbers of the rows of b's root; NULL: there are none, or they are not worth it. */
 static const uint32_t *numbers_of(struct keytab *t, struct weir_batch *b)
 {
@@ -68,8 +92,12 @@ static const uint32_t *numbers_of(struct keytab *t, struct weir_batch *b)
 	number = from->ops->numbers(from, at, t->pack.n, &most, &of);
 	if (!number || (m->of && m->of != of))
 		return NULL;
-	if (m->id)
-		return number;
+	if (m->id) {
+		if (make_room(t, most))
+			return number;
+		drop(t);
+		return NULL;
+	}
 	if (most / NUMBERS > t->keys.n || !is_small(t->mem, most * sizeof *m->id))
 		return NULL;
 	if (!m->rest)

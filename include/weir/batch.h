@@ -84,8 +84,9 @@ struct weir_batch_ops {
 	int (*pack)(struct weir_batch *b, const struct weir_pack *p, const uint16_t *rows,
 	        uint32_t n, uint8_t *to, struct weir_packed *ret);
 	/* A number for each row of the batch, below *ret_most: rows that have the same are equal in
-	 * all of f[0..n), which are there or not in both. So it is in all batches of one *ret_of.
-	 * NULL: there are none for these fields. Any thread may call it. May be NULL. */
+	 * all of f[0..n), which are there or not in both. So it is in all batches of one *ret_of,
+	 * of which a later one may have a larger *ret_most. NULL: there are none for these fields.
+	 * Any thread may call it. May be NULL. */
 	const uint32_t *(*numbers)(struct weir_batch *b, const struct weir_pack_field *f,
 	        uint32_t n, uint32_t *ret_most, const void **ret_of);
 	/* Gives back what the batch holds (blocks of a trace, `priv`); the struct itself and its
