@@ -308,6 +308,7 @@ int mount_options_parse(int argc, char **argv, struct mount_options *ret)
 
 	memset(ret, 0, sizeof *ret);
 	ret->engine.cache = CACHE_DEFAULT;
+	ret->engine.join = true;
 	ret->sources = calloc((size_t)argc + 1, sizeof *ret->sources);
 	if (!ret->sources)
 		return -ENOMEM;

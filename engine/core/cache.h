@@ -100,6 +100,8 @@ void cached_end(struct cached *d, int e);
 int cache_pass_serve(struct reader *r, struct cached *d);
 /* … is to be kept if it comes to its end. */
 int cache_pass_watch(struct reader *r, struct run *run, const struct plan_node *n);
+/* What reader r would have read, so many packets, came to its end in another way. */
+void cache_pass_ended(struct reader *r, uint64_t packets);
 
 /* cache_keep.c: somebody has read all of a trace, `packets` of them. */
 void cache_want(struct cache *c, struct run *run, const struct plan_node *n, uint64_t packets);

@@ -85,6 +85,14 @@ int cache_pass_watch(struct reader *r, struct run *run, const struct plan_node *
 	return 0;
 }
 
+void cache_pass_ended(struct reader *r, uint64_t packets)
+{
+	if (!r->watch)
+		return;
+	r->watch->packets = packets;
+	r->watch->ended = true;
+}
+
 /* ---- serving ---- */
 
 struct serving {

@@ -32,6 +32,14 @@ struct engine *engine_new(const struct engine_options *o)
 			return NULL;
 		}
 	}
+	if (o->join) {
+		e->joints = joints_new();
+		if (!e->joints) {
+			cache_free(e->cache);
+			free(e);
+			return NULL;
+		}
+	}
 	if (!e->options.memory)
 		e->options.memory = 512ull << 20;
 	if (!e->options.retain)
@@ -78,6 +86,7 @@ void engine_free(struct engine *e)
 	for (size_t i = 0; i < e->nmounted; i++)
 		mounted_free(e->mounted[i]);
 	cache_free(e->cache);
+	joints_free(e->joints);
 	if (e->input >= 0)
 		close(e->input);
 	text_release(&e->errors);
@@ -346,9 +355,11 @@ int engine_source_text(struct engine *e, size_t i, const char *what, struct text
 			text_printf(to, "memory: %zu\n",
 			        __atomic_load_n(&m->mem.used, __ATOMIC_RELAXED));
 		}
-		text_printf(to, "passes: %llu\nrecords: %llu\nbytes: %llu\nfaults: %llu\n",
-		        (unsigned long long)passes, (unsigned long long)records,
-		        (unsigned long long)bytes, (unsigned long long)m->faults.count);
+		text_printf(to,
+		        "passes: %llu\njoined: %llu\nrecords: %llu\nbytes: %llu\nfaults: %llu\n",
+		        (unsigned long long)passes, (unsigned long long)stat_get64(&m->joined),
+		        (unsigned long long)records, (unsigned long long)bytes,
+		        (unsigned long long)m->faults.count);
 		return 0;
 	}
 	return -ENOENT;

@@ -6,6 +6,7 @@
 #include "engine/core/arena.h"
 #include "engine/core/cache.h"
 #include "engine/core/feed.h"
+#include "engine/core/joint.h"
 #include "engine/core/now.h"
 #include "engine/core/query.h"
 #include "engine/core/reader.h"
@@ -22,7 +23,8 @@ struct mounted {
 	        *feed; /* standard input, a FIFO: one pass for all; NULL: each query has its own */
 	struct text about; /* feed: what its headers say */
 	struct weir_schema *schema;
-	uint64_t passes, records, bytes; /* atomic; feed: not used */
+	/* atomic; feed: not used. Passes over it, queries that took part in a joint one */
+	uint64_t passes, joined, records, bytes;
 	struct weir_mem mem;
 };
 
@@ -40,6 +42,7 @@ struct engine {
 	int input;       /* standard input, -1: none */
 	struct clock *clock;
 	struct cache *cache;         /* NULL: none */
+	struct joints *joints;       /* NULL: none */
 	uint32_t nthreads;           /* of runs */
 	pthread_cond_t idle;         /* nthreads is 0 */
 	pthread_mutex_t errors_lock; /* protects the two below */

@@ -2,8 +2,9 @@
 /* query.h: the engine as its front ends (the mount, the command) see it.
  *
  * An engine holds named sources and queries. A query is checked, planned and started by
- * query_submit(); it runs on a thread of its own pass (or shares the pass of a source that can be
- * read only once) and leaves a result. All functions may be called from any thread; none waits
+ * query_submit(); it runs on a thread of its own, and so does its pass over a source unless that is
+ * shared with others (a source that can be read only once, queries that arrive together), and
+ * leaves a result. All functions may be called from any thread; none waits
  * for a query. Lock order: engine, then query, then result.
  */
 #ifndef QUERY_H
@@ -34,6 +35,7 @@ struct engine_options {
 	uint64_t cache;       /* of the column cache, bytes; 0: there is none */
 	bool rooted;          /* files that a query names begin with '/': nobody knows the folder
 	                       * of who asks */
+	bool join;            /* queries that arrive together share passes, see joint.h */
 };
 
 struct engine *engine_new(const struct engine_options *o);

@@ -15,6 +15,18 @@ const char *query_state_name(enum query_state s)
 	return names[s];
 }
 
+/* Of a source: whose pass it is. */
+static void joint(const struct run *r, struct text *to)
+{
+	uint32_t together = __atomic_load_n(&r->together, __ATOMIC_RELAXED);
+	uint64_t left_at = stat_get(&r->left_at);
+
+	if (together)
+		text_printf(to, " joint pass of %u", together);
+	if (left_at)
+		text_printf(to, " left after %llu", (unsigned long long)left_at);
+}
+
 static void node_counters(void *arg, const struct plan_node *n, struct text *to)
 {
 	struct run *r = arg;
@@ -25,6 +37,8 @@ static void node_counters(void *arg, const struct plan_node *n, struct text *to)
 	        (unsigned long long)stat_get(&s->records_out),
 	        (unsigned long long)stat_get(n->source ? &s->batches_out : &s->batches_in),
 	        (double)stat_get(&s->ns) / 1e6);
+	if (n->source)
+		joint(r, to);
 	for (int i = 0; n->module && n->module->counters && n->module->counters[i]; i++)
 		text_printf(to, " %s %llu", n->module->counters[i],
 		        (unsigned long long)stat_get(&s->counters[i]));
@@ -270,6 +284,7 @@ void engine_status(struct engine *e, struct text *to)
 		text_printf(to, "source: %s %s\n", e->mounted[i]->name, e->mounted[i]->spec);
 	plugins(to);
 	cache_text(e->cache, to);
+	joints_text(e->joints, to);
 	for (q = query_next(e, 0); q; q = next) {
 		struct run *r = query_current(q);
 

@@ -239,7 +239,7 @@ int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err 
 		return weir_fail_no(
 		        err, EISDIR, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, path, strerror(EISDIR));
 	}
-	if (r->e->cache && r->rights.all && !r->begun)
+	if ((r->e->cache || r->e->joints) && r->rights.all && !r->begun)
 		cache_files_add(&r->files, path, &st);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	return fd;

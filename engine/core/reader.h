@@ -60,9 +60,10 @@ struct reader {
 	struct faults *faults; /* of the query; NULL: none */
 	struct engine *e;
 	bool opened;
-	struct cache_files files; /* opened by source->open, where there is a cache */
+	struct cache_files files; /* opened by source->open, in a mount */
 	bool begun;               /* source->open has returned */
 	struct watch *watch;      /* of cache_pass.c, or NULL */
+	struct member *member;    /* of joint.c, or NULL */
 };
 
 /* Opens a pass. What is wrong in the input goes to `faults` and, unless the rights are a query

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* run_open.c: what is settled before a run starts: its readers, and which scheduler it gets.
  *
- * A source is read by a pass of the run's own, served by the cache where that has it all, or, where
- * it can be read only once, shared with other runs through a feed.
+ * A source is read by a pass of the run's own, served by the cache where that has it all, joint
+ * with that of others who come at the same time, or, where it can be read only once, shared with
+ * other runs through a feed.
  */
 #include "engine/core/run_parts.h"
 
@@ -30,9 +31,13 @@ static bool has_plugins(const struct plan_graph *g)
 
 static void attach(struct run *r, const struct plan_node *n)
 {
+	bool plugins = has_plugins(&r->plan->root), served = false;
+
 	if (r->e->cache && !n->own)
-		r->served +=
-		        cache_attach(r, r->readers[n->reader], n, !has_plugins(&r->plan->root));
+		served = cache_attach(r, r->readers[n->reader], n, !plugins);
+	r->served += served;
+	if (!served && !plugins)
+		joint_attach(r, r->readers[n->reader], n);
 }
 
 int run_open_sources(struct run *r, struct weir_err *err)

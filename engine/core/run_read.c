@@ -115,6 +115,8 @@ void run_pause_feeds(struct run *r, bool pause)
 	for (uint32_t i = 0; i < r->plan->nsources; i++)
 		if (r->links[i].feed)
 			feed_pause(&r->links[i], pause);
+		else if (pause)
+			joint_rest(r->readers[i]);
 }
 
 int run_join(struct run *r)

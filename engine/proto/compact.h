@@ -55,6 +55,9 @@ typedef void *compact_room(void *arg, size_t size);
 /* Whether a compact form has all fields of `needs` (bits) of this schema. */
 bool compact_covers(const struct weir_schema *s, const uint64_t *needs);
 
+/* Whether any of them is in a packet's headers: if not, nothing is decoded to fill them. */
+bool compact_decodes(const uint64_t *needs);
+
 /* Whether all of f[0..n) are fields that packets with the same `flow` have in common; their names.
  */
 bool compact_is_flow(const struct weir_pack_field *f, uint32_t n);

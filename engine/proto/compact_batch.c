@@ -50,6 +50,17 @@ bool compact_covers(const struct weir_schema *s, const uint64_t *needs)
 	return is;
 }
 
+bool compact_decodes(const uint64_t *needs)
+{
+	bool any = false;
+
+	for (uint32_t f = 0; f < FIELDS; f++)
+		if (f != FIELD_ts && f != FIELD_len && f != FIELD_caplen && f != FIELD_linktype &&
+		        f != FIELD_ifindex)
+			any |= needs[f / 64] >> f % 64 & 1;
+	return any;
+}
+
 const char *const compact_flow[] = {"srcip", "dstip", "srcport", "dstport", "ipprotocol", NULL};
 
 bool compact_is_flow(const struct weir_pack_field *f, uint32_t n)
