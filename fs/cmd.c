@@ -147,7 +147,8 @@ int cmd_error(const struct weir_err *err, const char *spec, size_t len)
 	return CMD_FAILED;
 }
 
-int cmd_read_file(const char *path, size_t max, struct text *to)
+/* Reads a whole file ("-": standard input), at most one byte more than `max`. 0 or -errno. */
+static int read_file(const char *path, size_t max, struct text *to)
 {
 	int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
 	int r = 0;
@@ -171,4 +172,20 @@ int cmd_read_file(const char *path, size_t max, struct text *to)
 	}
 	close(fd);
 	return r;
+}
+
+int cmd_read_spec(const struct cmd *c, const char *file, int argc, char **argv, struct text *to)
+{
+	int r;
+
+	if (!file && optind == argc)
+		return cmd_usage(c, "no query");
+	if (!file) {
+		text_puts(to, argv[optind++]);
+		return 0;
+	}
+	r = read_file(file, SPEC_MAX, to);
+	if (r < 0)
+		fprintf(stderr, "weir: %s: %s\n", file, strerror(-r));
+	return r < 0 ? CMD_FAILED : 0;
 }

@@ -69,7 +69,8 @@ int cmd_load_plugins(const char *dir);
  * NULL. CMD_FAILED. */
 int cmd_error(const struct weir_err *err, const char *spec, size_t len);
 
-/* Reads a whole file ("-": standard input), at most one byte more than `max`. 0 or -errno. */
-int cmd_read_file(const char *path, size_t max, struct text *to);
+/* Reads the spec: from `file` ("-": standard input), or, where that is NULL, from the next operand.
+ * 0, or an exit status where something is wrong, and said. */
+int cmd_read_spec(const struct cmd *c, const char *file, int argc, char **argv, struct text *to);
 
 #endif

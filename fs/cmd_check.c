@@ -73,14 +73,9 @@ static int run(int argc, char **argv)
 		else if (cmd_load_plugins(optarg))
 			return CMD_FAILED;
 	}
-	if (!file && optind == argc)
-		return cmd_usage(&cmd_check, "no query");
-	if (!file)
-		text_puts(&spec, argv[optind++]);
-	r = file ? cmd_read_file(file, SPEC_MAX, &spec) : 0;
-	if (r < 0)
-		fprintf(stderr, "weir: %s: %s\n", file, strerror(-r));
-	r = r < 0 ? CMD_FAILED : check(spec.p ? spec.p : "", spec.len, argv + optind, verbose);
+	r = cmd_read_spec(&cmd_check, file, argc, argv, &spec);
+	if (r == 0)
+		r = check(spec.p ? spec.p : "", spec.len, argv + optind, verbose);
 	text_release(&spec);
 	return r;
 }

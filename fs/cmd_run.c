@@ -262,17 +262,9 @@ static int run(int argc, char **argv)
 	}
 	engine.speed = speed;
 	engine.threads = (uint32_t)threads;
-	if (!file && optind == argc)
-		return cmd_usage(&cmd_run, "no query");
-	if (!file)
-		text_puts(&spec, argv[optind++]);
-	ret = file ? cmd_read_file(file, SPEC_MAX, &spec) : 0;
-	if (ret < 0) {
-		fprintf(stderr, "weir: %s: %s\n", file, strerror(-ret));
-		ret = CMD_FAILED;
-	} else {
+	ret = cmd_read_spec(&cmd_run, file, argc, argv, &spec);
+	if (ret == 0)
 		ret = run_query(&r, spec.p ? spec.p : "", spec.len, argv + optind, &engine);
-	}
 	text_release(&spec);
 	return ret;
 }

@@ -2,9 +2,9 @@
 /* arena.c: memory that is given back all at once. Chunks double up to 1 MiB. */
 #include "engine/core/arena.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "engine/core/text.h"
 
 #define ALIGN 16
 #define CHUNK_MIN 1024
@@ -78,22 +78,19 @@ char *arena_copy(struct arena *a, const void *p, size_t n)
 	return to;
 }
 
+static char *room(void *arg, size_t n)
+{
+	return arena_alloc(arg, n);
+}
+
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap;
-	int n;
+	size_t n;
 	char *to;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		return NULL;
-	to = arena_alloc(a, (size_t)n + 1);
-	if (!to)
-		return NULL;
-	va_start(ap, fmt);
-	vsnprintf(to, (size_t)n + 1, fmt, ap);
+	to = text_print_to(room, a, fmt, ap, &n);
 	va_end(ap);
 	return to;
 }

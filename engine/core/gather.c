@@ -30,18 +30,6 @@ struct weir_batch *gather_new(struct weir_node *n, uint32_t rows)
 	return b;
 }
 
-static int copy_text(struct weir_batch *to, struct weir_str *d, const struct weir_str *s)
-{
-	uint8_t *p = weir_batch_alloc(to, s->len);
-
-	if (!p)
-		return -ENOMEM;
-	if (s->len)
-		memcpy(p, s->p, s->len);
-	*d = (struct weir_str){p, s->len};
-	return 0;
-}
-
 int gather_field(
         struct weir_batch *to, uint32_t field, uint32_t at, const struct pick *pick, uint32_t k)
 {
@@ -63,10 +51,9 @@ int gather_field(
 			continue;
 		weir_valid_set(d->valid, at + i);
 		from = (const char *)c->data + pick[i].row * size;
-		if (weir_storage_of(kind) != WEIR_VAR)
-			memcpy((char *)d->data + (at + i) * size, from, size);
-		else if (copy_text(to, (struct weir_str *)d->data + at + i,
-		                 (const struct weir_str *)from) < 0)
+		memcpy((char *)d->data + (at + i) * size, from, size);
+		if (weir_storage_of(kind) == WEIR_VAR &&
+		        batch_keep_text(to, (struct weir_str *)d->data + at + i) < 0)
 			return -ENOMEM;
 	}
 	return 0;

@@ -18,8 +18,7 @@ static size_t round_up(size_t n)
 	return (n + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
 }
 
-/* Address space for `size` bytes that begins on a huge page. */
-static void *reserve(size_t size)
+void *grow_reserve(size_t size)
 {
 	char *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
 	        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -42,7 +41,7 @@ static void *map_more(struct weir_mem *m, void *p, size_t *size, size_t new_size
 
 	if (!mem_take(m, more))
 		return NULL;
-	q = reserve(new_size);
+	q = grow_reserve(new_size);
 	if (q && mapped &&
 	        mremap(p, *size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED) {
 		munmap(q, new_size);

@@ -19,4 +19,8 @@ void *grow(struct weir_mem *m, void *p, size_t *size, size_t want);
 /* NULL is fine. */
 void grow_free(struct weir_mem *m, void *p, size_t size);
 
+/* Address space for `size` bytes, a multiple of the page size, that begins on a huge page. Not
+ * counted; munmap() gives it back. NULL: there is none. */
+void *grow_reserve(size_t size);
+
 #endif

@@ -138,7 +138,7 @@ static int stamp_fill(struct weir_batch *view, uint32_t field, const struct weir
 {
 	struct weir_col *col = weir_batch_own(view, field);
 	size_t size = col ? weir_kind_size(col->kind) : 0;
-	void *text;
+	struct weir_str text;
 
 	if (!col || (v->kind == WEIR_NONE && !weir_batch_own_valid(view, col)))
 		return -ENOMEM;
@@ -149,13 +149,11 @@ static int stamp_fill(struct weir_batch *view, uint32_t field, const struct weir
 	if (weir_storage_of(v->kind) != WEIR_VAR)
 		return 0;
 	/* the batch may live longer than the body */
-	text = weir_batch_alloc(view, v->d.s.len + 1);
-	if (!text)
+	text = v->d.s;
+	if (batch_keep_text(view, &text) < 0)
 		return -ENOMEM;
-	if (v->d.s.len)
-		memcpy(text, v->d.s.p, v->d.s.len);
 	for (uint32_t row = 0; row < view->n; row++)
-		((struct weir_str *)col->data)[row].p = text;
+		((struct weir_str *)col->data)[row].p = text.p;
 	return 0;
 }
 

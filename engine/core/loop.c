@@ -246,18 +246,13 @@ void weir_loop_set(struct weir_loop *l, uint32_t field, union weir_datum d)
 	case WEIR_ADDR:
 		((struct weir_ip *)c->data)[row] = d.ip;
 		break;
-	case WEIR_VAR: {
-		uint8_t *text = weir_batch_alloc(p->out, d.s.len + 1);
-
-		if (!text) {
+	case WEIR_VAR:
+		if (batch_keep_text(p->out, &d.s) < 0) {
 			keep_error(p, -ENOMEM);
 			return;
 		}
-		if (d.s.len)
-			memcpy(text, d.s.p, d.s.len);
-		((struct weir_str *)c->data)[row] = (struct weir_str){text, d.s.len};
+		((struct weir_str *)c->data)[row] = d.s;
 		break;
-	}
 	}
 	weir_valid_set(c->valid, row);
 }

@@ -34,6 +34,19 @@ extern int32_t batch_identity[];
  * source's `pack` may be called by several threads, and must not change the batch then. */
 void batch_share(struct weir_batch *b);
 
+/* Copies a text into b's own memory, and points *s there. 0 or -ENOMEM. */
+static inline int batch_keep_text(struct weir_batch *b, struct weir_str *s)
+{
+	uint8_t *p = weir_batch_alloc(b, s->len);
+
+	if (!p)
+		return -ENOMEM;
+	if (s->len)
+		memcpy(p, s->p, s->len);
+	s->p = p;
+	return 0;
+}
+
 static inline bool batch_is_shared(const struct weir_batch *b)
 {
 	return __atomic_load_n(&b->shared, __ATOMIC_RELAXED);

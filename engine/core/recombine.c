@@ -2,6 +2,8 @@
 /* recombine.c: see recombine.h. */
 #include "engine/core/recombine.h"
 
+#include "engine/core/lend.h"
+
 /* ---- columns ---- */
 
 static inline void put(struct weir_col *to, uint32_t at, const struct weir_col *from, uint32_t row)
@@ -148,19 +150,6 @@ int recombine(struct weir_pool *pool, struct weir_batch *b, struct weir_batch **
 
 /* ---- answers ---- */
 
-/* Text is copied: a lane's batch ends with the merged one's first use. */
-static int copy_text(struct weir_batch *b, struct weir_str *s)
-{
-	uint8_t *p = weir_batch_alloc(b, s->len);
-
-	if (!p)
-		return -ENOMEM;
-	if (s->len)
-		memcpy(p, s->p, s->len);
-	s->p = p;
-	return 0;
-}
-
 static int merged_fill(struct weir_batch *b, uint32_t field)
 {
 	const struct answer *a = b->priv;
@@ -189,8 +178,9 @@ static int merged_fill(struct weir_batch *b, uint32_t field)
 			put(to, at, from[i], j);
 			if (to->valid)
 				weir_valid_set(to->valid, at);
+			/* a lane's batch ends with the merged one's first use */
 			if (weir_storage_of(to->kind) == WEIR_VAR &&
-			        copy_text(b, (struct weir_str *)to->data + at) < 0)
+			        batch_keep_text(b, (struct weir_str *)to->data + at) < 0)
 				return -ENOMEM;
 		}
 	return 0;
@@ -202,23 +192,12 @@ static const struct weir_batch_ops merged = {.fill = merged_fill};
 static int emit_merged(struct answer *a)
 {
 	struct weir_batch *b = pool_batch(a->pool, a->schema, a->n);
-	int r;
 
 	if (!b)
 		return -ENOMEM;
-	b->ops = &merged;
-	b->priv = a;
 	a->batches++;
 	a->records += a->n;
-	r = a->emit(a->arg, weir_batch_ref(b));
-	for (uint32_t f = 0; f < a->schema->nfields && r >= 0; f++)
-		if (__atomic_load_n(&b->refs, __ATOMIC_ACQUIRE) > 1 && bit_get(a->needs, f) &&
-		        !weir_batch_col(b, f))
-			r = -ENOMEM;
-	b->ops = NULL;
-	b->priv = NULL;
-	weir_batch_unref(b);
-	return r;
+	return lend(b, &merged, a, a->needs, a->emit, a->arg);
 }
 
 /* Asks the lanes from `at` on for their ranges, each while the ones before wait in their emit. */

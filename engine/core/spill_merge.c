@@ -51,16 +51,9 @@ static int put_out(struct merge *m)
 static int copy_text(struct weir_batch *b, const struct spill_column *c, uint32_t row,
         const uint8_t **text, struct weir_str *to)
 {
-	uint64_t len = spill_number(c, row);
-	uint8_t *p = weir_batch_alloc(b, len);
-
-	if (!p)
-		return -ENOMEM;
-	if (len)
-		memcpy(p, *text, len);
-	*text += len;
-	*to = (struct weir_str){p, len};
-	return 0;
+	*to = (struct weir_str){*text, spill_number(c, row)};
+	*text += to->len;
+	return batch_keep_text(b, to);
 }
 
 static void copy_column(struct merge *m, uint32_t field)

@@ -2,7 +2,6 @@
 /* text.c: a growing piece of text. Doubles, so that n appends cost O(n). */
 #include "engine/core/text.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,24 +69,38 @@ void text_puts(struct text *t, const char *s)
 	text_add(t, s, strlen(s));
 }
 
+char *text_print_to(
+        char *(*room)(void *arg, size_t n), void *arg, const char *fmt, va_list ap, size_t *ret)
+{
+	va_list again;
+	char *to;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	to = n < 0 ? NULL : room(arg, (size_t)n + 1);
+	if (!to)
+		return NULL;
+	vsnprintf(to, (size_t)n + 1, fmt, ap);
+	*ret = (size_t)n;
+	return to;
+}
+
+static char *room(void *arg, size_t n)
+{
+	return text_reserve(arg, n);
+}
+
 void text_printf(struct text *t, const char *fmt, ...)
 {
 	va_list ap;
-	int n;
-	char *to;
+	size_t n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	if (n < 0) {
+	if (text_print_to(room, t, fmt, ap, &n))
+		text_grown(t, n);
+	else
 		t->failed = true;
-		return;
-	}
-	to = text_reserve(t, (size_t)n + 1);
-	if (!to)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(to, (size_t)n + 1, fmt, ap);
 	va_end(ap);
-	text_grown(t, (size_t)n);
 }

@@ -7,6 +7,7 @@
 #ifndef TEXT_H
 #define TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,6 +29,10 @@ char *text_reserve(struct text *t, size_t n);
 void text_grown(struct text *t, size_t n);
 void text_add(struct text *t, const char *s, size_t n);
 void text_puts(struct text *t, const char *s);
+/* Prints to what room(arg, n) gives for n bytes, the final 0 among them. Where that is, or NULL;
+ * its length in *ret. */
+char *text_print_to(
+        char *(*room)(void *arg, size_t n), void *arg, const char *fmt, va_list ap, size_t *ret);
 void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "engine/core/aggregate.h"
+#include "engine/core/lend.h"
 #include "engine/core/spill.h"
 #include "engine/expr/bind.h"
 #include "engine/sketch/hll.h"
@@ -448,21 +449,8 @@ static int group_part(struct weir_node *n, uint32_t first, uint32_t m)
 {
 	struct part p = {n, first, m};
 	struct weir_batch *b = weir_build(n, m);
-	int r;
 
-	if (!b)
-		return -ENOMEM;
-	b->ops = &part_ops;
-	b->priv = &p;
-	r = weir_emit(n, 0, weir_batch_ref(b));
-	for (uint32_t f = 0; f < n->out->nfields && r >= 0; f++)
-		if (__atomic_load_n(&b->refs, __ATOMIC_ACQUIRE) > 1 && weir_node_needs(n, f) &&
-		        !weir_batch_col(b, f))
-			r = -ENOMEM;
-	b->ops = NULL;
-	b->priv = NULL;
-	weir_batch_unref(b);
-	return r;
+	return b ? lend_emit(n, b, &part_ops, &p) : -ENOMEM;
 }
 
 static int group_begin(struct weir_node *n, enum weir_mark mark, uint32_t *ret_rows)

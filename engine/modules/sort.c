@@ -53,19 +53,31 @@ static uint64_t limit_of(const struct config *c)
 	return c->limit <= RUNS_LIMIT ? c->limit : 0;
 }
 
+/* The ids of all rows in their order, *ret_size bytes to be freed; NULL: out of memory. */
+static uint32_t *ordered(struct weir_node *n, size_t *ret_size)
+{
+	const struct config *c = n->config;
+	const struct state *s = n->state;
+	uint32_t *ids;
+
+	*ret_size = (s->rows.n + 1) * sizeof *ids;
+	ids = weir_alloc(n->mem, *ret_size);
+	if (ids && order_rows(&s->rows, s->key, s->nkeys, c->reverse, ids) < 0) {
+		weir_free(n->mem, ids, *ret_size);
+		ids = NULL;
+	}
+	return ids;
+}
+
 static int trim(struct weir_node *n)
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
 	const struct row_field *f = &s->rows.layout.f[s->key[0]];
-	size_t size = (s->rows.n + 1) * sizeof(uint32_t);
-	uint32_t *ids = weir_alloc(n->mem, size);
-	int r = -ENOMEM;
+	size_t size;
+	uint32_t *ids = ordered(n, &size);
+	int r = ids ? coltab_keep(&s->rows, ids, (uint32_t)c->limit) : -ENOMEM;
 
-	if (ids)
-		r = order_rows(&s->rows, s->key, s->nkeys, c->reverse, ids);
-	if (r == 0)
-		r = coltab_keep(&s->rows, ids, (uint32_t)c->limit);
 	weir_free(n->mem, ids, size);
 	if (r < 0)
 		return r;
@@ -106,14 +118,10 @@ static int spill(struct weir_node *n)
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
-	size_t size = (s->rows.n + 1) * sizeof(uint32_t);
-	uint32_t *ids = weir_alloc(n->mem, size);
-	int r = -ENOMEM;
+	size_t size;
+	uint32_t *ids = ordered(n, &size);
+	int r = ids ? runs_add(&s->runs, &s->rows, ids) : -ENOMEM;
 
-	if (ids)
-		r = order_rows(&s->rows, s->key, s->nkeys, c->reverse, ids);
-	if (r == 0)
-		r = runs_add(&s->runs, &s->rows, ids);
 	weir_free(n->mem, ids, size);
 	if (r < 0)
 		return r;
@@ -149,21 +157,18 @@ static int sort_flush(struct weir_node *n, enum weir_mark mark)
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
-	size_t size = (s->rows.n + 1) * sizeof(uint32_t);
 	uint32_t *ids, count = s->rows.n;
-	int r = -ENOMEM;
+	size_t size;
+	int r;
 
 	if (s->runs.n) {
 		r = s->rows.n ? spill(n) : 0;
 		return r < 0 ? r : runs_emit(&s->runs, c->limit);
 	}
-	ids = weir_alloc(n->mem, size);
-	if (ids)
-		r = order_rows(&s->rows, s->key, s->nkeys, c->reverse, ids);
+	ids = ordered(n, &size);
 	if (c->limit && c->limit < count)
 		count = (uint32_t)c->limit;
-	if (r == 0)
-		r = coltab_emit(&s->rows, n, ids, count);
+	r = ids ? coltab_emit(&s->rows, n, ids, count) : -ENOMEM;
 	weir_free(n->mem, ids, size);
 	return r;
 }

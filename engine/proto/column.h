@@ -68,13 +68,7 @@ static inline int column_have(const struct column *c, uint32_t bit)
 
 	if (c->all & bit)
 		return 0;
-	if (!(c->any & L_CUT)) {
-		if (bit == L_DST || bit == L_PROTO)
-			bit = L_SRC;
-		if (bit == L_DPORT)
-			bit = L_SPORT;
-	}
-	r = decode_rows(c->b, c->l, bit);
+	r = decode_rows(c->b, c->l, layer_bit(c->any, bit));
 	if (!r)
 		return -ENOMEM;
 	c->col->valid = r->bits;

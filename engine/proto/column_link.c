@@ -45,10 +45,8 @@ static inline int fill_mac(
 		const struct weir_packet *pk = &c->pk[k];
 		bool ok;
 
-		if (pk->linktype == 1 && pk->caplen >= at + 6) {
-			const uint8_t *p = pk->data + at;
-
-			out[k] = (uint64_t)get16(p) << 32 | get32(p + 2);
+		if (pk->linktype == LT_ETHERNET && pk->caplen >= at + 6) {
+			out[k] = get48(pk->data + at);
 			ok = true;
 		} else {
 			out[k] = 0;

@@ -123,13 +123,7 @@ static int valid(const struct filling *f, uint32_t bit)
 
 	if (f->c->all & bit)
 		return 0;
-	if (!(f->c->any & L_CUT)) {
-		if (bit == L_DST || bit == L_PROTO)
-			bit = L_SRC;
-		if (bit == L_DPORT)
-			bit = L_SPORT;
-	}
-	r = rows_with(f, bit);
+	r = rows_with(f, layer_bit(f->c->any, bit));
 	if (!r)
 		return -ENOMEM;
 	f->col->valid = r->bits;

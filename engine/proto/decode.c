@@ -40,7 +40,7 @@ static inline bool fast(const struct weir_packet *pk, struct layer *d)
 	uint64_t addresses = 0;
 	uint8_t proto;
 
-	if (pk->linktype != 1 || caplen < 22 + 20)
+	if (pk->linktype != LT_ETHERNET || caplen < 22 + 20)
 		return false;
 	type = get16(p + 12);
 	if (is_tag(type)) {

@@ -47,7 +47,7 @@ static inline bool direct_plain4(const uint8_t *type)
 
 static inline bool direct_ip4_plain(const struct weir_packet *pk)
 {
-	return pk->linktype == 1 && pk->caplen >= 34 && direct_plain4(pk->data + 12);
+	return pk->linktype == LT_ETHERNET && pk->caplen >= 34 && direct_plain4(pk->data + 12);
 }
 
 /* The offset of the source address in any IPv4 packet. */
@@ -55,7 +55,7 @@ static inline uint32_t direct_ip4(const struct weir_packet *pk)
 {
 	uint32_t at;
 
-	if ((pk->linktype != 1) | (pk->caplen < 34))
+	if ((pk->linktype != LT_ETHERNET) | (pk->caplen < 34))
 		return 0;
 	at = direct_type(pk);
 	return at + 22 <= pk->caplen && direct_plain4(pk->data + at) ? at + 14 : 0;
@@ -67,7 +67,7 @@ static inline uint32_t direct_ip6(const struct weir_packet *pk)
 	uint32_t at;
 	const uint8_t *p = pk->data;
 
-	if ((pk->linktype != 1) | (pk->caplen < 54))
+	if ((pk->linktype != LT_ETHERNET) | (pk->caplen < 54))
 		return 0;
 	at = direct_type(pk);
 	if (at + 42 > pk->caplen)

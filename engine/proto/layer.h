@@ -56,6 +56,30 @@ struct rows {
 	uint64_t bits[WEIR_BATCH_ROWS / 64];
 };
 
+/* tcpdump.org/linktypes.html: those of which link.c knows what follows. */
+enum {
+	LT_NULL = 0,
+	LT_ETHERNET = 1,
+	LT_PPP = 9,
+	LT_RAW_DLT = 12,
+	LT_RAW_OPENBSD = 14,
+	LT_PPP_HDLC = 50,
+	LT_PPP_ETHER = 51,
+	LT_RAW = 101,
+	LT_C_HDLC = 104,
+	LT_WLAN = 105,
+	LT_LOOP = 108,
+	LT_SLL = 113,
+	LT_PRISM = 119,
+	LT_RADIOTAP = 127,
+	LT_AVS = 163,
+	LT_PPP_PPPD = 166,
+	LT_PPP_WITH_DIR = 204,
+	LT_IPV4 = 228,
+	LT_IPV6 = 229,
+	LT_SLL2 = 276,
+};
+
 /* The walks of all packets of a batch. */
 struct layers {
 	struct layer *d;           /* NULL: not walked yet */
@@ -80,6 +104,15 @@ struct walk {
 #define WALK_DEPTH 16
 #define WALK_OFFSET_MAX 0xff00u
 
+/* The bit that says the same as `bit` in packets whose `have`s together are `any`: fields that are
+ * there in the same packets need one bitmap. */
+static inline uint32_t layer_bit(uint32_t any, uint32_t bit)
+{
+	if (any & L_CUT)
+		return bit;
+	return bit == L_DST || bit == L_PROTO ? L_SRC : bit == L_DPORT ? L_SPORT : bit;
+}
+
 /* Sets L_CUT at the end of a walk. */
 static inline void layer_cut(struct layer *d)
 {
@@ -103,6 +136,11 @@ static inline uint32_t get32(const uint8_t *p)
 
 	memcpy(&v, p, 4);
 	return __builtin_bswap32(v);
+}
+
+static inline uint64_t get48(const uint8_t *p)
+{
+	return (uint64_t)get16(p) << 32 | get32(p + 2);
 }
 
 static inline uint16_t get16le(const uint8_t *p)

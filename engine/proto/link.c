@@ -10,29 +10,6 @@
  */
 #include "engine/proto/layer.h"
 
-enum {
-	LT_NULL = 0,
-	LT_ETHERNET = 1,
-	LT_PPP = 9,
-	LT_RAW_DLT = 12,
-	LT_RAW_OPENBSD = 14,
-	LT_PPP_HDLC = 50,
-	LT_PPP_ETHER = 51,
-	LT_RAW = 101,
-	LT_C_HDLC = 104,
-	LT_WLAN = 105,
-	LT_LOOP = 108,
-	LT_SLL = 113,
-	LT_PRISM = 119,
-	LT_RADIOTAP = 127,
-	LT_AVS = 163,
-	LT_PPP_PPPD = 166,
-	LT_PPP_WITH_DIR = 204,
-	LT_IPV4 = 228,
-	LT_IPV6 = 229,
-	LT_SLL2 = 276,
-};
-
 enum { ARPHRD_NETLINK_ = 824, ARPHRD_IPGRE_ = 778 };
 
 static bool deeper(struct walk *w)
@@ -284,51 +261,36 @@ void walk_link(struct walk *w, const struct weir_packet *pk)
 	}
 }
 
-static uint64_t mac(const uint8_t *p)
+static bool mac_at(const struct weir_packet *pk, uint32_t off, uint64_t *ret)
 {
-	return (uint64_t)get16(p) << 32 | get32(p + 2);
+	if (pk->caplen < off + 6)
+		return false;
+	*ret = get48(pk->data + off);
+	return true;
+}
+
+static bool is_wlan(uint16_t linktype)
+{
+	return linktype == LT_WLAN || linktype == LT_PRISM || linktype == LT_RADIOTAP ||
+	       linktype == LT_AVS;
 }
 
 bool link_source(const struct weir_packet *pk, uint64_t *ret)
 {
 	switch (pk->linktype) {
 	case LT_ETHERNET:
-		if (pk->caplen < 12)
-			return false;
-		*ret = mac(pk->data + 6);
-		return true;
-	case LT_SLL:
-		if (pk->caplen < 12 || get16(pk->data + 4) != 6)
-			return false;
-		*ret = mac(pk->data + 6);
-		return true;
+		return mac_at(pk, 6, ret);
+	case LT_SLL: /* the address's length, then the address */
+		return pk->caplen >= 6 && get16(pk->data + 4) == 6 && mac_at(pk, 6, ret);
 	case LT_SLL2:
-		if (pk->caplen < 18 || pk->data[11] != 6)
-			return false;
-		*ret = mac(pk->data + 12);
-		return true;
-	case LT_WLAN:
-	case LT_PRISM:
-	case LT_RADIOTAP:
-	case LT_AVS:
-		return wlan_address(pk, true, ret);
+		return pk->caplen >= 12 && pk->data[11] == 6 && mac_at(pk, 12, ret);
 	}
-	return false;
+	return is_wlan(pk->linktype) && wlan_address(pk, true, ret);
 }
 
 bool link_destination(const struct weir_packet *pk, uint64_t *ret)
 {
-	switch (pk->linktype) {
-	case LT_ETHERNET:
-		if (pk->caplen < 6)
-			return false;
-		*ret = mac(pk->data);
-		return true;
-	case LT_WLAN:
-	case LT_PRISM:
-	case LT_RADIOTAP:
-	case LT_AVS:
-		return wlan_address(pk, false, ret);
-	}
-	return false;
+	if (pk->linktype == LT_ETHERNET)
+		return mac_at(pk, 0, ret);
+	return is_wlan(pk->linktype) && wlan_address(pk, false, ret);
 }

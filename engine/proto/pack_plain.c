@@ -26,11 +26,6 @@ struct pack_plain pack_plain_of(const struct pack_places *p, uint32_t have, int 
 	return ret;
 }
 
-static inline bool too_short(const struct weir_packet *pk)
-{
-	return (pk->linktype != 1) | (pk->caplen < PLAIN_SHORTEST);
-}
-
 static inline void put_seq(const struct pack_plain *p, const uint8_t *packet, uint8_t *to)
 {
 	uint32_t seq = get32(packet + SEQ_AT);
@@ -51,7 +46,7 @@ uint32_t pack_plain_portable(const struct pack_plain *p, const struct weir_packe
 		bool is;
 
 		odd[m] = (uint8_t)k;
-		if (too_short(w)) {
+		if (plain_too_short(w)) {
 			m++;
 			continue;
 		}
@@ -96,7 +91,7 @@ static inline __attribute__((always_inline, target("sse4.1"))) uint32_t pack(
 		uint32_t is;
 
 		odd[m] = (uint8_t)k;
-		if (too_short(w)) {
+		if (plain_too_short(w)) {
 			m++;
 			continue;
 		}

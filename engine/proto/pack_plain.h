@@ -43,7 +43,8 @@ static inline bool pack_plain6(
 	uint64_t w[2] = {0, 0};
 	uint32_t end, ports;
 
-	if ((pk->linktype != 1) | (pk->caplen < 58) || get16(d + 12) != 0x86dd || d[14] >> 4 != 6)
+	if ((pk->linktype != LT_ETHERNET) | (pk->caplen < 58) || get16(d + 12) != 0x86dd ||
+	        d[14] >> 4 != 6)
 		return false;
 	if (!p->addresses) {
 		h = &plain_halves[d[20]];

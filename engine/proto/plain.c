@@ -36,11 +36,6 @@ _Static_assert(offsetof(struct layer, sport) == 8 && offsetof(struct layer, vlan
                        offsetof(struct plain_half, need) == 8 && sizeof(struct plain_half) == 16,
         "layers are written in halves");
 
-static inline bool too_short(const struct weir_packet *pk)
-{
-	return (pk->linktype != 1) | (pk->caplen < PLAIN_SHORTEST);
-}
-
 uint32_t plain_layers_portable(const struct weir_packet *pk, uint32_t n, struct layer *d,
         uint16_t *odd, uint32_t *ret_all, uint32_t *ret_any)
 {
@@ -52,7 +47,7 @@ uint32_t plain_layers_portable(const struct weir_packet *pk, uint32_t n, struct 
 		uint32_t end;
 
 		odd[m] = (uint16_t)k;
-		if (too_short(&pk[k])) {
+		if (plain_too_short(&pk[k])) {
 			m++;
 			continue;
 		}
@@ -94,7 +89,7 @@ __attribute__((target("sse4.1"))) static uint32_t plain_layers_sse41(const struc
 		__m128i head, half;
 
 		odd[m] = (uint16_t)k;
-		if (too_short(&pk[k])) {
+		if (plain_too_short(&pk[k])) {
 			m++;
 			continue;
 		}

@@ -28,6 +28,12 @@ struct plain_half {
 
 extern const struct plain_half plain_halves[256];
 
+/* Or not of Ethernet. */
+static inline bool plain_too_short(const struct weir_packet *pk)
+{
+	return (pk->linktype != LT_ETHERNET) | (pk->caplen < PLAIN_SHORTEST);
+}
+
 /* Where the IP packet ends among the captured bytes, if it is plain. */
 static inline uint32_t plain_end(const struct weir_packet *pk)
 {

@@ -10,8 +10,6 @@
  */
 #include "engine/proto/layer.h"
 
-enum { LT_WLAN = 105, LT_PRISM = 119, LT_RADIOTAP = 127, LT_AVS = 163 };
-
 /* Where the 802.11 header begins. */
 struct wlan {
 	uint32_t at;
@@ -151,6 +149,6 @@ bool wlan_address(const struct weir_packet *pk, bool source, uint64_t *ret)
 	}
 	if (!walk_has(&w, s.at + at, 6))
 		return false;
-	*ret = (uint64_t)get16(h + at) << 32 | get32(h + at + 2);
+	*ret = get48(h + at);
 	return true;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "engine/core/grow.h"
 #include "engine/core/mem.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -16,21 +17,13 @@ static size_t mapped(size_t size)
 	return (size + PAGE - 1) & ~(PAGE - 1);
 }
 
-/* Pages from a huge page's beginning on; the rest of what was reserved for that goes back. */
 static void *map(size_t size)
 {
-	size_t all = mapped(size) + HUGE_PAGE, head;
-	char *p = mmap(NULL, all, PROT_READ | PROT_WRITE,
-	        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = grow_reserve(mapped(size));
 
-	if (p == MAP_FAILED)
-		return NULL;
-	head = -(uintptr_t)p & (HUGE_PAGE - 1);
-	if (head)
-		munmap(p, head);
-	munmap(p + head + mapped(size), all - head - mapped(size));
-	madvise(p + head, mapped(size), MADV_HUGEPAGE);
-	return p + head;
+	if (p)
+		madvise(p, mapped(size), MADV_HUGEPAGE);
+	return p;
 }
 
 void *table_new(struct weir_mem *m, size_t size)

@@ -50,6 +50,17 @@ static inline const struct weir_str *cell_str(const struct render_cell *c, uint3
 	return (const struct weir_str *)c->data + row;
 }
 
+/* Octets of the row's values of variable length. */
+static inline size_t cells_len(const struct render *r, uint32_t row)
+{
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < r->nfields; i++)
+		if (cell_is_var(&r->cells[i]) && cell_has(&r->cells[i], row))
+			len += cell_str(&r->cells[i], row)->len;
+	return len;
+}
+
 static inline char *cell_put_time(struct render_cell *c, int64_t ns, char *p)
 {
 	uint64_t in = (uint64_t)ns - (uint64_t)c->second;

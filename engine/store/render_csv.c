@@ -81,16 +81,6 @@ static inline __attribute__((always_inline)) char *put_var(
 	return put_hex(p, s->p, s->len);
 }
 
-static size_t vars_need(const struct render *r, uint32_t row)
-{
-	size_t need = 0;
-
-	for (uint32_t i = 0; i < r->nfields; i++)
-		if (cell_is_var(&r->cells[i]) && cell_has(&r->cells[i], row))
-			need += 2 * cell_str(&r->cells[i], row)->len;
-	return need;
-}
-
 static inline __attribute__((always_inline)) int rows(
         struct render *r, struct weir_batch *b, struct text *to, bool csv)
 {
@@ -102,7 +92,7 @@ static inline __attribute__((always_inline)) int rows(
 		uint32_t row = weir_batch_row(b, k);
 		struct render_cell *c = r->cells;
 
-		p = room(to, p, fixed + (nvars ? vars_need(r, row) : 0), &end);
+		p = room(to, p, fixed + (nvars ? 2 * cells_len(r, row) : 0), &end);
 		if (!p)
 			return -ENOMEM;
 		for (uint32_t i = 0; i < nfields; i++, c++) {

@@ -56,16 +56,6 @@ static char *put_value(struct render_cell *c, uint32_t row, char *p, size_t *col
 	return end;
 }
 
-static size_t vars_need(const struct render *r, uint32_t row)
-{
-	size_t need = 0;
-
-	for (uint32_t i = 0; i < r->nfields; i++)
-		if (cell_is_var(&r->cells[i]) && cell_has(&r->cells[i], row))
-			need += 4 * cell_str(&r->cells[i], row)->len;
-	return need;
-}
-
 int render_txt_rows(struct render *r, struct weir_batch *b, struct text *to)
 {
 	uint32_t n = weir_batch_count(b);
@@ -75,7 +65,7 @@ int render_txt_rows(struct render *r, struct weir_batch *b, struct text *to)
 		uint32_t row = weir_batch_row(b, k);
 		char *start;
 
-		p = room(to, p, r->fixed + (r->nvars ? vars_need(r, row) : 0), &end);
+		p = room(to, p, r->fixed + (r->nvars ? 4 * cells_len(r, row) : 0), &end);
 		if (!p)
 			return -ENOMEM;
 		start = p;
