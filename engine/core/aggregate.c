@@ -460,6 +460,39 @@ bool aggregate_is_plain(const struct aggregate *a)
 	       (a->op == AGG_SUM && a->kind == WEIR_U64);
 }
 
+bool aggregate_adds(const struct aggregate *a)
+{
+	switch (a->op) {
+	case AGG_COUNT:
+		return true;
+	case AGG_SUM:
+		return a->kind == WEIR_BOOL || (a->kind == WEIR_U64 && a->narrow);
+	case AGG_MIN:
+	case AGG_MAX:
+		return weir_storage_of(a->kind) == WEIR_WORD;
+	default:
+		return false;
+	}
+}
+
+void aggregate_add(const struct aggregate *a, uint8_t *const *to, uint8_t *const *from, uint32_t n)
+{
+	bool extreme = a->op == AGG_MIN || a->op == AGG_MAX;
+
+	for (uint32_t k = 0; k < n; k++) {
+		uint64_t *sum = (uint64_t *)(to[k] + a->at);
+		uint64_t v = *(const uint64_t *)(from[k] + a->at);
+
+		if (!extreme)
+			*sum += v;
+		else if (v > *sum) /* see update_extreme() */
+			*sum = v;
+	}
+	if (has_seen(a))
+		for (uint32_t k = 0; k < n; k++)
+			to[k][a->seen] |= from[k][a->seen];
+}
+
 bool aggregate_is_pair(const struct aggregate *a)
 {
 	const struct aggregate *count = a->op == AGG_COUNT ? a : a + 1,

@@ -42,7 +42,10 @@ struct aggregate {
 	int32_t field;                /* input field, -1: expr */
 	const struct weir_expr *expr; /* the value, where it is more than a field */
 	struct weir_fields fields;    /* distinct */
-	bool always;                  /* each record has the value, and each group a record */
+	/* at most 32 bits: a sum stays in range for 2^32 records, so no order of adding overflows
+	 */
+	bool narrow;
+	bool always; /* each record has the value, and each group a record */
 	double percent;
 	/* distinct: precision of HyperLogLog++; percentile: digits of DDSketch and one more; 0:
 	 * exact */
@@ -111,6 +114,11 @@ bool aggregate_is_plain(const struct aggregate *a);
 bool aggregate_is_pair(const struct aggregate *a);
 int aggregate_update_pair(const struct aggregate *a, struct weir_batch *b,
         const struct aggregate_rows *r, uint64_t *overflows);
+
+/* Whether what several tables have of a group can be added up, in any order, to what one would
+ * have; and that, for n groups. */
+bool aggregate_adds(const struct aggregate *a);
+void aggregate_add(const struct aggregate *a, uint8_t *const *to, uint8_t *const *from, uint32_t n);
 
 /* Before and after the figures of all n groups are loaded. */
 int aggregate_begin(const struct aggregate *a, struct aggregate_run *run, uint32_t n);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/core/engine.h"
+#include "engine/core/fold.h"
 #include "engine/core/intake.h"
 #include "engine/core/recombine.h"
 
@@ -21,7 +22,7 @@ static int collect(void *arg, struct weir_batch *b)
 	return batches_add(&in->out, weir_batch_ref(b));
 }
 
-static int instance_open(struct flow *f, struct stage *st, struct instance *in)
+int instance_open(struct flow *f, struct stage *st, struct instance *in)
 {
 	int r;
 
@@ -45,7 +46,16 @@ static int instance_open(struct flow *f, struct stage *st, struct instance *in)
 	return r;
 }
 
-static void instance_close(struct instance *in)
+int lane_instance_open(struct stage *st, struct lane *l)
+{
+	int r = instance_open(st->flow, st, l->instance);
+
+	if (r == 0 && st->plan->blocking)
+		l->instance->graph->firsts = &l->firsts;
+	return r;
+}
+
+void instance_close(struct instance *in)
 {
 	graph_free(in->graph);
 	batches_drop(&in->out);
@@ -88,7 +98,7 @@ static int stage_open(struct flow *f, struct stage *st, const struct plan_stretc
 	st->lane = calloc(st->nlanes + 1, sizeof *st->lane);
 	if (!st->waiting || !st->instance || !st->lane)
 		return -ENOMEM;
-	if (keyed) {
+	if (keyed && !plan->adds) {
 		const struct weir_schema *in = stretch_entry(plan)->out;
 
 		r = split_init(&st->split, f->run->mem, in, plan->key, plan->nkeys, st->nlanes);
@@ -98,11 +108,9 @@ static int stage_open(struct flow *f, struct stage *st, const struct plan_stretc
 	for (uint32_t i = 0; i < st->nlanes; i++)
 		if (lane_open(st, &st->lane[i], i) < 0)
 			r = -ENOMEM;
-	for (uint32_t i = 0; i < st->ninstances && r == 0; i++) {
-		r = instance_open(f, st, &st->instance[i]);
-		if (r == 0 && plan->blocking)
-			st->instance[i].graph->firsts = &st->lane[i].firsts;
-	}
+	for (uint32_t i = 0; i < st->ninstances && r == 0; i++)
+		r = st->nlanes ? lane_instance_open(st, &st->lane[i])
+		               : instance_open(f, st, &st->instance[i]);
 	return r;
 }
 
@@ -112,6 +120,7 @@ static void stage_close(struct stage *st)
 		return;
 	for (uint32_t i = 0; st->instance && i < st->ninstances; i++)
 		instance_close(&st->instance[i]);
+	instance_close(&st->whole);
 	for (uint32_t i = 0; st->lane && i < st->nlanes; i++) {
 		if (!st->lane[i].stage)
 			continue;
@@ -119,7 +128,7 @@ static void stage_close(struct stage *st)
 		free(st->lane[i].queue);
 		pthread_mutex_destroy(&st->lane[i].lock);
 	}
-	if (st->plan->kind == STRETCH_KEYED)
+	if (st->plan->kind == STRETCH_KEYED && !st->plan->adds)
 		split_release(&st->split);
 	free(st->instance);
 	free(st->lane);
@@ -216,7 +225,8 @@ static void trim(const struct flow *f)
 		pool_trim(f->pool[i]);
 	for (uint32_t i = 0; i < f->nstages; i++)
 		for (uint32_t k = 0; k < f->stage[i].ninstances; k++)
-			pool_trim(f->stage[i].instance[k].run.pool);
+			if (f->stage[i].instance[k].graph)
+				pool_trim(f->stage[i].instance[k].run.pool);
 }
 
 bool flow_has_room(const struct flow *f)
@@ -272,6 +282,21 @@ bool flow_wants(const struct flow *f)
 	return !__atomic_load_n(&f->done, __ATOMIC_ACQUIRE);
 }
 
+/* Folds what is due; nothing may be pushed meanwhile. */
+static void fold(struct flow *f)
+{
+	int r = 0;
+
+	flow_hold(f, true);
+	crew_wait(&f->crew, is_empty, f);
+	for (uint32_t i = 0; i < f->nstages && r == 0 && !flow_error(f); i++)
+		if (f->stage[i].plan->adds)
+			r = fold_stage(&f->stage[i], false);
+	if (r < 0)
+		flow_fail(f, f->run, r);
+	flow_hold(f, false);
+}
+
 static int state(const struct flow *f)
 {
 	int error = flow_error(f);
@@ -286,6 +311,8 @@ int flow_push(struct flow *f, struct weir_batch *b)
 	struct slot *s;
 	int r;
 
+	if (fold_is_due(f, is_short(f->run->mem)))
+		fold(f);
 	crew_wait(c, has_room, f);
 	s = &f->slot[f->pushed % f->window];
 	r = state(f);
@@ -333,6 +360,8 @@ int flow_read(struct flow *f)
 	int error;
 
 	if (!has_ended(f)) {
+		if (fold_is_due(f, is_short(f->run->mem)))
+			fold(f);
 		crew_step(&f->crew, has_ended, f);
 		return 0;
 	}
@@ -371,7 +400,7 @@ static int push_last(void *arg, struct weir_batch *b)
 static int answer(struct flow *f, struct stage *st, bool end)
 {
 	const struct plan_node *last = stretch_last(st->plan);
-	uint32_t nodes = st->plan->graph.n, n = st->nlanes;
+	uint32_t nodes = st->plan->graph.n, n = st->plan->adds ? 1 : st->nlanes;
 	struct node_stats *part = f->slot[0].part, *to = &f->run->stats[last->id], sum = {0};
 	struct to_last out = {.f = f};
 	struct answer a = {.nlanes = n,
@@ -382,25 +411,28 @@ static int answer(struct flow *f, struct stage *st, bool end)
 	        .arg = &out};
 	uint16_t *place = weir_alloc(f->run->mem, n * WEIR_BATCH_ROWS * sizeof *place);
 	int64_t start = now_ns(CLOCK_MONOTONIC);
-	int r = -ENOMEM;
+	int r = st->plan->adds ? fold_stage(st, end) : 0;
 
 	a.lane = weir_calloc(f->run->mem, n * sizeof *a.lane);
 	memset(part, 0, n * nodes * sizeof *part);
-	for (uint32_t l = 0; a.lane && place && l < n; l++) {
-		struct graph *g = st->instance[l].graph;
+	if (!a.lane || !place)
+		r = -ENOMEM;
+	for (uint32_t l = 0; r == 0 && l < n; l++) {
+		struct instance *in = st->plan->adds ? &st->whole : &st->instance[l];
+		struct graph *g = in->graph;
 
 		a.lane[l].node = &g->node[g->n - 1];
 		a.lane[l].firsts = &st->lane[l].firsts;
 		a.lane[l].place = place + l * WEIR_BATCH_ROWS;
 		a.lane[l].node->pub.counters = part[l * nodes].counting;
-		st->instance[l].answer = &a;
+		in->answer = &a;
 	}
-	if (a.lane && place)
+	if (r == 0)
 		r = answer_merge(&a, end ? WEIR_END : WEIR_REFRESH);
 	if (r < 0 && !f->run->failed)
 		f->run->failed = last->name;
 	for (uint32_t l = 0; l < n; l++) {
-		st->instance[l].answer = NULL;
+		(st->plan->adds ? &st->whole : &st->instance[l])->answer = NULL;
 		for (int i = 0; i < NODE_COUNTERS; i++)
 			sum.counters[i] +=
 			        part[l * nodes].counters[i] + part[l * nodes].counting[i];

@@ -9,6 +9,7 @@
  * - A keyed stretch is split over lanes, each with its own instance: the token's batches are dealt
  *   by the hash of the key (split.h), and what the lanes leave is put back into the order of rows
  *   (recombine.h). A lane is a queue, worked off by one worker at a time: what idle workers steal.
+ *   Where keys can be added up of parts nothing is dealt: see fold.h.
  * - The serial stretch at the end is one lane, whose output is the query's.
  *
  * Tokens enter the lanes of a stretch in the order of the source: who brings one that is not next
@@ -68,6 +69,8 @@ struct lane {
 	uint32_t number;
 	struct instance *instance;
 	struct firsts firsts;
+	uint32_t keys; /* atomic: that stage->whole has not; of a stretch that adds up, as below */
+	uint32_t taken, run;  /* keys, and runs of firsts, that it has, since the lane began anew */
 	uint64_t ns;          /* at work; written by who runs it, relaxed */
 	pthread_mutex_t lock; /* protects what follows */
 	struct slot **queue;  /* as many places as there are tokens */
@@ -83,6 +86,7 @@ struct stage {
 	struct lane *lane;         /* nlanes */
 	struct instance *instance; /* one for each lane, or worker */
 	uint32_t ninstances;
+	struct instance whole; /* of a stretch that adds up: what the lanes had; see fold.h */
 	pthread_mutex_t gate;  /* protects what follows */
 	uint64_t next;         /* token that enters next */
 	uint64_t entered;      /* batches that have: their places in the order of keys */
@@ -133,6 +137,13 @@ void flow_hold(struct flow *f, bool hold);
 bool flow_wants(const struct flow *f);
 /* As graph_refresh() and graph_end(). */
 int flow_mark(struct flow *f, bool end);
+
+/* ---- flow.c, for fold.c ---- */
+
+int instance_open(struct flow *f, struct stage *st, struct instance *in);
+void instance_close(struct instance *in);
+/* That of a lane whose keys are numbered as they come. */
+int lane_instance_open(struct stage *st, struct lane *l);
 
 /* ---- stages.c ---- */
 

@@ -45,6 +45,20 @@ static void place(struct keypack *p)
 	p->size = at ? (at + 7) & ~7u : 8;
 }
 
+bool keypack_is_wide(const struct weir_schema *s, const uint32_t *fields, uint32_t n)
+{
+	uint32_t addresses = 0;
+	bool text = false;
+
+	for (uint32_t i = 0; i < n; i++) {
+		enum weir_storage st = weir_storage_of(s->fields[fields[i]].kind);
+
+		text |= st == WEIR_VAR;
+		addresses += st == WEIR_ADDR;
+	}
+	return text || addresses > KEYPACK_FAMILIES;
+}
+
 int keypack_init(struct keypack *p, struct weir_mem *mem, const struct weir_schema *s,
         const uint32_t *fields, uint32_t n, unsigned flags)
 {
@@ -65,9 +79,8 @@ int keypack_init(struct keypack *p, struct weir_mem *mem, const struct weir_sche
 			k->bit = (int32_t)p->nbits++;
 		if (weir_storage_of(f->kind) == WEIR_ADDR)
 			k->family = p->naddr++;
-		p->wide |= weir_storage_of(f->kind) == WEIR_VAR;
 	}
-	p->wide |= p->naddr > KEYPACK_FAMILIES;
+	p->wide = keypack_is_wide(s, fields, n);
 	for (uint32_t i = 0; i < n; i++)
 		p->f[i].width = width_of(&s->fields[fields[i]], p->wide);
 	place(p);

@@ -56,6 +56,9 @@ enum {
 	KEYPACK_PREFIX = 2, /* the key begins with a number that the caller gives for each row */
 };
 
+/* Whether keys of these fields are wide. */
+bool keypack_is_wide(const struct weir_schema *s, const uint32_t *fields, uint32_t n);
+
 int keypack_init(struct keypack *p, struct weir_mem *mem, const struct weir_schema *s,
         const uint32_t *fields, uint32_t n, unsigned flags);
 void keypack_release(struct keypack *p);

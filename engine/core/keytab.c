@@ -307,6 +307,45 @@ int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows
 	return map(t, b, prefix, n, ret);
 }
 
+/* The IPv6 addresses of key `id`, which stands at `place`. */
+static void note_addresses(
+        const struct keytab *from, uint32_t id, uint32_t place, struct weir_packed *ret)
+{
+	const uint8_t *key = keypart_rec(&from->keys, id);
+	uint32_t num;
+
+	for (uint32_t i = 0; i < from->pack.n; i++) {
+		const struct key_field *f = &from->pack.f[i];
+
+		if (weir_storage_of(f->kind) != WEIR_ADDR || !(from->families[id] >> f->family & 1))
+			continue;
+		memcpy(&num, key + f->at, 4);
+		ret->ip6[ret->nip6++] = (struct weir_pack_ip6){
+		        (uint8_t)place, (uint8_t)i, keypart_rec(&from->ip6, num)};
+	}
+}
+
+int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, uint32_t n,
+        struct keytab_rows *ret)
+{
+	struct keypack_block block = {.n = n};
+	uint32_t size = t->pack.size;
+	uint8_t *packed = grow(t->mem, t->packed, &t->packed_size, BLOCK * (size_t)size);
+
+	ret->nfresh = 0;
+	if (!packed)
+		return -ENOMEM;
+	t->packed = packed;
+	if (keypart_reserve(&t->keys, t->mem, n) < 0)
+		return -ENOMEM;
+	for (uint32_t k = 0; k < n; k++) {
+		memcpy(packed + (size_t)k * size, keypart_rec(&from->keys, first + k), size);
+		if (from->families && from->families[first + k])
+			note_addresses(from, first + k, k, &block.from);
+	}
+	return map_block(t, NULL, &block, ret, 0);
+}
+
 size_t keytab_growth(const struct keytab *t)
 {
 	return keypart_growth(&t->keys, WEIR_BATCH_ROWS) +

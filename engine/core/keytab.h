@@ -69,6 +69,12 @@ int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret);
 int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t n,
         const uint32_t *prefix, struct keytab_rows *ret);
 
+/* Looks up keys [first, first + n) of another table with the same fields, n <= WEIR_PACK_ROWS, not
+ * wide, adding those that are new; only id and state of *ret are set. 0 or -ENOMEM: none is there
+ * by half. */
+int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, uint32_t n,
+        struct keytab_rows *ret);
+
 /* Bytes that a table may take at once when it maps a batch: where it grows, it may take four times
  * as much. */
 size_t keytab_growth(const struct keytab *t);

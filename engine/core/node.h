@@ -78,7 +78,8 @@ struct run_context {
 	struct weir_mem *mem;
 	struct weir_pool *pool;
 	uint32_t threads, tokens; /* for scheduler_workers: workers, tokens in flight */
-	struct rights rights;     /* of the query's writer */
+	uint32_t fold_keys;   /* in lanes whose keys are added up, before they are; 0: see fold.c */
+	struct rights rights; /* of the query's writer */
 	struct node_stats *stats; /* one for each node of the plan */
 	/* atomic: ns spent reading; bringing input into memory for that; filling, dealing and
 	 * recombining batches; of the keyed lane that worked longest. Tasks stolen */

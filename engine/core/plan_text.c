@@ -88,7 +88,7 @@ static void stretches(const struct plan *p, struct text *to)
 
 		if (s->graph.n == 1)
 			continue;
-		text_printf(to, "stretch: %s", kinds[s->kind]);
+		text_printf(to, "stretch: %s", s->adds ? "added up" : kinds[s->kind]);
 		for (uint32_t k = 0; k < s->nkeys; k++)
 			text_printf(to, "%s%s", k ? "," : " by ",
 			        stretch_entry(s)->out->fields[s->key[k]].name);

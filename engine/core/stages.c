@@ -4,6 +4,7 @@
 
 #include "engine/core/engine.h"
 #include "engine/core/flow.h"
+#include "engine/core/fold.h"
 #include "engine/core/intake.h"
 #include "engine/core/recombine.h"
 
@@ -152,6 +153,11 @@ static int prepare(struct hand *w, struct stage *st, struct slot *s)
 	if (keyed)
 		memset(s->part, 0, st->nlanes * nodes * sizeof *s->part);
 	for (uint32_t k = 0; k < s->in.n && r == 0; k++) {
+		if (st->plan->adds) { /* nobody else will look at it */
+			s->cut.batch[k * st->nlanes + w->id % st->nlanes] =
+			        weir_batch_ref(s->in.batch[k]);
+			continue;
+		}
 		r = fill(st, s->in.batch[k]);
 		if (!keyed || r < 0)
 			continue;
@@ -288,6 +294,8 @@ static void run_lane(struct hand *w, struct lane *l, struct slot *s)
 		if (r < 0)
 			flow_fail(st->flow, &l->instance->run, r);
 	}
+	if (st->plan->adds)
+		fold_count(l);
 	if (__atomic_sub_fetch(&s->pending, 1, __ATOMIC_ACQ_REL))
 		return;
 	if (st->plan->blocking) {

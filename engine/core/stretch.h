@@ -8,7 +8,8 @@
  *
  * The key of a keyed stretch is what the keys of all its nodes have in common, told in fields of
  * its input: records that are equal in all fields of a node's key are equal in some of them, so
- * they meet in one lane at every node. A node that answers at marks ends its stretch: what follows
+ * they meet in one lane at every node. Where the stretch is one node whose keys can be added up
+ * of parts they need not. A node that answers at marks ends its stretch: what follows
  * is a table, and serial.
  *
  * Each stretch is a graph whose node 0 is an entry, as a scope's body is. Its nodes are copies with
@@ -25,6 +26,9 @@ struct plan_stretch {
 	enum stretch_kind kind;
 	bool blocking; /* keyed: the last node answers at marks, with begin and part */
 	struct plan_graph graph;
+	/* keyed and blocking, of one node: records go to any lane, and what the lanes have of a key
+	 * is added up (WEIR_ADDS) */
+	bool adds;
 	/* keyed: fields of what comes in */
 	const uint32_t *key;
 	uint32_t nkeys;

@@ -184,6 +184,7 @@ static int bind_aggregate(struct weir_bind *b, struct aggregate *agg, const stru
 		f.bits = of->bits;
 		f.names = of->names;
 	}
+	agg->narrow = of && of->bits && of->bits <= 32;
 	agg->always = c->keys.n && of && (of->flags & WEIR_FIELD_ALWAYS);
 	if (op == AGG_COUNT || op == AGG_DISTINCT || (agg->always && op != AGG_STDDEV))
 		f.flags |= WEIR_FIELD_ALWAYS;
@@ -266,6 +267,19 @@ static int bind_notes(struct weir_bind *b, const char *const *names, struct weir
 	return r < 0 || !c->nnotes ? r : weir_bind_add(b, &memory, err);
 }
 
+/* Whether groups can be added up of parts. */
+static bool adds(const struct weir_bind *b)
+{
+	const struct config *c = b->config;
+
+	if (!c->keys.n || keypack_is_wide(b->in, c->keys.index, c->keys.n))
+		return false;
+	for (uint32_t i = 0; i < c->nagg; i++)
+		if (!aggregate_adds(&c->agg[i]))
+			return false;
+	return true;
+}
+
 static int group_bind(struct weir_bind *b, struct weir_err *err)
 {
 	struct config *c = b->config;
@@ -306,6 +320,8 @@ static int group_bind(struct weir_bind *b, struct weir_err *err)
 	for (uint32_t i = 0; i < c->nagg; i++)
 		if (c->agg[i].expr && c->agg[i].field < 0)
 			c->slice = WEIR_BATCH_ROWS; /* evaluated once a batch */
+	if (r >= 0 && adds(b))
+		weir_bind_flags(b, b->module->flags | WEIR_ADDS);
 	return r < 0 ? r : 0;
 }
 
@@ -453,6 +469,30 @@ static int group_part(struct weir_node *n, uint32_t first, uint32_t m)
 	return b ? lend_emit(n, b, &part_ops, &p) : -ENOMEM;
 }
 
+static int group_absorb(struct weir_node *n, const struct weir_node *from, uint32_t first,
+        uint32_t keys, uint32_t *ret_keys)
+{
+	const struct config *c = n->config;
+	const struct state *other = from->state;
+	struct state *s = n->state;
+	uint8_t *state[WEIR_PACK_ROWS];
+	struct keytab_rows rows;
+
+	for (*ret_keys = 0; *ret_keys < keys;) {
+		uint32_t at = first + *ret_keys, left = keys - *ret_keys;
+		uint32_t m = left < WEIR_PACK_ROWS ? left : WEIR_PACK_ROWS;
+
+		if (keytab_absorb(&s->tab, &other->tab, at, m, &rows) < 0)
+			return -ENOMEM;
+		keytab_states(&other->tab, at, m, state);
+		for (uint32_t i = 0; i < c->nagg; i++)
+			if (s->run[i].needed)
+				aggregate_add(&c->agg[i], rows.state, state, m);
+		*ret_keys += m;
+	}
+	return 0;
+}
+
 static int group_begin(struct weir_node *n, enum weir_mark mark, uint32_t *ret_rows)
 {
 	const struct config *c = n->config;
@@ -570,5 +610,6 @@ WEIR_MODULE(group) = {
         .begin = group_begin,
         .part = group_part,
         .end = group_end,
+        .absorb = group_absorb,
         .close = group_close,
 };

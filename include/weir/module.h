@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 /* Grows with every change that a module compiled before would not survive. */
-#define WEIR_ABI 2
+#define WEIR_ABI 3
 
 /* Returned by process: nothing that may still come can change the output. */
 #define WEIR_DONE 1
@@ -48,6 +48,10 @@ enum {
 	/* Of a WEIR_KEYED module that packs its key: a missing field is a value of its own; without
 	 * it such records are dropped. Said wrongly it costs time only. */
 	WEIR_NULLS = 256,
+	/* Of a WEIR_KEYED and WEIR_BLOCKING module that has absorb, for uses in which it holds:
+	 * what a key has does not depend on the order of its records, and can be added up of parts.
+	 */
+	WEIR_ADDS = 512,
 	/* The engine's own: keeps records on disk (`set spill`) for which there is no memory. */
 	WEIR_SPILLS = 128,
 };
@@ -100,6 +104,11 @@ struct weir_module {
 	int (*begin)(struct weir_node *n, enum weir_mark mark, uint32_t *ret_rows);
 	int (*part)(struct weir_node *n, uint32_t first, uint32_t rows);
 	void (*end)(struct weir_node *n);
+	/* WEIR_ADDS: adds keys [first, first + keys) of another instance, numbered as they first
+	 * appeared there, at most WEIR_BATCH_ROWS; new ones follow those that are there. *ret_keys:
+	 * how many it has taken, all unless it fails. 0 or -ENOMEM. */
+	int (*absorb)(struct weir_node *n, const struct weir_node *from, uint32_t first,
+	        uint32_t keys, uint32_t *ret_keys);
 	void (*close)(struct weir_node *n);
 	void (*release)(void *config); /* what bind made outside its arena */
 	/* instead of open, process, flush, close and state_size: see loop.h */
