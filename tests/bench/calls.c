@@ -17,22 +17,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/seconds.h"
 
 #define PIECE (1u << 20)
 #define BATCH 64 /* calls between two looks at the clock */
 
 static char buf[PIECE];
 static const char *attribute;
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static void fail(const char *what)
 {

@@ -9,6 +9,7 @@
 #include "engine/core/mem.h"
 #include "engine/core/order.h"
 #include "engine/core/pool.h"
+#include "tests/unit/rnd.h"
 
 enum { IP, PORT, LEN, TEXT, RATIO, TIME, SIGNED, FLAG, NFIELDS };
 
@@ -24,16 +25,6 @@ static const struct weir_field fields[NFIELDS] = {
 };
 
 static const uint32_t all[NFIELDS] = {TEXT, IP, FLAG, PORT, TIME, LEN, SIGNED, RATIO};
-
-static uint64_t seed = 7;
-
-static uint32_t rnd(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)((seed >> 20) % n);
-}
 
 struct plain {
 	bool has[NFIELDS];

@@ -15,16 +15,7 @@
 #include "engine/core/pool.h"
 #include "engine/proto/fields.h"
 #include "tests/unit/decode_frames.h"
-
-static uint64_t seed = 7;
-
-static uint32_t draw(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 33) % n;
-}
+#include "tests/unit/rnd.h"
 
 static struct weir_packets ps;
 static struct weir_schema *schema;
@@ -40,34 +31,34 @@ static const uint8_t *frame(const struct frame *f, uint32_t len, bool changed)
 		assert_int_equal(sscanf(f->hex + 2 * i, "%2x", &octet), 1);
 		p[i] = (uint8_t)octet;
 	}
-	for (uint32_t i = changed ? draw(3) : 0; len && i; i--)
-		p[draw(len)] = (uint8_t)draw(256);
+	for (uint32_t i = changed ? rnd(3) : 0; len && i; i--)
+		p[rnd(len)] = (uint8_t)rnd(256);
 	return p;
 }
 
 /* `sorts`: how different they are. */
 static void make_packets(uint32_t n, uint32_t sorts)
 {
-	uint32_t of = 1 + draw(sizeof frames / sizeof *frames),
-	         interfaces = 1 + sorts / 2 * draw(900);
-	int64_t step = (int64_t[]){0, 1000, 1000000, 1000000000, 1000000000000000}[draw(5)];
-	bool cut = draw(2), jumbo = draw(4) == 0;
+	uint32_t of = 1 + rnd(sizeof frames / sizeof *frames),
+	         interfaces = 1 + sorts / 2 * rnd(900);
+	int64_t step = (int64_t[]){0, 1000, 1000000, 1000000000, 1000000000000000}[rnd(5)];
+	bool cut = rnd(2), jumbo = rnd(4) == 0;
 
 	for (uint32_t k = 0; k < n; k++) {
-		const struct frame *f = &frames[draw(of)];
+		const struct frame *f = &frames[rnd(of)];
 		uint32_t whole = (uint32_t)strlen(f->hex) / 2, len = whole;
 
-		if (sorts > 0 && draw(2))
-			len = draw(whole + 1);
+		if (sorts > 0 && rnd(2))
+			len = rnd(whole + 1);
 		else if (cut && len > 60)
 			len = 60;
 		ps.pk[k] = (struct weir_packet){
-		        .ts = 1600000000000000000 + (int64_t)k * step - (sorts ? draw(2000) : 0),
+		        .ts = 1600000000000000000 + (int64_t)k * step - (sorts ? rnd(2000) : 0),
 		        .data = frame(f, len, sorts > 0),
 		        .caplen = len,
-		        .len = jumbo && draw(2) ? 70000 + draw(1000) : whole,
+		        .len = jumbo && rnd(2) ? 70000 + rnd(1000) : whole,
 		        .linktype = f->linktype,
-		        .ifindex = draw(interfaces)};
+		        .ifindex = rnd(interfaces)};
 	}
 }
 
@@ -140,7 +131,7 @@ static void same_keys(
 	static uint8_t keys[2][WEIR_PACK_ROWS * WEIR_PACK_SIZE];
 	static struct keypack_block block[2];
 	struct weir_batch *b[2] = {want, got};
-	uint32_t fields[WEIR_PACK_FIELDS], n = 0, m = 1 + draw(WEIR_PACK_ROWS);
+	uint32_t fields[WEIR_PACK_FIELDS], n = 0, m = 1 + rnd(WEIR_PACK_ROWS);
 	uint16_t rows[2][WEIR_PACK_ROWS];
 	struct keypack p;
 
@@ -148,7 +139,7 @@ static void same_keys(
 		fields[n] = (uint32_t)weir_schema_find(schema, names[n], strlen(names[n]));
 	assert_int_equal(keypack_init(&p, NULL, schema, fields, n, flags), 0);
 	for (uint32_t k = 0; k < m; k++)
-		rows[0][k] = rows[1][k] = (uint16_t)draw(want->n);
+		rows[0][k] = rows[1][k] = (uint16_t)rnd(want->n);
 	memset(keys, 0, sizeof keys);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(keypack_pack(&p, b[i], rows[i], m, NULL, keys[i], &block[i]), 0);
@@ -195,7 +186,7 @@ static void compact_form_is_that_of_its_packets(void **state)
 	uint32_t wide = 0, plain = 0, six = 0;
 
 	for (uint32_t round = 0; round < 300; round++) {
-		uint32_t n = round % 8 == 7 ? WEIR_BATCH_ROWS : 1 + draw(WEIR_BATCH_ROWS);
+		uint32_t n = round % 8 == 7 ? WEIR_BATCH_ROWS : 1 + rnd(WEIR_BATCH_ROWS);
 		struct compact_rows rows = {0};
 		struct room to = {.most = 8};
 		struct weir_batch *want, *got;

@@ -5,6 +5,7 @@
 #include "engine/core/pool.h"
 #include "engine/core/text.h"
 #include "engine/expr/bind.h"
+#include "tests/unit/rnd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -514,16 +515,6 @@ static void test_conditions(void **state)
 		check_condition(&conditions[i]);
 }
 
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
 /* Numbers near each other, far apart, few and many; and addresses and subnets of both families:
  * in (…) must say what a look through the list says. */
 static void check_set(enum weir_kind kind, uint32_t n, unsigned shift)
@@ -548,32 +539,33 @@ static void check_set(enum weir_kind kind, uint32_t n, unsigned shift)
 		struct weir_value v = {.kind = kind};
 
 		if (kind == WEIR_IP) {
-			bool six = rnd() & 1;
+			bool six = rnd64() & 1;
 
 			v.d.ip = (struct weir_ip){six ? 6 : 4, six ? 128 : 32, 0,
-			        {(uint8_t)(rnd() % 4), (uint8_t)rnd()}};
-			if (rnd() & 1) {
+			        {(uint8_t)(rnd64() % 4), (uint8_t)rnd64()}};
+			if (rnd64() & 1) {
 				*weir_kind_print(kind, &v.d, 0, text) = 0;
-				sprintf(text + strlen(text), "/%d", (int)(rnd() % (six ? 20 : 17)));
+				sprintf(text + strlen(text), "/%d",
+				        (int)(rnd64() % (six ? 20 : 17)));
 				v.kind = WEIR_SUBNET;
 				assert_int_equal(
 				        weir_kind_parse(WEIR_SUBNET, text, strlen(text), &v.d), 0);
 			}
 		} else {
-			v.d.u = rnd() >> shift;
+			v.d.u = rnd64() >> shift;
 		}
 		node[i] = (struct ast){.type = AST_LITERAL, .text = "", .value = v};
 		kids[i] = &node[i];
 	}
 	for (uint32_t r = 0; r < WEIR_BATCH_ROWS; r++) {
-		const struct weir_value *v = &node[1 + rnd() % n].value;
-		bool six = rnd() & 1;
+		const struct weir_value *v = &node[1 + rnd64() % n].value;
+		bool six = rnd64() & 1;
 
 		if (kind != WEIR_IP)
-			((uint64_t *)c->data)[r] = rnd() & 1 ? v->d.u : rnd() >> shift;
+			((uint64_t *)c->data)[r] = rnd64() & 1 ? v->d.u : rnd64() >> shift;
 		else
 			((struct weir_ip *)c->data)[r] = (struct weir_ip){six ? 6 : 4,
-			        six ? 128 : 32, 0, {(uint8_t)(rnd() % 5), (uint8_t)rnd()}};
+			        six ? 128 : 32, 0, {(uint8_t)(rnd64() % 5), (uint8_t)rnd64()}};
 	}
 	assert_int_equal(expr_bind(&in, one, WEIR_BOOL, &a, NULL, NULL, &e, &err), 0);
 	got = weir_expr_select(e, b, rows);

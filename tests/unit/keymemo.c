@@ -11,18 +11,9 @@
 
 #include "engine/core/mem.h"
 #include "engine/core/pool.h"
+#include "tests/unit/rnd.h"
 
 #define FLOWS 5000
-
-static uint64_t seed = 3;
-
-static uint32_t draw(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 33) % n;
-}
 
 /* What flow i is: two fields, each of which may be missing. */
 static uint16_t flow[FLOWS][2];
@@ -87,8 +78,8 @@ static void begin(struct bench *x, uint32_t nfields, unsigned flags, size_t limi
 		        keytab_init(&x->tab[i], &x->mem, x->schema, field, nfields, flags, 8), 0);
 	for (uint32_t i = 0; i < FLOWS; i++)
 		for (int k = 0; k < 2; k++) {
-			flow[i][k] = (uint16_t)draw(i % 3 ? 60 : 3000);
-			there[i][k] = draw(20) > 0;
+			flow[i][k] = (uint16_t)rnd(i % 3 ? 60 : 3000);
+			there[i][k] = rnd(20) > 0;
 		}
 }
 
@@ -106,10 +97,10 @@ static void map(struct bench *x, const void *of, uint32_t flows)
 {
 	static struct keytab_rows got[2];
 	static struct rows rows;
-	uint32_t n = 1 + draw(WEIR_BATCH_ROWS), m = 0;
+	uint32_t n = 1 + rnd(WEIR_BATCH_ROWS), m = 0;
 
 	for (uint32_t k = 0; k < n; k++)
-		rows.number[k] = draw(flows);
+		rows.number[k] = rnd(flows);
 	for (int i = 0; i < 2; i++) {
 		struct weir_batch *b = pool_batch(x->pool, x->schema, n), *v = b;
 		uint64_t was = seed;
@@ -117,13 +108,13 @@ static void map(struct bench *x, const void *of, uint32_t flows)
 		rows.of = i ? NULL : of;
 		b->ops = &ops;
 		b->priv = &rows;
-		if (draw(2)) {
+		if (rnd(2)) {
 			uint16_t *sel;
 
 			v = pool_view(x->pool, b, x->schema, batch_identity);
 			sel = weir_batch_sel(v, n);
 			for (uint32_t k = m = 0; k < n; k++)
-				if (draw(3))
+				if (rnd(3))
 					sel[m++] = (uint16_t)k;
 			weir_batch_select(v, sel, m);
 		}

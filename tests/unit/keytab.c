@@ -11,6 +11,7 @@
 #include "engine/core/keytab.h"
 #include "engine/core/mem.h"
 #include "engine/core/pool.h"
+#include "tests/unit/drawn_batch.h"
 
 enum { SRC, DST, PORT, PROTO, RATIO, NAME, NET, MAC, WIDE24, TIME, NFIELDS };
 
@@ -26,16 +27,6 @@ static const struct weir_field fields[NFIELDS] = {
         [WIDE24] = {.name = "label", .kind = WEIR_U64, .bits = 20},
         [TIME] = {.name = "time", .kind = WEIR_TIME, .flags = WEIR_FIELD_ALWAYS},
 };
-
-static uint64_t seed = 1;
-
-static uint32_t rnd(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)((seed >> 20) % n);
-}
 
 /* How values are drawn: `range` different ones a field, this many of 100 missing, IPv6. */
 struct draw {
@@ -62,8 +53,9 @@ static void draw_ip(struct weir_ip *ip, const struct draw *d, bool net)
 	}
 }
 
-static void draw_value(struct weir_batch *b, uint32_t f, uint32_t row, const struct draw *d)
+static void draw_value(struct weir_batch *b, uint32_t f, uint32_t row, const void *arg)
 {
+	const struct draw *d = arg;
 	static const double odd[] = {0.0, -0.0, NAN, -NAN, INFINITY, 1.5};
 	struct weir_col *c = &b->cols[f];
 	uint32_t v = rnd(d->range);
@@ -104,30 +96,7 @@ static void draw_value(struct weir_batch *b, uint32_t f, uint32_t row, const str
 static struct weir_batch *draw_batch(
         struct weir_pool *pool, const struct weir_schema *s, const struct draw *d)
 {
-	uint32_t n = 1 + rnd(WEIR_BATCH_ROWS), m = 0;
-	struct weir_batch *b = pool_batch(pool, s, n);
-	uint16_t *sel;
-
-	for (uint32_t f = 0; f < NFIELDS; f++) {
-		struct weir_col *c = weir_batch_own(b, f);
-		bool some = d->missing && f != TIME && rnd(4);
-
-		if (some)
-			weir_batch_own_valid(b, c);
-		for (uint32_t row = 0; row < n; row++) {
-			draw_value(b, f, row, d);
-			if (some && rnd(100) >= d->missing)
-				weir_valid_set(c->valid, row);
-		}
-	}
-	if (rnd(2)) {
-		sel = weir_batch_sel(b, n);
-		for (uint32_t row = 0; row < n; row++)
-			if (rnd(3))
-				sel[m++] = (uint16_t)row;
-		weir_batch_select(b, sel, m);
-	}
-	return b;
+	return drawn_batch(pool, s, d->missing, draw_value, d);
 }
 
 struct plain {

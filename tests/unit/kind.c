@@ -3,6 +3,7 @@
  * written-down values, order. */
 #include "engine/core/civil.h"
 #include "engine/core/put.h"
+#include "tests/unit/rnd.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
@@ -13,16 +14,6 @@
 #include <time.h>
 
 #include <cmocka.h>
-
-static uint64_t seed = 0x9e3779b97f4a7c15ull;
-
-static uint64_t rnd(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed * 0x2545f4914f6cdd1dull;
-}
 
 static const char *print(enum weir_kind k, union weir_datum d, unsigned digits)
 {
@@ -43,7 +34,7 @@ static void integers(void **state)
 		union weir_datum d, back;
 		const char *got;
 
-		d.u = i < 19 ? edges[i] : rnd() >> (rnd() & 63);
+		d.u = i < 19 ? edges[i] : rnd64() >> (rnd64() & 63);
 		snprintf(want, sizeof want, "%llu", (unsigned long long)d.u);
 		got = print(WEIR_U64, d, 0);
 		assert_string_equal(got, want);
@@ -63,12 +54,13 @@ static void addresses(void **state)
 		union weir_datum d = {0}, back;
 		char want[INET6_ADDRSTRLEN];
 		const char *got;
-		uint64_t mask = rnd();
+		uint64_t mask = rnd64();
 
 		d.ip.family = i & 1 ? 4 : 6;
 		d.ip.prefix = i & 1 ? 32 : 128;
 		for (int j = 0; j < (i & 1 ? 4 : 16); j++) /* runs of zero groups are common */
-			d.ip.b[j] = mask >> (j / 2 * 3) & 4 ? 0 : (uint8_t)(rnd() >> (rnd() & 7));
+			d.ip.b[j] =
+			        mask >> (j / 2 * 3) & 4 ? 0 : (uint8_t)(rnd64() >> (rnd64() & 7));
 		if (i % 100 == 0)
 			memset(d.ip.b, 0, 10 + i / 100 % 6);
 		if (i % 200 == 0)
@@ -167,12 +159,12 @@ static void doubles(void **state)
 		check_double(nextafter(ldexp(1, e), INFINITY));
 	}
 	for (int i = 0; i < 100000; i++) {
-		union weir_datum d = {.u = rnd()};
+		union weir_datum d = {.u = rnd64()};
 
 		if (isfinite(d.f))
 			check_double(d.f);
-		check_double((double)(rnd() % 1000000) / (double)(1 + rnd() % 1000000));
-		check_double((double)(int64_t)rnd() / 1000);
+		check_double((double)(rnd64() % 1000000) / (double)(1 + rnd64() % 1000000));
+		check_double((double)(int64_t)rnd64() / 1000);
 	}
 }
 
@@ -199,7 +191,7 @@ static void times(void **state)
 	for (int i = 0; i < 100000; i++) {
 		char want[40];
 
-		d.u = rnd() >> (1 + (rnd() & 31));
+		d.u = rnd64() >> (1 + (rnd64() & 31));
 		snprintf(want, sizeof want, "%lld.%09lld", (long long)(d.i / NS_PER_SEC),
 		        (long long)(d.i % NS_PER_SEC));
 		assert_string_equal(print(WEIR_TIME, d, 9), want);
@@ -211,7 +203,7 @@ static void times(void **state)
 static void calendar(void **state)
 {
 	for (int i = 0; i < 100000; i++) {
-		int64_t s = (int64_t)(rnd() >> 31) - (1ll << 32); /* 1833 to 2106 */
+		int64_t s = (int64_t)(rnd64() >> 31) - (1ll << 32); /* 1833 to 2106 */
 		time_t t = s;
 		struct tm tm;
 		struct civil c;

@@ -6,20 +6,11 @@
 #include "engine/proto/plain.h"
 #include "tests/pack_check.h"
 #include "tests/unit/decode_frames.h"
+#include "tests/unit/rnd.h"
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
-
-static uint64_t seed = 1;
-
-static uint32_t draw(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 33) % n;
-}
 
 /* The first `len` octets of a frame on the heap, so that ASan sees a read behind them. */
 static const uint8_t *cut(const char *hex, uint32_t len)
@@ -32,8 +23,8 @@ static const uint8_t *cut(const char *hex, uint32_t len)
 		assert_int_equal(sscanf(hex + 2 * i, "%2x", &octet), 1);
 		p[i] = (uint8_t)octet;
 	}
-	for (uint32_t i = draw(3); len && i; i--)
-		p[draw(len)] = (uint8_t)draw(256);
+	for (uint32_t i = rnd(3); len && i; i--)
+		p[rnd(len)] = (uint8_t)rnd(256);
 	return p;
 }
 
@@ -42,7 +33,7 @@ static const struct frame *pick(bool ip4)
 	const struct frame *f;
 
 	do
-		f = &frames[draw(sizeof frames / sizeof *frames)];
+		f = &frames[rnd(sizeof frames / sizeof *frames)];
 	while (ip4 && (strlen(f->hex) < 30 || strncmp(f->hex + 24, "080045", 6) != 0));
 	return f;
 }
@@ -54,12 +45,12 @@ static void packed_is_packed_from_columns(void **state)
 	struct weir_pool *pool = pool_new(NULL);
 
 	for (int round = 0; round < 400; round++) {
-		uint32_t n = 1 + draw(WEIR_PACK_ROWS);
+		uint32_t n = 1 + rnd(WEIR_PACK_ROWS);
 
 		for (uint32_t k = 0; k < n; k++) {
 			const struct frame *f = pick(false);
 			uint32_t whole = (uint32_t)strlen(f->hex) / 2,
-			         len = draw(2) ? whole : draw(whole + 1);
+			         len = rnd(2) ? whole : rnd(whole + 1);
 
 			ps.pk[k] = (struct weir_packet){.data = cut(f->hex, len),
 			        .caplen = len,
@@ -82,18 +73,18 @@ static void shuffles_agree(void **state)
 	uint16_t rows[WEIR_PACK_ROWS];
 
 	for (int round = 0; round < 1000; round++) {
-		struct pack_places p = {.size = 8 * (1 + draw(4))};
-		uint32_t n = draw(WEIR_PACK_ROWS + 1);
-		size_t stride = draw(2) ? sizeof *d : LAYER_KEY;
+		struct pack_places p = {.size = 8 * (1 + rnd(4))};
+		uint32_t n = rnd(WEIR_PACK_ROWS + 1);
+		size_t stride = rnd(2) ? sizeof *d : LAYER_KEY;
 
 		for (uint32_t i = 0; i < sizeof d; i++)
-			((uint8_t *)d)[i] = (uint8_t)draw(256);
+			((uint8_t *)d)[i] = (uint8_t)rnd(256);
 		for (uint32_t j = 0; j < p.size; j++) {
-			p.from[j] = draw(2) ? (uint8_t)draw(LAYER_KEY) : LAYER_NONE;
-			p.rest[j] = p.from[j] == LAYER_NONE ? (uint8_t)draw(256) : 0;
+			p.from[j] = rnd(2) ? (uint8_t)rnd(LAYER_KEY) : LAYER_NONE;
+			p.rest[j] = p.from[j] == LAYER_NONE ? (uint8_t)rnd(256) : 0;
 		}
 		for (uint32_t k = 0; k < n; k++)
-			rows[k] = (uint16_t)draw(WEIR_PACK_ROWS);
+			rows[k] = (uint16_t)rnd(WEIR_PACK_ROWS);
 		pack_layers_portable(&p, d, stride, rows, n, one);
 		pack_layers_best()(&p, d, stride, rows, n, two);
 		assert_memory_equal(one, two, (size_t)n * p.size);
@@ -112,12 +103,12 @@ static void shuffles_agree(void **state)
  * most of which are plain. */
 static uint32_t draw_packets(struct weir_packet *pk, bool ip4)
 {
-	uint32_t n = 1 + draw(WEIR_PACK_ROWS);
+	uint32_t n = 1 + rnd(WEIR_PACK_ROWS);
 
 	for (uint32_t k = 0; k < n; k++) {
 		const struct frame *f = pick(ip4);
 		uint32_t whole = (uint32_t)strlen(f->hex) / 2,
-		         len = draw(2) ? whole : draw(whole + 1);
+		         len = rnd(2) ? whole : rnd(whole + 1);
 
 		pk[k] = (struct weir_packet){.data = cut(f->hex, len),
 		        .caplen = len,
@@ -173,12 +164,12 @@ static void plain_records_agree(void **state)
 	uint32_t seen = 0;
 
 	for (int round = 0; round < 1000; round++) {
-		uint32_t n = draw_packets(pk, round % 2), have = haves[draw(5)], at = 0, m;
-		struct pack_places places = {.size = 8 * (1 + draw(4))};
+		uint32_t n = draw_packets(pk, round % 2), have = haves[rnd(5)], at = 0, m;
+		struct pack_places places = {.size = 8 * (1 + rnd(4))};
 		struct pack_plain p;
 
 		for (uint32_t j = 0; j < places.size; j++)
-			places.from[j] = j < 8 && have & L_SRC ? (uint8_t)draw(8) : LAYER_NONE;
+			places.from[j] = j < 8 && have & L_SRC ? (uint8_t)rnd(8) : LAYER_NONE;
 		places.rest[9] = 7;
 		p = pack_plain_of(&places, have, have & L_TCP ? 1 : -1);
 		for (uint32_t k = 0; k < n; k++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows as CSV, TSV, aligned text, JSON Lines and pcap: the bytes, written down. */
+#include "tests/unit/rnd.h"
 #include "tests/unit/store_test.h"
 
 static const struct weir_field fields[] = {
@@ -19,8 +20,6 @@ static const struct weir_field fields[] = {
 };
 
 #define N (sizeof fields / sizeof *fields)
-
-static struct weir_pool *pool;
 
 /* Three rows: all there; nothing there; awkward values. */
 static struct weir_batch *rows(const struct weir_schema *s)
@@ -277,7 +276,6 @@ static void json_utf8(void **state)
 static void measured(void **state)
 {
 	struct weir_schema *s = weir_schema_new("t", fields, N);
-	uint64_t x = 88172645463325252ull;
 
 	for (int round = 0; round < 60; round++) {
 		struct weir_batch *b = pool_batch(pool, s, 200);
@@ -291,9 +289,8 @@ static void measured(void **state)
 			if ((round + f) % 3)
 				weir_batch_own_valid(b, c);
 			for (uint32_t i = 0; i < 200; i++) {
-				x ^= x << 13;
-				x ^= x >> 7;
-				x ^= x << 17;
+				uint64_t x = rnd64();
+
 				bytes[x % 40] = (char)(x >> 20);
 				if (c->valid && x % 4)
 					weir_valid_set(c->valid, i);
@@ -334,14 +331,7 @@ static void measured(void **state)
 
 static int setup(void **state)
 {
-	pool = pool_new(NULL);
-	return !pool;
-}
-
-static int teardown(void **state)
-{
-	pool_unref(pool);
-	return 0;
+	return store_setup(fields, N);
 }
 
 int main(void)
@@ -358,5 +348,5 @@ int main(void)
 	        cmocka_unit_test(measured),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, store_teardown);
 }

@@ -4,6 +4,7 @@
 #include "tests/unit/store_test.h"
 
 #include "engine/core/put.h"
+#include "tests/unit/rnd.h"
 #include <pthread.h>
 
 #define RETAIN 20000
@@ -17,17 +18,6 @@ static const struct weir_field fields[] = {
 };
 
 static const char header[] = "ts,ip,n,s\n";
-
-static struct weir_pool *pool;
-static struct weir_schema *schema;
-
-static uint64_t seed = 1;
-
-static uint32_t rnd(uint32_t n)
-{
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)(seed >> 33) % n;
-}
 
 /* Row i is made from i alone, as values and as CSV. */
 static uint64_t mix(uint64_t i)
@@ -421,18 +411,14 @@ static void limit(void **state)
 
 static int setup(void **state)
 {
-	pool = pool_new(NULL);
-	schema = weir_schema_new("t", fields, sizeof fields / sizeof *fields);
-	return !pool || !schema;
+	return store_setup(fields, sizeof fields / sizeof *fields);
 }
 
 static int teardown(void **state)
 {
-	pool_unref(pool);
-	weir_schema_unref(schema);
 	free(model);
 	free(start);
-	return 0;
+	return store_teardown(state);
 }
 
 int main(void)

@@ -10,9 +10,6 @@ static const struct weir_field fields[] = {
         {.name = "v", .kind = WEIR_U64, .flags = WEIR_FIELD_ANNOTATION},
 };
 
-static struct weir_pool *pool;
-static struct weir_schema *schema;
-
 /* Adds rows [0, n): k = row, s absent in odd rows, v = value for all from `from` on, else 0. */
 static int add_rows(struct result *r, uint32_t n, uint64_t value, uint32_t from, uint32_t step)
 {
@@ -353,16 +350,7 @@ static void stress(void **state)
 
 static int setup(void **state)
 {
-	pool = pool_new(NULL);
-	schema = weir_schema_new("t", fields, sizeof fields / sizeof *fields);
-	return !pool || !schema;
-}
-
-static int teardown(void **state)
-{
-	pool_unref(pool);
-	weir_schema_unref(schema);
-	return 0;
+	return store_setup(fields, sizeof fields / sizeof *fields);
 }
 
 int main(void)
@@ -377,5 +365,5 @@ int main(void)
 	        cmocka_unit_test(stress),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, store_teardown);
 }

@@ -10,13 +10,18 @@
 
 static uint64_t seed = 1; /* not 0 */
 
-/* 0 … n - 1. */
-static inline uint32_t rnd(uint32_t n)
+static inline uint64_t rnd64(void)
 {
 	seed ^= seed << 13;
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
-	return (uint32_t)((seed >> 16) % n);
+	return seed;
+}
+
+/* 0 … n - 1. */
+static inline uint32_t rnd(uint32_t n)
+{
+	return (uint32_t)((rnd64() >> 16) % n);
 }
 
 #endif

@@ -11,7 +11,7 @@
 #include "engine/core/mem.h"
 #include "engine/core/pool.h"
 #include "engine/sketch/keys.h"
-#include "engine/sketch/random.h"
+#include "tests/unit/drawn_batch.h"
 
 enum { SRC, DST, PORT, FLAG, RATIO, NAME, NET, MAC, TIME, NFIELDS };
 
@@ -27,15 +27,8 @@ static const struct weir_field fields[NFIELDS] = {
         [TIME] = {.name = "time", .kind = WEIR_TIME, .flags = WEIR_FIELD_ALWAYS},
 };
 
-static uint64_t state = 4;
-
-static uint32_t rnd(uint32_t n)
-{
-	return (uint32_t)(random_next(&state) >> 33) % n;
-}
-
 /* Few values, so that tuples meet again; an IPv6 address often holds an IPv4 one's octets. */
-static void draw(struct weir_batch *b, uint32_t f, uint32_t row)
+static void draw(struct weir_batch *b, uint32_t f, uint32_t row, const void *arg)
 {
 	static const double odd[] = {0.0, -0.0, NAN, -NAN, 1.5};
 	static const char *const names[] = {"", "a", "b", "ab", "a much longer name of a service"};
@@ -72,34 +65,6 @@ static void draw(struct weir_batch *b, uint32_t f, uint32_t row)
 	default:
 		((uint64_t *)data)[row] = v * 13107;
 	}
-}
-
-static struct weir_batch *draw_batch(struct weir_pool *pool, const struct weir_schema *s)
-{
-	uint32_t n = 1 + rnd(WEIR_BATCH_ROWS), m = 0;
-	struct weir_batch *b = pool_batch(pool, s, n);
-	uint16_t *sel;
-
-	for (uint32_t f = 0; f < NFIELDS; f++) {
-		struct weir_col *c = weir_batch_own(b, f);
-		bool some = f != TIME && rnd(3) == 0;
-
-		if (some)
-			weir_batch_own_valid(b, c);
-		for (uint32_t row = 0; row < n; row++) {
-			draw(b, f, row);
-			if (some && rnd(8))
-				weir_valid_set(c->valid, row);
-		}
-	}
-	if (rnd(2)) {
-		sel = weir_batch_sel(b, n);
-		for (uint32_t row = 0; row < n; row++)
-			if (rnd(3))
-				sel[m++] = (uint16_t)row;
-		weir_batch_select(b, sel, m);
-	}
-	return b;
 }
 
 struct known {
@@ -141,7 +106,7 @@ static void equal_keys(void **unused)
 		assert_int_equal(
 		        sketch_keys_init(&other, &mem, s, (struct weir_fields){n, index}, 0), 0);
 		for (int i = 0; i < 6; i++) {
-			struct weir_batch *b = draw_batch(pool, s);
+			struct weir_batch *b = drawn_batch(pool, s, 12, draw, NULL);
 			uint16_t rows[WEIR_BATCH_ROWS], at[WEIR_BATCH_ROWS];
 			uint64_t hash[WEIR_BATCH_ROWS], again[WEIR_BATCH_ROWS];
 

@@ -25,20 +25,24 @@ static inline struct weir_str str(const char *s)
 	return (struct weir_str){.p = (const uint8_t *)s, .len = strlen(s)};
 }
 
-/* Every kind of column; rows lacking a value have a zero in has[]. */
-static inline void col_words(struct weir_batch *b, uint32_t f, const uint64_t *v, const char *has)
-{
-	struct weir_col *c = weir_batch_own(b, f);
+static struct weir_pool *pool;
+static struct weir_schema *schema;
 
-	memcpy(c->data, v, b->n * sizeof *v);
-	if (!has)
-		return;
-	weir_batch_own_valid(b, c);
-	for (uint32_t i = 0; i < b->n; i++)
-		if (has[i] == '1')
-			weir_valid_set(c->valid, i);
+static inline int store_setup(const struct weir_field *fields, uint32_t n)
+{
+	pool = pool_new(NULL);
+	schema = weir_schema_new("t", fields, n);
+	return !pool || !schema;
 }
 
+static inline int store_teardown(void **state)
+{
+	pool_unref(pool);
+	weir_schema_unref(schema);
+	return 0;
+}
+
+/* Every kind of column; rows lacking a value have a zero in has[]. */
 static inline void col_any(struct weir_batch *b, uint32_t f, const void *v, const char *has)
 {
 	struct weir_col *c = weir_batch_own(b, f);
@@ -50,6 +54,11 @@ static inline void col_any(struct weir_batch *b, uint32_t f, const void *v, cons
 	for (uint32_t i = 0; i < b->n; i++)
 		if (has[i] == '1')
 			weir_valid_set(c->valid, i);
+}
+
+static inline void col_words(struct weir_batch *b, uint32_t f, const uint64_t *v, const char *has)
+{
+	col_any(b, f, v, has);
 }
 
 #endif
