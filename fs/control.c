@@ -81,8 +81,7 @@ static int reject(struct control *c, const char *text, size_t len, const struct 
 	text_clear(&c->reply);
 	lang_explain(&c->reply, name, text, len, err);
 	if (c->reply.p)
-		engine_errors_add(c->fs->engine, c->reply.p, c->reply.len);
-	atomic_store(&c->fs->errors_time, fs_now());
+		textlog_add(engine_errors(c->fs->engine), c->reply.p, c->reply.len);
 	c->read_started = false;
 	c->dirty = false;
 	c->failed = err->no ? -err->no : -EINVAL;
@@ -146,6 +145,22 @@ static int commit_spec(struct control *c)
 	return 0;
 }
 
+/* A command failed: on account of its own words, or of the spec that was to run anew. */
+static int reject_command(struct control *c, const char *p, size_t len, struct weir_err *err)
+{
+	struct text spec = TEXT_INIT;
+	int r;
+
+	if (err->pos != WEIR_NOPOS && err->id != WEIR_E_UNKNOWN_COMMAND) {
+		query_text(c->query, "spec", &spec);
+		p = spec.p ? spec.p : "";
+		len = spec.len;
+	}
+	r = reject(c, p, len, err);
+	text_release(&spec);
+	return r;
+}
+
 /* Runs the whole lines of ctl that have not run; all of them where `last`. */
 static int commit_lines(struct control *c, bool last)
 {
@@ -174,7 +189,7 @@ static int commit_lines(struct control *c, bool last)
 			if (!err.no)
 				weir_fail_no(&err, -r, WEIR_E_NOT_PERMITTED, WEIR_NOPOS, 0,
 				        "the query is another user's");
-			return reject(c, p, n, &err);
+			return reject_command(c, p, n, &err);
 		}
 		text_clear(&c->reply);
 		text_printf(&c->reply, "%s\n", query_state_name(query_state(c->query)));

@@ -33,7 +33,6 @@ struct fs {
 	struct versions *versions;
 	struct states *states;
 	struct notify *notify;
-	atomic_llong errors_time;
 	atomic_bool stopping;
 	atomic_flag ahead; /* readahead_raise() has been called */
 };

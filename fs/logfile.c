@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* logfile.c: see logfile.h. The result store keeps the epochs of results; those of
- * queries/errors are computed here: epoch k begins at the first entry at or behind byte
- * k * ERRORS_RETAIN, so that the same number means the same base without being remembered.
+ * queries/errors and of a query's log are computed here: epoch k begins at the first entry at or
+ * behind byte k * LINES_RETAIN, so that the same number means the same base without being
+ * remembered.
  */
 #include "fs/logfile.h"
 #include "fs/table.h"
 #include <string.h>
 
-#define ERRORS_RETAIN (32u << 10) /* the engine keeps at least four times that */
+#define LINES_RETAIN (TEXTLOG_KEEP / 8) /* at least four times that is kept */
 
 static enum result_format format_of(const struct version *v)
 {
 	return (enum result_format)(v->node.kind - NODE_OUT_CSV);
 }
 
+/* What stands in a file of lines: `q` NULL is queries/errors. */
+static struct textlog *lines_of(struct fs *fs, struct query *q)
+{
+	return q ? query_textlog(q) : engine_errors(fs->engine);
+}
+
 /* First byte at or behind `off` at which an entry (a line that is not indented) begins. */
-static uint64_t entry_start(struct fs *fs, uint64_t off)
+static uint64_t entry_start(struct textlog *t, uint64_t off)
 {
 	char buf[4096];
 	uint64_t at = off ? off - 1 : 0;
@@ -24,7 +31,7 @@ static uint64_t entry_start(struct fs *fs, uint64_t off)
 	if (!off)
 		return 0;
 	for (;;) {
-		n = engine_errors_read(fs->engine, at, buf, sizeof buf);
+		n = textlog_read(t, at, buf, sizeof buf);
 		if (n < 2)
 			return off;
 		for (int64_t i = 0; i + 1 < n; i++)
@@ -35,23 +42,23 @@ static uint64_t entry_start(struct fs *fs, uint64_t off)
 }
 
 /* The base of epoch `epoch`; -ESTALE where that is gone. */
-static int errors_base(struct fs *fs, uint64_t epoch, uint64_t *ret)
+static int lines_base(struct textlog *t, uint64_t epoch, uint64_t *ret)
 {
-	uint64_t first, end = engine_errors_end(fs->engine, &first), at = epoch * ERRORS_RETAIN;
+	uint64_t first, end = textlog_end(t, &first), at = epoch * LINES_RETAIN;
 
-	if (at > end || (epoch && at <= first))
+	if (at > end || (epoch ? at <= first : first > 0))
 		return -ESTALE;
-	*ret = entry_start(fs, at);
+	*ret = entry_start(t, at);
 	return 0;
 }
 
-static uint64_t errors_epoch(struct fs *fs)
+static uint64_t lines_epoch(struct textlog *t)
 {
-	uint64_t first, end = engine_errors_end(fs->engine, &first);
-	uint64_t epoch = end / ERRORS_RETAIN;
+	uint64_t first, end = textlog_end(t, &first);
+	uint64_t epoch = end / LINES_RETAIN;
 
 	epoch = epoch ? epoch - 1 : 0; /* between one and two retentions behind */
-	while (epoch * ERRORS_RETAIN < first && epoch * ERRORS_RETAIN + ERRORS_RETAIN < end)
+	while (epoch * LINES_RETAIN < first && epoch * LINES_RETAIN + LINES_RETAIN < end)
 		epoch++;
 	return epoch;
 }
@@ -82,11 +89,13 @@ static int make(struct fs *fs, const struct node *n, const struct look *l, uint6
 int logfile_current(struct fs *fs, const struct node *n, const struct look *l, struct version **ret)
 {
 	uint64_t epoch = 0, base = 0;
+	struct textlog *lines = NULL;
 	struct node vn = *n;
 
-	if (n->kind == NODE_ERRORS) {
-		epoch = errors_epoch(fs);
-	} else if (n->kind >= NODE_OUT_CSV) {
+	if (n->kind < NODE_OUT_CSV) {
+		lines = lines_of(fs, l ? l->query : NULL);
+		epoch = lines_epoch(lines);
+	} else {
 		if (n->kind != NODE_RECORDS)
 			base = log_epoch(l->result, &epoch);
 		vn.run = l->run & NODE_RUN_MASK;
@@ -96,89 +105,68 @@ int logfile_current(struct fs *fs, const struct node *n, const struct look *l, s
 	if (*ret && (*ret)->run == (n->kind >= NODE_OUT_CSV ? l->run : 0))
 		return 0;
 	version_put(fs->versions, *ret);
-	if (n->kind == NODE_ERRORS && errors_base(fs, epoch, &base) < 0)
+	if (lines && lines_base(lines, epoch, &base) < 0)
 		return -ESTALE;
 	return make(fs, n, l, epoch, base, ret);
 }
 
+static int revive_lines(
+        struct fs *fs, const struct node *n, const struct look *l, struct version **ret)
+{
+	struct textlog *lines = lines_of(fs, l ? l->query : NULL);
+	uint64_t base, epoch = fs_expand(lines_epoch(lines), n->version, NODE_VERSION_MASK);
+	int r = lines_base(lines, epoch, &base);
+
+	return r < 0 ? r : make(fs, n, l, epoch, base, ret);
+}
+
+static int revive_result(
+        struct fs *fs, const struct node *n, const struct look *l, struct version **ret)
+{
+	uint64_t epoch = n->version, base = 0, now;
+
+	if (!l->result || !l->log || (l->run & NODE_RUN_MASK) != n->run)
+		return -ESTALE;
+	if (n->kind != NODE_RECORDS) {
+		log_epoch(l->result, &now);
+		epoch = fs_expand(now, n->version, NODE_VERSION_MASK);
+		base = log_epoch_base(l->result, epoch);
+	}
+	return base == UINT64_MAX ? -ESTALE : make(fs, n, l, epoch, base, ret);
+}
+
 int logfile_revive(struct fs *fs, const struct node *n, struct version **ret)
 {
-	uint64_t epoch, base = 0;
 	struct look l;
 	int r;
 
-	if (n->kind == NODE_ERRORS) {
-		epoch = fs_expand(errors_epoch(fs), n->version, NODE_VERSION_MASK);
-		r = errors_base(fs, epoch, &base);
-		return r < 0 ? r : make(fs, n, NULL, epoch, base, ret);
-	}
+	if (n->kind == NODE_ERRORS)
+		return revive_lines(fs, n, NULL, ret);
 	r = look_at(fs, n->serial, &l);
 	if (r < 0)
 		return r;
-	epoch = n->version;
-	if (n->kind >= NODE_OUT_CSV) {
-		r = -ESTALE;
-		if (l.result && l.log && (l.run & NODE_RUN_MASK) == n->run) {
-			if (n->kind != NODE_RECORDS) {
-				uint64_t now;
-
-				log_epoch(l.result, &now);
-				epoch = fs_expand(now, n->version, NODE_VERSION_MASK);
-				base = log_epoch_base(l.result, epoch);
-			}
-			r = base == UINT64_MAX ? -ESTALE : 0;
-		}
-	}
-	if (r == 0)
-		r = make(fs, n, &l, epoch, base, ret);
+	r = n->kind < NODE_OUT_CSV ? revive_lines(fs, n, &l, ret) : revive_result(fs, n, &l, ret);
 	look_release(&l);
 	return r;
 }
 
 int64_t logfile_size(struct fs *fs, struct version *v)
 {
-	struct text t = TEXT_INIT;
-	int64_t size;
-	uint64_t first;
-
 	if (v->result)
 		return log_size(v->result, format_of(v), v->base);
-	if (v->node.kind == NODE_ERRORS)
-		return (int64_t)(engine_errors_end(fs->engine, &first) - v->base);
-	size = query_text(v->query, "log", &t);
-	if (size == 0)
-		size = (int64_t)t.len;
-	text_release(&t);
-	return size;
+	return (int64_t)(textlog_end(lines_of(fs, v->query), NULL) - v->base);
 }
 
 int64_t logfile_time(struct fs *fs, struct version *v)
 {
-	int64_t time = 0;
+	int64_t time = v->result ? log_time(v->result) : textlog_time(lines_of(fs, v->query));
 
-	if (v->result)
-		time = log_time(v->result);
-	else if (v->node.kind == NODE_ERRORS)
-		time = atomic_load(&fs->errors_time);
-	else
-		time = query_created(v->query);
 	return time ? time : v->query ? query_created(v->query) : fs->started;
 }
 
 int64_t logfile_read(struct fs *fs, struct version *v, uint64_t off, char *to, size_t size)
 {
-	struct text t = TEXT_INIT;
-	int64_t n;
-
 	if (v->result)
 		return log_read(v->result, format_of(v), v->base, off, to, size);
-	if (v->node.kind == NODE_ERRORS)
-		return engine_errors_read(fs->engine, v->base + off, to, size);
-	n = query_text(v->query, "log", &t);
-	if (n == 0 && off < t.len) {
-		n = (int64_t)(t.len - off < size ? t.len - off : size);
-		memcpy(to, t.p + off, (size_t)n);
-	}
-	text_release(&t);
-	return n;
+	return textlog_read(lines_of(fs, v->query), v->base + off, to, size);
 }

@@ -31,7 +31,7 @@ struct version {
 	struct result *result;           /* log: reference */
 	const struct rendered *rendered; /* the snapshot's; NULL: nothing to read */
 	size_t len;                      /* of text, or rendered */
-	uint64_t base;                   /* log: first row; queries/errors: first byte */
+	uint64_t base;                   /* result: first row; lines: first byte */
 	struct query *query;             /* reference, keeps a removed query readable; or NULL */
 	uint64_t run;                    /* all bits */
 };

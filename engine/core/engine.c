@@ -16,8 +16,6 @@
 #include "engine/core/queries.h"
 #include "engine/lang/parse.h"
 
-#define ERRORS_KEEP (256u << 10) /* bytes of rejected specs kept */
-
 struct engine *engine_new(const struct engine_options *o)
 {
 	struct engine *e = calloc(1, sizeof *e);
@@ -51,7 +49,7 @@ struct engine *engine_new(const struct engine_options *o)
 	if (!e->options.threads)
 		e->options.threads = 1;
 	pthread_mutex_init(&e->lock, NULL);
-	pthread_mutex_init(&e->errors_lock, NULL);
+	textlog_init(&e->errors);
 	pthread_cond_init(&e->idle, NULL);
 	e->next_serial = 1;
 	e->next_name = 1;
@@ -89,9 +87,8 @@ void engine_free(struct engine *e)
 	joints_free(e->joints);
 	if (e->input >= 0)
 		close(e->input);
-	text_release(&e->errors);
+	textlog_release(&e->errors);
 	pthread_cond_destroy(&e->idle);
-	pthread_mutex_destroy(&e->errors_lock);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
 }
@@ -365,50 +362,7 @@ int engine_source_text(struct engine *e, size_t i, const char *what, struct text
 	return -ENOENT;
 }
 
-/* ---- rejected specs ---- */
-
-void engine_errors_add(struct engine *e, const char *text, size_t len)
+struct textlog *engine_errors(struct engine *e)
 {
-	pthread_mutex_lock(&e->errors_lock);
-	text_add(&e->errors, text, len);
-	if (!e->errors.failed && e->errors.len > ERRORS_KEEP) {
-		size_t cut = e->errors.len - ERRORS_KEEP / 2;
-		const char *line = memchr(e->errors.p + cut, '\n', e->errors.len - cut);
-
-		cut = line ? (size_t)(line + 1 - e->errors.p) : e->errors.len;
-		memmove(e->errors.p, e->errors.p + cut, e->errors.len - cut);
-		e->errors.len -= cut;
-		e->errors_first += cut;
-	}
-	e->errors.failed = false;
-	pthread_mutex_unlock(&e->errors_lock);
-}
-
-uint64_t engine_errors_end(struct engine *e, uint64_t *ret_first)
-{
-	uint64_t end;
-
-	pthread_mutex_lock(&e->errors_lock);
-	end = e->errors_first + e->errors.len;
-	if (ret_first)
-		*ret_first = e->errors_first;
-	pthread_mutex_unlock(&e->errors_lock);
-	return end;
-}
-
-int64_t engine_errors_read(struct engine *e, uint64_t off, char *to, size_t size)
-{
-	int64_t n = 0;
-
-	pthread_mutex_lock(&e->errors_lock);
-	if (off < e->errors_first) {
-		n = -ESTALE;
-	} else if (off < e->errors_first + e->errors.len) {
-		uint64_t at = off - e->errors_first;
-
-		n = (int64_t)(e->errors.len - at < size ? e->errors.len - at : size);
-		memcpy(to, e->errors.p + at, (size_t)n);
-	}
-	pthread_mutex_unlock(&e->errors_lock);
-	return n;
+	return &e->errors;
 }

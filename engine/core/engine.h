@@ -41,13 +41,11 @@ struct engine {
 	int64_t started; /* CLOCK_REALTIME ns */
 	int input;       /* standard input, -1: none */
 	struct clock *clock;
-	struct cache *cache;         /* NULL: none */
-	struct joints *joints;       /* NULL: none */
-	uint32_t nthreads;           /* of runs */
-	pthread_cond_t idle;         /* nthreads is 0 */
-	pthread_mutex_t errors_lock; /* protects the two below */
-	struct text errors;
-	uint64_t errors_first;
+	struct cache *cache;   /* NULL: none */
+	struct joints *joints; /* NULL: none */
+	uint32_t nthreads;     /* of runs */
+	pthread_cond_t idle;   /* nthreads is 0 */
+	struct textlog errors; /* the last rejected specs */
 };
 
 struct mounted *engine_find(struct engine *e, const char *name, size_t len);

@@ -30,9 +30,8 @@ struct query {
 	uint64_t nruns;
 	char *spec;
 	size_t spec_len;
-	struct text log;
-	uint64_t log_version;
 	struct waiter *waiters;
+	struct textlog log; /* has its own lock */
 };
 
 void query_log(struct query *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

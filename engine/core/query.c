@@ -11,11 +11,10 @@
 #include "engine/core/plan.h"
 #include "engine/core/queries.h"
 
-#define LOG_KEEP (64u << 10)
-
 void query_log(struct query *q, const char *fmt, ...)
 {
-	char line[512], when[32];
+	struct text line = TEXT_INIT;
+	char when[32], what[480];
 	time_t t = time(NULL);
 	struct tm tm;
 	va_list ap;
@@ -23,14 +22,12 @@ void query_log(struct query *q, const char *fmt, ...)
 	gmtime_r(&t, &tm);
 	strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	va_start(ap, fmt);
-	vsnprintf(line, sizeof line, fmt, ap);
+	vsnprintf(what, sizeof what, fmt, ap);
 	va_end(ap);
-	pthread_mutex_lock(&q->lock);
-	if (q->log.len < LOG_KEEP)
-		text_printf(&q->log, "%s %s\n", when, line);
-	q->log.failed = false;
-	q->log_version++;
-	pthread_mutex_unlock(&q->lock);
+	text_printf(&line, "%s %s\n", when, what);
+	if (line.p)
+		textlog_add(&q->log, line.p, line.len);
+	text_release(&line);
 }
 
 struct query *query_ref(struct query *q)
@@ -42,7 +39,7 @@ struct query *query_ref(struct query *q)
 static void query_free(struct query *q)
 {
 	run_unref(q->run);
-	text_release(&q->log);
+	textlog_release(&q->log);
 	free(q->name);
 	free(q->spec);
 	pthread_cond_destroy(&q->ended);
@@ -214,6 +211,7 @@ static int list(struct engine *e, const char *name, const struct cred *who, uint
 		return -ENOMEM;
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->ended, NULL);
+	textlog_init(&q->log);
 	q->refs = 2; /* the list's and the caller's */
 	q->e = e;
 	q->uid = who ? who->uid : geteuid();
@@ -590,7 +588,7 @@ int query_control(struct query *q, const char *command, size_t len, struct weir_
 		if (r)
 			run_refresh(r);
 	} else {
-		ret = weir_fail(err, WEIR_E_UNKNOWN_COMMAND, WEIR_NOPOS, 0, word,
+		ret = weir_fail(err, WEIR_E_UNKNOWN_COMMAND, 0, (uint32_t)len, word,
 		        weir_did_you_mean(
 		                word, strlen(word), next_command, NULL, hint, sizeof hint));
 	}

@@ -10,7 +10,7 @@
 #ifndef QUERY_H
 #define QUERY_H
 
-#include "engine/core/text.h"
+#include "engine/core/textlog.h"
 #include "engine/store/result.h"
 #include <sys/types.h>
 
@@ -92,12 +92,13 @@ const char *query_state_name(enum query_state s);
 struct result *query_result(struct query *q);
 uint64_t query_run(struct query *q);
 
-/* Texts: "spec" "status" "plan" "graph.dot" "log". -ENOENT otherwise. Version numbers change
+/* Texts: "spec" "status" "plan" "graph.dot". -ENOENT otherwise. Version numbers change
  * whenever the text may have: for inodes. */
 int query_text(struct query *q, const char *what, struct text *to);
 uint64_t query_text_version(struct query *q, const char *what);
 
-/* One command of `ctl`: pause resume stop restart refresh flush cancel. */
+/* One command of `ctl`: pause resume stop restart refresh flush cancel. The place of an error is in
+ * the spec, that of UNKNOWN_COMMAND in the command. */
 int query_control(struct query *q, const char *command, size_t len, struct weir_err *err);
 
 /* Somebody looks at the result: a table is kept fresh for a while. Calls done(arg) once (from
@@ -132,10 +133,8 @@ struct query_progress {
 };
 void query_progress(struct query *q, struct query_progress *ret);
 
-/* Rejected specs, newest last, as queries/errors shows them: a log of bounded size. Bytes
- * [off, off + size) of all that was ever written; *ret_first is the oldest offset kept. */
-void engine_errors_add(struct engine *e, const char *text, size_t len);
-uint64_t engine_errors_end(struct engine *e, uint64_t *ret_first);
-int64_t engine_errors_read(struct engine *e, uint64_t off, char *to, size_t size);
+/* Rejected specs, newest last, as queries/errors shows them, and what happened to a query. */
+struct textlog *engine_errors(struct engine *e);
+struct textlog *query_textlog(struct query *q);
 
 #endif

@@ -205,6 +205,11 @@ static void status(struct query *q, struct text *to)
 	run_unref(r);
 }
 
+struct textlog *query_textlog(struct query *q)
+{
+	return &q->log;
+}
+
 int query_text(struct query *q, const char *what, struct text *to)
 {
 	struct run *r;
@@ -213,11 +218,9 @@ int query_text(struct query *q, const char *what, struct text *to)
 		status(q, to);
 		return 0;
 	}
-	if (strcmp(what, "spec") == 0 || strcmp(what, "log") == 0) {
+	if (strcmp(what, "spec") == 0) {
 		pthread_mutex_lock(&q->lock);
-		if (what[0] == 'l')
-			text_add(to, q->log.p, q->log.len);
-		else if (q->spec)
+		if (q->spec)
 			text_add(to, q->spec, q->spec_len);
 		pthread_mutex_unlock(&q->lock);
 		return 0;
@@ -240,12 +243,6 @@ uint64_t query_text_version(struct query *q, const char *what)
 
 	if (strcmp(what, "spec") == 0)
 		return query_run(q);
-	if (strcmp(what, "log") == 0) {
-		pthread_mutex_lock(&q->lock);
-		v = q->log_version;
-		pthread_mutex_unlock(&q->lock);
-		return v;
-	}
 	/* counters move all the time while it runs: a version each quarter of a second */
 	r = query_current(q);
 	v = query_run(q) << 24;

@@ -172,9 +172,32 @@ like "$(says mkdir "$q/bad name")" 'Invalid' 'mkdir of a bad name'
 # ---- ctl
 echo restart >"$q/a/ctl"
 is "$(rows a)" 3 'restart'
-is "$(grep -c started "$q/a/log")" "$(grep -c started "$q/a/log")" 'log is there'
+exec 4<"$q/a/log"
+for i in {1..15}; do yes refresh | head -1000 >"$q/a/ctl"; done # 435 KB of lines
+echo flush >"$q/a/ctl"
+like "$(tail -n 1 "$q/a/log")" ' flush$' 'the last line of a long log is what happened last'
+like "$(head -n 1 "$q/a/log")" '^[0-9TZ:-]* refresh$' 'it begins with a whole line'
+[ "$(stat -c %s "$q/a/log")" -lt 100000 ]
+result $? 'and has lost its beginning'
+is "$(cat <&4 2>&1 | tail -n 1 | sed 's/.*: //')" 'Stale file handle' 'which reads as ESTALE where it is open'
+exec 4<&-
+[ "$(stat -c %Y "$q/a/log")" -ge "$(date +%s -d "$(tail -n 1 "$q/a/log" | cut -d' ' -f1)")" ]
+result $? "its time is that of its last line"
 (echo frobnicate >"$q/a/ctl") 2>"$T/err"
 like "$(cat "$T/err")" 'Invalid argument' 'an unknown command: EINVAL'
+(printf 'flush\n  restrat\n' >"$q/a/ctl") 2>/dev/null
+is "$(tail -n 3 "$q/errors")" "a: unknown command 'restrat' (did you mean 'restart'?)
+  restrat
+  ^" 'which queries/errors shows'
+cp "$trace" "$T/goes.pcap"
+echo "goes: pcapfile $T/goes.pcap | head 1" >"$q/new"
+is "$(rows goes)" 1 'a query over a file of its own'
+rm "$T/goes.pcap"
+(echo restart >"$q/goes/ctl") 2>"$T/err"
+like "$(cat "$T/err")" 'No such file' 'that is gone at the restart: ENOENT'
+is "$(tail -n 2 "$q/errors" | sed "s|$T|T|")" "  pcapfile T/goes.pcap | head 1
+$(printf '%*s' 11 '')^" 'with its place in the spec'
+is "$(rows goes)" 1 'its answer so far stays'
 exec 3<>"$q/a/ctl"
 echo stop >&3
 read -r state <&3
