@@ -28,6 +28,11 @@ int firsts_add(struct firsts *f, uint64_t token, const uint16_t *row, const uint
 	return 0;
 }
 
+void firsts_clear(struct firsts *f)
+{
+	f->n = f->nruns = 0;
+}
+
 void firsts_release(struct firsts *f)
 {
 	grow_free(f->mem, f->row, f->row_size);

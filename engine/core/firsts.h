@@ -28,6 +28,7 @@ struct firsts {
  * `mem` is empty. 0 or -ENOMEM. */
 int firsts_add(struct firsts *f, uint64_t token, const uint16_t *row, const uint16_t *fresh,
         uint32_t nfresh);
+void firsts_clear(struct firsts *f); /* empty, with the same memory */
 void firsts_release(struct firsts *f);
 
 #endif

@@ -46,7 +46,8 @@ int instance_open(struct flow *f, struct stage *st, struct instance *in)
 	return r;
 }
 
-int lane_instance_open(struct stage *st, struct lane *l)
+/* A lane whose keys are numbered as they come. */
+static int lane_instance_open(struct stage *st, struct lane *l)
 {
 	int r = instance_open(st->flow, st, l->instance);
 

@@ -142,8 +142,6 @@ int flow_mark(struct flow *f, bool end);
 
 int instance_open(struct flow *f, struct stage *st, struct instance *in);
 void instance_close(struct instance *in);
-/* That of a lane whose keys are numbered as they come. */
-int lane_instance_open(struct stage *st, struct lane *l);
 
 /* ---- stages.c ---- */
 

@@ -67,14 +67,23 @@ static int take_run(struct stage *st, struct lane *l)
 	return 0;
 }
 
-static int begin_anew(struct stage *st, struct lane *l, bool end)
+static void begin_anew(struct lane *l)
+{
+	struct graph *g = l->instance->graph;
+	struct node *n = &g->node[g->n - 1];
+
+	n->plan->module->forget(&n->pub);
+	firsts_clear(&l->firsts);
+	l->taken = l->run = 0;
+	fold_count(l);
+}
+
+/* The memory is the answer's. */
+static void close_lane(struct lane *l)
 {
 	instance_close(l->instance);
 	*l->instance = (struct instance){0};
 	firsts_release(&l->firsts);
-	l->taken = l->run = 0;
-	fold_count(l);
-	return end ? 0 : lane_instance_open(st, l);
 }
 
 int fold_stage(struct stage *st, bool end)
@@ -85,8 +94,10 @@ int fold_stage(struct stage *st, bool end)
 	while (r == 0 && (l = first_of(st)))
 		r = take_run(st, l);
 	for (uint32_t i = 0; i < st->nlanes && r == 0; i++)
-		if (st->lane[i].firsts.n || end)
-			r = begin_anew(st, &st->lane[i], end);
+		if (end)
+			close_lane(&st->lane[i]);
+		else
+			begin_anew(&st->lane[i]);
 	if (r < 0 && !st->flow->run->failed)
 		st->flow->run->failed = stretch_last(st->plan)->name;
 	return r;

@@ -27,6 +27,15 @@ void keypart_release(struct keypart *p, struct weir_mem *m)
 	grow_free(m, p->rec, p->rec_size);
 }
 
+void keypart_clear(struct keypart *p)
+{
+	if (!p->n)
+		return;
+	memset(p->slot, 0, sizeof *p->slot << p->bits);
+	memset(p->rec, 0, (size_t)p->n * p->stride);
+	p->n = 0;
+}
+
 /* Makes more slots and puts all keys in again. */
 static int more_slots(struct keypart *p, struct weir_mem *m)
 {

@@ -48,6 +48,9 @@ struct keypart_block {
 void keypart_init(struct keypart *p, uint32_t key_size, uint32_t state_size);
 void keypart_release(struct keypart *p, struct weir_mem *m);
 
+/* Forgets all keys; the memory stays. */
+void keypart_clear(struct keypart *p);
+
 /* Room for n more keys. 0 or -ENOMEM. */
 int keypart_reserve(struct keypart *p, struct weir_mem *m, uint32_t n);
 /* Bytes that this may take for n more keys: where it grows, it may take four times as

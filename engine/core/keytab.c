@@ -346,6 +346,14 @@ int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, u
 	return map_block(t, NULL, &block, ret, 0);
 }
 
+void keytab_clear(struct keytab *t)
+{
+	keymemo_release(t);
+	keypart_clear(&t->keys);
+	keypart_clear(&t->ip6);
+	t->n = 0;
+}
+
 size_t keytab_growth(const struct keytab *t)
 {
 	return keypart_growth(&t->keys, WEIR_BATCH_ROWS) +

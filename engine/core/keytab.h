@@ -75,6 +75,9 @@ int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows
 int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, uint32_t n,
         struct keytab_rows *ret);
 
+/* Forgets all keys; the memory stays. Not for wide keys. */
+void keytab_clear(struct keytab *t);
+
 /* Bytes that a table may take at once when it maps a batch: where it grows, it may take four times
  * as much. */
 size_t keytab_growth(const struct keytab *t);

@@ -493,6 +493,13 @@ static int group_absorb(struct weir_node *n, const struct weir_node *from, uint3
 	return 0;
 }
 
+static void group_forget(struct weir_node *n)
+{
+	struct state *s = n->state;
+
+	keytab_clear(&s->tab);
+}
+
 static int group_begin(struct weir_node *n, enum weir_mark mark, uint32_t *ret_rows)
 {
 	const struct config *c = n->config;
@@ -611,5 +618,6 @@ WEIR_MODULE(group) = {
         .part = group_part,
         .end = group_end,
         .absorb = group_absorb,
+        .forget = group_forget,
         .close = group_close,
 };

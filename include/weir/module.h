@@ -109,6 +109,9 @@ struct weir_module {
 	 * how many it has taken, all unless it fails. 0 or -ENOMEM. */
 	int (*absorb)(struct weir_node *n, const struct weir_node *from, uint32_t first,
 	        uint32_t keys, uint32_t *ret_keys);
+	/* WEIR_ADDS: the keys that it has are another's now; it begins anew, with the same memory.
+	 */
+	void (*forget)(struct weir_node *n);
 	void (*close)(struct weir_node *n);
 	void (*release)(void *config); /* what bind made outside its arena */
 	/* instead of open, process, flush, close and state_size: see loop.h */
