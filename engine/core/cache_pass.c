@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "engine/core/run.h"
+#include "engine/core/served.h"
 
 static struct reader *of(struct weir_reader *pub)
 {
@@ -100,33 +101,6 @@ struct serving {
 	uint32_t next;
 };
 
-/* In the batch's memory. */
-struct served {
-	struct compact_rows rows; /* first */
-	struct cached *from;
-};
-
-static void release(struct weir_batch *b)
-{
-	if (b->priv)
-		cached_unref(((struct served *)b->priv)->from);
-}
-
-static const uint32_t *numbers(struct weir_batch *b, const struct weir_pack_field *f, uint32_t n,
-        uint32_t *ret_most, const void **ret_of)
-{
-	const struct served *s = b->priv;
-
-	if (!s->rows.c->flow || !compact_is_flow(f, n))
-		return NULL;
-	*ret_most = s->from->flows;
-	*ret_of = s->from;
-	return s->rows.c->flow;
-}
-
-static const struct weir_batch_ops ops = {
-        .fill = compact_fill, .pack = compact_pack, .numbers = numbers, .release = release};
-
 /* Nobody writes the faults of a trace that is kept. */
 static int over(struct weir_reader *pub, const struct cached *d)
 {
@@ -139,32 +113,27 @@ static int over(struct weir_reader *pub, const struct cached *d)
 	return 0;
 }
 
+static void let_go(void *holder)
+{
+	cached_unref(holder);
+}
+
 static int read_served(struct weir_reader *pub, struct weir_batch **ret, struct weir_err *err)
 {
 	struct serving *s = pub->state;
 	const struct cached_batch *from = &s->from->batch[s->next];
-	struct weir_batch *b;
-	struct served *own;
 
 	if (s->next == s->from->n)
 		return over(pub, s->from);
-	b = weir_source_batch(pub);
-	if (!b)
+	*ret = served_batch(pub, &(struct served){.form = &from->form,
+	                                 .flows = s->from->flows,
+	                                 .of = s->from,
+	                                 .holder = cached_ref(s->from),
+	                                 .let_go = let_go});
+	if (!*ret)
 		return -ENOMEM;
-	b->ops = &ops;
-	own = weir_batch_alloc(b, sizeof *own);
-	if (!own) {
-		weir_batch_unref(b);
-		return -ENOMEM;
-	}
-	memset(own, 0, sizeof *own);
-	own->rows.c = &from->form;
-	own->from = cached_ref(s->from);
-	b->priv = own;
-	b->n = b->nsel = (uint16_t)from->form.n;
 	pub->bytes_done = from->done;
 	s->next++;
-	*ret = b;
 	return 1;
 }
 

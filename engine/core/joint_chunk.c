@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "engine/core/served.h"
+
 static size_t head(void)
 {
 	return (sizeof(struct chunk) + 63) & ~(size_t)63;
@@ -116,33 +118,10 @@ int chunk_add(struct chunk *c, struct joint *j, struct weir_batch *b, uint64_t d
 
 /* ---- batches of members ---- */
 
-/* In the batch's memory. */
-struct served {
-	struct compact_rows rows; /* first */
-	const struct chunk_batch *from;
-	struct chunk *chunk;
-};
-
-static void release(struct weir_batch *b)
+static void let_go(void *holder)
 {
-	if (b->priv)
-		chunk_unref(((struct served *)b->priv)->chunk);
+	chunk_unref(holder);
 }
-
-static const uint32_t *numbers(struct weir_batch *b, const struct weir_pack_field *f, uint32_t n,
-        uint32_t *ret_most, const void **ret_of)
-{
-	const struct served *s = b->priv;
-
-	if (!s->rows.c->flow || !compact_is_flow(f, n))
-		return NULL;
-	*ret_most = s->from->flows;
-	*ret_of = s->chunk->pass;
-	return s->rows.c->flow;
-}
-
-static const struct weir_batch_ops ops = {
-        .fill = compact_fill, .pack = compact_pack, .numbers = numbers, .release = release};
 
 int batch_cut(struct weir_batch *b, uint32_t n)
 {
@@ -159,23 +138,14 @@ int batch_cut(struct weir_batch *b, uint32_t n)
 struct weir_batch *chunk_serve(
         struct chunk *c, const struct chunk_batch *from, struct weir_reader *to, uint64_t had)
 {
-	struct weir_batch *b = weir_source_batch(to);
 	uint64_t begin = from->end - from->form.n;
-	struct served *own;
+	struct weir_batch *b = served_batch(to, &(struct served){.form = &from->form,
+	                                                .flows = from->flows,
+	                                                .of = c->pass,
+	                                                .holder = chunk_ref(c),
+	                                                .let_go = let_go});
 
-	if (!b)
-		return NULL;
-	b->ops = &ops;
-	own = weir_batch_alloc(b, sizeof *own);
-	if (own) {
-		memset(own, 0, sizeof *own);
-		own->rows.c = &from->form;
-		own->from = from;
-		own->chunk = chunk_ref(c);
-		b->priv = own;
-		b->n = b->nsel = (uint16_t)from->form.n;
-	}
-	if (!own || (begin < had && batch_cut(b, (uint32_t)(had - begin)) < 0)) {
+	if (b && begin < had && batch_cut(b, (uint32_t)(had - begin)) < 0) {
 		weir_batch_unref(b);
 		return NULL;
 	}

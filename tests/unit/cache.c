@@ -8,8 +8,7 @@
 
 #include "engine/core/engine.h"
 #include "engine/store/render.h"
-#include "tests/unit/rnd.h"
-#include "tests/unit/trace_maker.h"
+#include "tests/unit/mixed_packets.h"
 
 #define DEADLINE_S 60
 #define PACKETS 30000
@@ -33,44 +32,6 @@ static const char *const queries[] = {
 };
 
 static struct made_trace trace[3];
-static bool few; /* flows, of many packets each */
-
-static uint32_t one_of(uint32_t n)
-{
-	return rnd(few ? 1 + n / 12 : n);
-}
-
-/* Ethernet, one in eight tagged; IPv4 or IPv6; TCP, UDP or neither. */
-static uint32_t packet(uint8_t *p)
-{
-	uint8_t *h = p + 12, *l4, proto = rnd(5) ? rnd(3) ? 6 : 17 : 47;
-	bool six = rnd(8) == 0;
-
-	memset(p, 0, 90);
-	if (rnd(8) == 0) {
-		put16(h, 0x8100);
-		put16(h + 2, rnd(9));
-		h += 4;
-	}
-	l4 = put_ip(h, six, proto, 20);
-	h += 2;
-	if (six) {
-		h[8] = h[24] = 0x20;
-		h[23] = (uint8_t)one_of(20);
-		h[39] = (uint8_t)one_of(40);
-	} else {
-		h[8] = (uint8_t)rnd(9);
-		h[12] = 10;
-		put16(h + 14, one_of(50) * one_of(50));
-		h[16] = 192;
-		h[19] = (uint8_t)one_of(200);
-	}
-	put16(l4, one_of(60));
-	put16(l4 + 2, one_of(24));
-	l4[12] = 0x50;
-	l4[13] = rnd(4) ? 0x10 : 0x02;
-	return (uint32_t)(l4 + 20 - p);
-}
 
 /* Of a time long past. */
 static void age(const char *name)
@@ -80,24 +41,13 @@ static void age(const char *name)
 	assert_int_equal(utimensat(AT_FDCWD, name, t, 0), 0);
 }
 
-static void add_packets(FILE *f, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		uint8_t p[90];
-		uint32_t len = packet(p), cut = rnd(9) ? len : rnd(len + 1);
-
-		trace_put(f, i * 2000ull, p, cut, len + rnd(1400));
-	}
-}
-
 static int setup(void **state)
 {
 	seed = 5;
 	for (int i = 0; i < 3; i++) {
 		FILE *f = trace_make(&trace[i]);
 
-		few = i == 0;
-		add_packets(f, PACKETS);
+		mixed_packets(f, PACKETS, i == 0); /* of few flows: of many packets each */
 		assert_int_equal(fclose(f), 0);
 		age(trace[i].path);
 	}
@@ -317,7 +267,7 @@ static void what_changed_is_read_anew(void **state)
 		assert_int_equal(figure(e, "cache_traces: "), 1);
 		if (round == 0) { /* longer */
 			f = fopen(trace[0].path, "a");
-			add_packets(f, 100);
+			mixed_packets(f, 100, false);
 			fclose(f);
 		} else { /* as long as before, and with its old time */
 			assert_int_equal(stat(trace[0].path, &st), 0);

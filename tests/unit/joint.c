@@ -10,8 +10,7 @@
 
 #include "engine/core/engine.h"
 #include "engine/store/render.h"
-#include "tests/unit/rnd.h"
-#include "tests/unit/trace_maker.h"
+#include "tests/unit/mixed_packets.h"
 
 #define DEADLINE_S 60
 #define PACKETS 60000
@@ -33,48 +32,12 @@ static const char *const queries[EIGHT] = {
 
 static struct made_trace trace;
 
-/* Ethernet, one in eight tagged; IPv4 or IPv6; TCP, UDP or neither; few flows. */
-static uint32_t packet(uint8_t *p)
-{
-	uint8_t *h = p + 12, *l4, proto = rnd(5) ? rnd(3) ? 6 : 17 : 47;
-	bool six = rnd(8) == 0;
-
-	memset(p, 0, 90);
-	if (rnd(8) == 0) {
-		put16(h, 0x8100);
-		put16(h + 2, rnd(9));
-		h += 4;
-	}
-	l4 = put_ip(h, six, proto, 20);
-	h += 2;
-	if (six) {
-		h[8] = h[24] = 0x20;
-		h[23] = (uint8_t)rnd(3);
-		h[39] = (uint8_t)rnd(5);
-	} else {
-		h[12] = 10;
-		h[15] = (uint8_t)rnd(40);
-		h[16] = 192;
-		h[19] = (uint8_t)rnd(9);
-	}
-	put16(l4, rnd(6));
-	put16(l4 + 2, rnd(4));
-	l4[12] = 0x50;
-	l4[13] = rnd(4) ? 0x10 : 0x02;
-	return (uint32_t)(l4 + 20 - p);
-}
-
 static int setup(void **state)
 {
 	FILE *f = trace_make(&trace);
 
 	seed = 11;
-	for (uint32_t i = 0; i < PACKETS; i++) {
-		uint8_t p[90];
-		uint32_t len = packet(p), cut = rnd(9) ? len : rnd(len + 1);
-
-		trace_put(f, i * 2000ull, p, cut, len + rnd(1400));
-	}
+	mixed_packets(f, PACKETS, true);
 	return fclose(f);
 }
 
