@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#define KEYS (1u << 18)       /* in all lanes of a stage: then they are folded */
+#define KEYS (1u << 16)       /* in all lanes of a stage: then they are folded */
 #define KEYS_SHORT (1u << 14) /* the same while memory is short */
 
 void fold_count(struct lane *l)
