@@ -115,6 +115,32 @@ static bool may_change(const struct control *c)
 	return c->who.uid == 0 || c->who.uid == uid;
 }
 
+/* What more text cannot mend: found while the write can still fail. */
+static bool is_certain(enum weir_error_id id)
+{
+	switch (id) {
+	case WEIR_E_UNKNOWN_FIELD:
+	case WEIR_E_UNKNOWN_SOURCE:
+	case WEIR_E_UNKNOWN_MODULE:
+	case WEIR_E_UNKNOWN_OPTION:
+	case WEIR_E_UNKNOWN_CONVERSION:
+	case WEIR_E_KIND_MISMATCH:
+	case WEIR_E_COMPARE_KINDS:
+	case WEIR_E_OPERATE_KINDS:
+	case WEIR_E_NOT_BOOLEAN:
+	case WEIR_E_NO_PACKETS:
+	case WEIR_E_OUT_OF_RANGE:
+	case WEIR_E_BAD_BPF:
+	case WEIR_E_CANNOT_OPEN:
+	case WEIR_E_BAD_TRACE:
+	case WEIR_E_WINDOW_AFTER_TABLE:
+	case WEIR_E_TOO_MANY_QUERIES:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int commit_spec(struct control *c)
 {
 	struct weir_err err = WEIR_ERR_INIT;
@@ -128,7 +154,11 @@ static int commit_spec(struct control *c)
 	if (r < 0) {
 		if (!err.no)
 			weir_fail_no(&err, -r, WEIR_E_SYSTEM, WEIR_NOPOS, 0, "query", strerror(-r));
-		return reject(c, c->text.p, c->text.len, &err);
+		r = reject(c, c->text.p, c->text.len, &err);
+		/* a shell flushes behind each command: the next one may write the remainder */
+		if (!is_certain(err.id) && lang_certain(c->text.p, c->text.len, NULL) == 0)
+			c->failed = 0;
+		return r;
 	}
 	if (q && query_serial(q) > NODE_SERIAL_MAX) {
 		query_remove(q);
@@ -209,32 +239,6 @@ static int commit(struct control *c)
 	if (c->kind == NODE_SPEC && !may_change(c))
 		return fail(c, EPERM, "the query is another user's");
 	return commit_spec(c);
-}
-
-/* What more text cannot mend: found while the write can still fail. */
-static bool is_certain(enum weir_error_id id)
-{
-	switch (id) {
-	case WEIR_E_UNKNOWN_FIELD:
-	case WEIR_E_UNKNOWN_SOURCE:
-	case WEIR_E_UNKNOWN_MODULE:
-	case WEIR_E_UNKNOWN_OPTION:
-	case WEIR_E_UNKNOWN_CONVERSION:
-	case WEIR_E_KIND_MISMATCH:
-	case WEIR_E_COMPARE_KINDS:
-	case WEIR_E_OPERATE_KINDS:
-	case WEIR_E_NOT_BOOLEAN:
-	case WEIR_E_NO_PACKETS:
-	case WEIR_E_OUT_OF_RANGE:
-	case WEIR_E_BAD_BPF:
-	case WEIR_E_CANNOT_OPEN:
-	case WEIR_E_BAD_TRACE:
-	case WEIR_E_WINDOW_AFTER_TABLE:
-	case WEIR_E_TOO_MANY_QUERIES:
-		return true;
-	default:
-		return false;
-	}
 }
 
 /* Whether the mount has as many queries as it may. */

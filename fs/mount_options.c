@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* mount_options.c: see mount_options.h. One table gives the parser and --help. */
 #include "fs/mount_options.h"
+#include "engine/core/options.h"
+#include "engine/core/settings.h"
 #include "fs/cmd.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <weir/kind.h>
 
 #define CACHE_DEFAULT (256u << 20)
 
@@ -123,12 +124,28 @@ static int complain(const char *what, const char *word)
 	return -EINVAL;
 }
 
-static int number(enum weir_kind kind, const char *name, const char *value, union weir_datum *ret)
+/* The value as a row of an option table has it: that of the setting of the same name where there is
+ * one. */
+static int number(const struct row *row, const char *value, union weir_datum *ret)
 {
-	int r = weir_kind_parse(kind, value, strlen(value), ret);
+	static const struct weir_option own[] = {
+	        {WEIR_OPT_F64, "speed", .min = 1e-9, .max = 1e9},
+	        {WEIR_OPT_SIZE, "cache", .min = 0, .max = 1e13},
+	        {WEIR_OPT_U64, "queries", .min = 1, .max = UINT_MAX},
+	        WEIR_OPTIONS_END,
+	};
+	const struct weir_option *o = options_find(own, row->name);
+	struct weir_option one[] = {
+	        o ? *o : *options_find(settings_rows, row->name), WEIR_OPTIONS_END};
+	struct option_scope none = {.name = "weir"};
+	struct weir_err err = WEIR_ERR_INIT;
+	int r;
 
+	one->offset = 0;
+	one->flags = WEIR_OPT_POSITIONAL; /* by its name in messages */
+	r = options_set(one, row->name, value, WEIR_NOPOS, &none, ret, &err);
 	if (r < 0)
-		fprintf(stderr, "weir: bad value '%s' for '%s'\n", value, name);
+		cmd_error(&err, NULL, 0);
 	return r;
 }
 
@@ -142,21 +159,14 @@ static void to_kernel(struct mount_options *o, const char *word)
 static int apply(
         struct mount_options *o, const struct row *row, const char *word, const char *value)
 {
-	enum weir_kind kind = row->action == REFRESH ? WEIR_DURATION
-	                      : row->action == SPEED ? WEIR_F64
-	                                             : WEIR_U64;
 	union weir_datum d = {0};
 
 	if (row->arg && row->action != KERNEL && row->action != MODULES &&
 	        (row->action != SPEED || strcmp(value, "max") != 0)) {
-		int r = number(kind, row->name, value, &d);
+		int r = number(row, value, &d);
 
 		if (r < 0)
 			return r;
-		if (kind == WEIR_F64       ? !(d.f > 0 && d.f < 1e9)
-		        : kind == WEIR_U64 ? d.u == 0 && row->action != CACHE
-		                           : d.i < 1000000 || d.i > 86400000000000)
-			return complain("value is out of range:", word);
 	}
 	switch (row->action) {
 	case SPEED:
@@ -172,18 +182,12 @@ static int apply(
 		o->engine.retain = d.u;
 		break;
 	case QUERIES:
-		if (d.u > UINT_MAX)
-			return complain("value is out of range:", word);
 		o->engine.max_queries = (uint32_t)d.u;
 		break;
 	case THREADS:
-		if (d.u > 256)
-			return complain("value is out of range:", word);
 		o->engine.threads = (uint32_t)d.u;
 		break;
 	case TOKENS:
-		if (d.u > 4096)
-			return complain("value is out of range:", word);
 		o->engine.tokens = (uint32_t)d.u;
 		break;
 	case REFRESH:

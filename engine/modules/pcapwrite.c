@@ -7,6 +7,7 @@
  */
 #include <weir/module.h>
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -82,6 +83,14 @@ static int pcapwrite_open(struct weir_node *n, struct weir_err *err)
 	return 0;
 }
 
+static int failed(struct weir_node *n, int no)
+{
+	char text[160];
+
+	snprintf(text, sizeof text, "cannot write the packets: %s", strerror(no));
+	return weir_node_fail(n, no, text);
+}
+
 static int put_all(struct weir_node *n, const void *p, size_t len)
 {
 	struct state *s = n->state;
@@ -93,8 +102,7 @@ static int put_all(struct weir_node *n, const void *p, size_t len)
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k <= 0)
-			return weir_node_fail(
-			        n, k < 0 ? errno : ENOSPC, "cannot write the packets");
+			return failed(n, k < 0 ? errno : ENOSPC);
 		at += k;
 		len -= (size_t)k;
 	}

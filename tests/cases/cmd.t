@@ -33,6 +33,10 @@ status 'run: a file with = in its name' 0 weir run 'packets | group count()' 'od
 ln -s "$trace" '[a]b*.pcap'
 status 'run: a file with pattern characters in its name' 0 weir run 'packets | group count()' '[a]b*.pcap'
 # names made from files mean the file, and nothing else
+status 'mount: an option out of range' 2 weir trace.pcap . -o memory=1
+is "$(cat err)" "weir: '1' for 'memory' is out of range (65536 to 10000000000000)" 'is told the range, that of the setting'
+status 'pcapwrite to a full disk' 1 weir run 'packets | pcapwrite /dev/full | head 0' trace.pcap
+is "$(cat err)" 'weir: pcapwrite: cannot write the packets: No space left on device' 'says so'
 for f in packets head where pcapfile; do ln -s "$trace" $f.pcap; done
 status 'run: files called like words of the language' 0 weir run \
 	'(head_ + where_ + pcapfile_ + packets_) | group count()' {packets,head,where,pcapfile}.pcap

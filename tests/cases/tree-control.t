@@ -69,6 +69,12 @@ exec 3>&-
 [ -d "$q/$name" ]
 result $? "a name that was made is read back ($name)"
 exec 3<>"$q/new"
+echo -n 'pieces: packets | ' >&3 2>/dev/null
+like "$(cat <&3)" '^pieces: the query ends here' 'a piece is no query'
+echo 'head 4' >&3
+is "$(cat <&3):$(rows pieces)" 'pieces:4' 'with the next command of a shell it is one'
+exec 3>&-
+exec 3<>"$q/new"
 echo 'bad: packets | hed 2' >&3 2>"$T/err"
 result $((! $?)) 'an unknown module fails the write'
 like "$(cat "$T/err")" 'Invalid argument' 'with EINVAL'
