@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/random.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,15 +30,19 @@ static int complain(const char *what, const char *name, int no)
 	return -no;
 }
 
-/* After a crash the mount point answers ENOTCONN: the dead mount is detached. */
+/* After a crash the mount point answers ENOTCONN, attributes that the kernel has kept
+ * notwithstanding: the dead mount is detached. */
 static int recover(const char *dir)
 {
+	struct statfs fs;
 	struct stat st;
 	pid_t pid;
-	int status;
+	int status, r = stat(dir, &st);
 
-	if (stat(dir, &st) == 0)
-		return S_ISDIR(st.st_mode) ? 0 : complain("cannot mount on", dir, ENOTDIR);
+	if (r == 0 && !S_ISDIR(st.st_mode))
+		return complain("cannot mount on", dir, ENOTDIR);
+	if (r == 0 && statfs(dir, &fs) == 0)
+		return 0;
 	if (errno != ENOTCONN && errno != ECONNABORTED)
 		return complain("cannot mount on", dir, errno);
 	if (umount2(dir, MNT_DETACH) < 0) {
