@@ -102,7 +102,7 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 double aggregate_error(const struct aggregate *a, const uint8_t *state);
 uint64_t aggregate_memory(const struct aggregate *a, const uint8_t *state);
 
-/* What aggregate.c does for estimated figures. */
+/* aggregate_sketch.c: the same for estimated figures, and what one is. */
 int aggregate_sketch_update(const struct aggregate *a, struct aggregate_run *run,
         struct weir_batch *b, const struct aggregate_rows *r, const struct weir_col *value);
 bool aggregate_sketch_value(const struct aggregate *a, const uint8_t *state, union weir_datum *ret);

@@ -2,7 +2,7 @@
 /* aggregate_sketch.c: estimated figures of groups: distinct by HyperLogLog++, percentile by
  * DDSketch. The group's state holds a pointer to the sketch, a cell of the run's heap; NULL:
  * nothing yet. */
-#include "engine/core/aggregate.h"
+#include "engine/core/aggregate_state.h"
 
 #include <math.h>
 
@@ -13,10 +13,7 @@
 
 static struct heap_cell *get(const struct aggregate *a, const uint8_t *state)
 {
-	struct heap_cell *c;
-
-	memcpy(&c, state + a->at, sizeof c);
-	return c;
+	return aggregate_cell(state + a->at);
 }
 
 static void set(const struct aggregate *a, uint8_t *state, struct heap_cell *c)
