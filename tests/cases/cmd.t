@@ -90,6 +90,12 @@ for c in run check modules types; do
 	like "$(cat out)" "^usage: weir $c " 'shows the usage'
 done
 status '--help' 0 weir --help
+for c in '' run check modules types; do
+	weir $c --help | grep -oE -- '^  -o [a-z_]+|^  -[A-Za-z]|--[a-z][a-z-]*' | while read -r o n; do
+		grep -qE -- "^.It Cm $n($|=| )" "$OLDPWD/man/weir.1" && [ "$n" ] || grep -qE -- "Fl ${o#-}($| )" "$OLDPWD/man/weir.1" || echo "$c $o $n"
+	done
+done >unsaid
+is "$(cat unsaid)" '' 'weir(1) has every option of --help'
 status '--version' 0 weir --version
 status 'no arguments' 2 weir
 
@@ -99,6 +105,8 @@ complete_words() { # complete_words WORD…: what bash would offer for the last 
 }
 is "$(complete_words weir ru)" run 'completion: commands'
 like "$(complete_words weir modules un)" '^uniq$' 'completion: modules'
+is "$(complete_words weir -o ro,qu)" 'ro,queries=' 'completion: mount options, from --help'
+is "$(complete_words weir check - | tr '\n' ' ')" '--file --help --modules --verbose -M -f -h -v ' 'completion: all options of a command'
 like "$(complete_words weir run --f)" '^--format$' 'completion: options'
 is "$(complete_words weir run -F j)" json 'completion: formats'
 finish
