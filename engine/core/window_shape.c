@@ -131,7 +131,7 @@ int window_shape_bind(struct weir_bind *b, const struct weir_args *args, struct 
 	s->mode = WINDOW_BY_COUNT;
 	if (args->n < 2 || strncmp(word(&a[1]), "record", 6) != 0)
 		return bad(&a[args->n < 2 ? 0 : 1],
-		        "a unit of time, or 'records' behind the number", err);
+		        "'records' behind the number, or a time in one word such as 10s", err);
 	if (args->n > 2)
 		return bad(&a[2], "nothing more", err);
 	if (s->records == 0)
