@@ -9,7 +9,7 @@
  * f64. Constants are folded by running the node once.
  */
 #include "engine/core/pool.h"
-#include "engine/expr/expr.h"
+#include "engine/expr/mask.h"
 
 #define DEPTH_MAX 400 /* nested nodes; chains of `and` and `or` do not nest */
 #define CANDIDATES_MAX 2048
@@ -433,6 +433,7 @@ int expr_bind(const struct ast *a, const struct weir_schema *in, enum weir_kind 
 		pattern_free(b.patterns);
 		return r;
 	}
+	mask_note(e);
 	e->patterns = b.patterns;
 	*ret = e;
 	return 0;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* expr.h: bound expressions from the inside.
  *
- * A node is either a *condition* (it narrows a list of rows, see select.c) or a *value* (it fills
- * a column, see eval.c); each can stand where the other is asked for. Every node works on the rows
- * that it is given and no others, so `and`, `or`, `if` and `coalesce` short-cut by rows. Nodes are
- * immutable; what an evaluation needs comes from the batch.
+ * A node is either a *condition* (it narrows a list of rows, see select.c, or marks those of a
+ * whole batch, see mask.c) or a *value* (it fills a column, see eval.c); each can stand where the
+ * other is asked for. Every node works on the rows that it is given and no others, so `and`, `or`,
+ * `if` and `coalesce` short-cut by rows. Nodes are immutable; what an evaluation needs comes from
+ * the batch.
  *
  * Absent values: a comparison with one is false (and `not` of that is true), any other operation
  * on one is absent, except where a function says otherwise.
@@ -109,6 +110,7 @@ struct weir_expr {
 	uint8_t bits;
 	uint8_t cost; /* rough, to order the kids of `and` */
 	bool inverted;
+	bool by_mask; /* mask.c has a loop for all of it */
 	enum ast_op cmp;
 	enum expr_class class;
 	uint32_t nkids;
@@ -151,6 +153,17 @@ static inline bool expr_is_condition(const struct weir_expr *e)
 const struct expr_set *set_new(
         struct arena *a, enum weir_kind kind, const struct weir_value *v, uint32_t n);
 int set_select(const struct expr_set *s, const struct vec *v, const struct rows *in, uint16_t *out);
+
+/* Integers that lie near each other, lo + i for each bit i of `bits`; else bits is 0 and they are
+ * so few, one of them as often as it takes. */
+#define SET_FEW 4
+struct set_few {
+	uint64_t lo, bits;
+	uint64_t few[SET_FEW];
+};
+
+/* NULL: the set is none of such. */
+const struct set_few *set_few(const struct expr_set *s);
 
 /* ---- pattern.c ---- */
 

@@ -4,10 +4,10 @@
  * The loops write every row and advance by the outcome, so that they have no branch to be
  * mispredicted. `and` hands each kid the rows that its predecessors left, `or` those that none
  * took. The output list may be the input list: a row is written at or before where it is read.
+ *
+ * Where all rows of the batch are in, what is cheap goes by masks instead (mask.h).
  */
-#include "engine/expr/expr.h"
-
-#define WORDS (WEIR_BATCH_ROWS / 64)
+#include "engine/expr/mask.h"
 
 #define SELECT(v, in, out, n, r, ...)                                                              \
 	do {                                                                                       \
@@ -270,12 +270,35 @@ static int select_like(
 	return (int)n;
 }
 
+/* How many of the kids, which come from the cheapest on, masks are asked for: the first of them,
+ * where all rows are in. */
+static uint32_t by_mask(
+        const struct weir_expr *e, const struct weir_batch *b, const struct rows *in)
+{
+	uint32_t n = 0;
+
+	while (in->n == b->n && n < e->nkids && e->kids[n]->by_mask)
+		n++;
+	return n;
+}
+
 static int select_and(
         const struct weir_expr *e, struct weir_batch *b, const struct rows *in, uint16_t *out)
 {
+	uint64_t mask[MASK_WORDS];
 	struct rows left = *in;
+	uint32_t i = by_mask(e, b, in);
 
-	for (uint32_t i = 0; i < e->nkids; i++) {
+	if (i) {
+		int r = mask_of_kids(e, b, i, mask);
+
+		if (r < 0)
+			return r;
+		left = (struct rows){out, mask_rows(mask, false, b->n, out)};
+		if (!left.n)
+			return 0;
+	}
+	for (; i < e->nkids; i++) {
 		int n = expr_select(e->kids[i], b, &left, out);
 
 		if (n <= 0)
@@ -308,13 +331,21 @@ static int marked(const uint64_t *marks, bool want, const struct rows *in, uint1
 static int select_or(
         const struct weir_expr *e, struct weir_batch *b, const struct rows *in, uint16_t *out)
 {
-	uint64_t marks[WORDS] = {0};
+	uint64_t marks[MASK_WORDS] = {0};
 	uint16_t *taken = weir_batch_sel(b, in->n), *left = weir_batch_sel(b, in->n);
 	struct rows rest = *in;
+	uint32_t i = by_mask(e, b, in);
 
 	if (!taken || !left)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < e->nkids && rest.n; i++) {
+	if (i) {
+		int r = mask_of_kids(e, b, i, marks);
+
+		if (r < 0)
+			return r;
+		rest = (struct rows){left, mask_rows(marks, true, b->n, left)};
+	}
+	for (; i < e->nkids && rest.n; i++) {
 		int n = expr_select(e->kids[i], b, &rest, taken);
 
 		if (n < 0)
@@ -325,13 +356,15 @@ static int select_or(
 			rest = (struct rows){left, (uint32_t)n};
 		}
 	}
+	if (in->n == b->n)
+		return (int)mask_rows(marks, false, b->n, out);
 	return marked(marks, true, in, out);
 }
 
 static int select_not(
         const struct weir_expr *e, struct weir_batch *b, const struct rows *in, uint16_t *out)
 {
-	uint64_t marks[WORDS] = {0};
+	uint64_t marks[MASK_WORDS] = {0};
 	uint16_t *taken = weir_batch_sel(b, in->n);
 	int n;
 
@@ -341,6 +374,8 @@ static int select_not(
 	if (n < 0)
 		return n;
 	mark(marks, taken, n);
+	if (in->n == b->n)
+		return (int)mask_rows(marks, true, b->n, out);
 	return marked(marks, false, in, out);
 }
 
@@ -358,12 +393,22 @@ static int select_value(
 	return select_exists(&v, in, out);
 }
 
+static int select_by_mask(const struct weir_expr *e, struct weir_batch *b, uint16_t *out)
+{
+	uint64_t mask[MASK_WORDS];
+	int r = mask_of(e, b, mask);
+
+	return r < 0 ? r : (int)mask_rows(mask, false, b->n, out);
+}
+
 int expr_select(
         const struct weir_expr *e, struct weir_batch *b, const struct rows *in, uint16_t *out)
 {
 	struct vec a, c;
 	int r;
 
+	if (e->by_mask && in->n == b->n)
+		return select_by_mask(e, b, out);
 	switch (e->op) {
 	case X_AND:
 		return select_and(e, b, in, out);

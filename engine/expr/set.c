@@ -34,6 +34,8 @@ struct expr_set {
 	const struct range4 *four; /* the IPv4 ranges again */
 	const struct weir_value *sorted;
 	uint32_t n;
+	bool is_few;
+	struct set_few few;
 };
 
 static int compare_u64(const void *a, const void *b)
@@ -89,6 +91,23 @@ static bool make_hash(struct expr_set *s, struct arena *a, const uint64_t *v, ui
 	return true;
 }
 
+static void note_few(struct expr_set *s, const uint64_t *v, uint32_t n)
+{
+	bool narrow = v[n - 1] - v[0] < 64;
+
+	s->is_few = narrow || n <= SET_FEW;
+	s->few.lo = v[0];
+	for (uint32_t i = 0; narrow && i < n; i++)
+		s->few.bits |= 1ull << (v[i] - v[0]);
+	for (uint32_t i = 0; i < SET_FEW; i++)
+		s->few.few[i] = v[i < n ? i : 0];
+}
+
+const struct set_few *set_few(const struct expr_set *s)
+{
+	return s->is_few ? &s->few : NULL;
+}
+
 static bool make_words(struct expr_set *s, struct arena *a, const struct weir_value *v, uint32_t n)
 {
 	uint64_t *word = arena_alloc(a, (n ? n : 1) * 8);
@@ -102,6 +121,7 @@ static bool make_words(struct expr_set *s, struct arena *a, const struct weir_va
 	for (uint32_t i = 0; i < n; i++)
 		if (!i || word[i] != word[unique - 1])
 			word[unique++] = word[i];
+	note_few(s, word, unique);
 	if (word[unique - 1] - word[0] < BITMAP_SPAN)
 		return make_bitmap(s, a, word, unique);
 	return make_hash(s, a, word, unique);
