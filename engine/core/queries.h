@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* queries.h: what the files behind query.h share. */
+/* queries.h: what the files behind query.h share: query.c makes them, query_list.c looks them up,
+ * query_wait.c waits, query_control.c steers, query_text.c says what a query is about. */
 #ifndef QUERIES_H
 #define QUERIES_H
 
@@ -37,6 +38,11 @@ struct query {
 void query_log(struct query *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A reference to the current run, NULL where there is none. */
 struct run *query_current(struct query *q);
+
+/* The query of that name; with the engine's lock held. NULL: there is none. */
+struct query *query_listed(struct engine *e, const char *name);
+/* What a run of q, `arg`, calls (struct run). At the end it gives the run's reference to q back. */
+void query_run_changed(void *arg, struct run *r, bool ended);
 
 /* Asks all to stop and waits until their threads are gone. */
 void queries_stop(struct engine *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* query.c: queries by name: made, replaced, steered, removed.
+/* query.c: queries by name: made, replaced, removed.
  *
  * Lock order: engine, query, run. A run's thread holds a reference to its run and its query.
  */
@@ -78,111 +78,9 @@ struct run *query_current(struct query *q)
 	return r;
 }
 
-/* ---- waiters ---- */
-
-static void fire(struct waiter *w)
-{
-	while (w) {
-		struct waiter *next = w->next;
-
-		w->done(w->arg);
-		free(w);
-		w = next;
-	}
-}
-
-/* Takes those whose time has come (all: every one) off the list. */
-static struct waiter *due(struct query *q, int64_t now, bool all)
-{
-	struct waiter *out = NULL, **p;
-
-	pthread_mutex_lock(&q->lock);
-	for (p = &q->waiters; *p;) {
-		struct waiter *w = *p;
-
-		if (!all && w->until > now) {
-			p = &w->next;
-			continue;
-		}
-		*p = w->next;
-		w->next = out;
-		out = w;
-	}
-	pthread_mutex_unlock(&q->lock);
-	return out;
-}
-
-static void deadline(void *arg)
-{
-	struct query *q = arg;
-
-	fire(due(q, now_ns(CLOCK_MONOTONIC), false));
-	query_unref(q);
-}
-
-static void run_changed(void *arg, struct run *r, bool ended)
-{
-	struct query *q = arg;
-	bool current;
-
-	pthread_mutex_lock(&q->lock);
-	current = q->run == r;
-	if (ended)
-		pthread_cond_broadcast(&q->ended);
-	pthread_mutex_unlock(&q->lock);
-	if (ended) {
-		enum query_state s = run_state(r);
-
-		query_log(q, "%s after %llu records%s%s", query_state_name(s),
-		        (unsigned long long)__atomic_load_n(&r->records, __ATOMIC_RELAXED),
-		        s == QUERY_FAILED ? ": " : "", s == QUERY_FAILED ? r->err.text : "");
-	}
-	if (current)
-		fire(due(q, 0, true));
-	if (ended)
-		query_unref(q);
-}
-
-void query_look(struct query *q, int64_t wait, void (*done)(void *arg), void *arg)
-{
-	int64_t now = now_ns(CLOCK_MONOTONIC);
-	struct run *r = query_current(q);
-	struct waiter *w;
-	bool fresh = !r || run_watch(r, now);
-
-	if (!fresh && r->result && result_is_log(r->result))
-		fresh = now >= r->begun + wait;
-	else if (!fresh)
-		fresh = __atomic_load_n(&r->versions, __ATOMIC_RELAXED) &&
-		        now < __atomic_load_n(&r->refreshed, __ATOMIC_RELAXED) +
-		                        r->plan->set.refresh;
-	w = fresh ? NULL : malloc(sizeof *w);
-	if (!w) {
-		run_unref(r);
-		done(arg);
-		return;
-	}
-	*w = (struct waiter){NULL, now + wait, done, arg};
-	pthread_mutex_lock(&q->lock);
-	w->next = q->waiters;
-	q->waiters = w;
-	pthread_mutex_unlock(&q->lock);
-	/* it may have ended before the waiter was in the list */
-	if (run_state(r) > QUERY_PAUSED) {
-		fire(due(q, 0, true));
-	} else {
-		query_ref(q);
-		if (engine_call_at(q->e, now + wait, deadline, q) < 0) {
-			query_unref(q);
-			fire(due(q, 0, true));
-		}
-	}
-	run_unref(r);
-}
-
 /* ---- making ---- */
 
-static struct query *find(struct engine *e, const char *name)
+struct query *query_listed(struct engine *e, const char *name)
 {
 	for (struct query *q = e->queries; q; q = q->next)
 		if (q->listed && strcmp(q->name, name) == 0)
@@ -221,10 +119,10 @@ static int list(struct engine *e, const char *name, const struct cred *who, uint
 	if (!name) {
 		do
 			snprintf(made, sizeof made, "q%llu", (unsigned long long)e->next_name++);
-		while (find(e, made));
+		while (query_listed(e, made));
 		name = made;
 	}
-	if (find(e, name)) {
+	if (query_listed(e, name)) {
 		r = weir_fail(err, WEIR_E_NAME_TAKEN, pos, len, name);
 	} else if (e->nqueries >= e->options.max_queries) {
 		snprintf(limit, sizeof limit, "%u", e->options.max_queries);
@@ -315,8 +213,8 @@ static int install(struct query *q, struct run *r, const char *spec, size_t len)
 	query_log(q, "started");
 	log_feeds(q, r);
 	if (!r->sink.here) {
-		query_ref(q); /* given back by run_changed() at the end */
-		ret = run_start(r, run_changed, q);
+		query_ref(q); /* given back by query_run_changed() at the end */
+		ret = run_start(r, query_run_changed, q);
 	}
 	if (ret < 0) {
 		run_stop(r); /* no feed waits for it */
@@ -428,246 +326,4 @@ int query_mkdir(struct engine *e, const char *name, const struct cred *who, stru
 	int r = check_name(name, WEIR_NOPOS, 0, err);
 
 	return r < 0 ? r : list(e, name, who, WEIR_NOPOS, 0, ret, err);
-}
-
-/* ---- looking up ---- */
-
-struct query *query_by_name(struct engine *e, const char *name)
-{
-	struct query *q;
-
-	pthread_mutex_lock(&e->lock);
-	q = find(e, name);
-	if (q)
-		query_ref(q);
-	pthread_mutex_unlock(&e->lock);
-	return q;
-}
-
-struct query *query_by_serial(struct engine *e, uint64_t serial)
-{
-	struct query *q;
-
-	pthread_mutex_lock(&e->lock);
-	for (q = e->queries; q && q->serial != serial; q = q->next)
-		;
-	if (q)
-		query_ref(q);
-	pthread_mutex_unlock(&e->lock);
-	return q;
-}
-
-struct query *query_next(struct engine *e, uint64_t after)
-{
-	struct query *q;
-
-	pthread_mutex_lock(&e->lock);
-	for (q = e->queries; q && (q->serial <= after || !q->listed); q = q->next)
-		;
-	if (q)
-		query_ref(q);
-	pthread_mutex_unlock(&e->lock);
-	return q;
-}
-
-const char *query_name(const struct query *q)
-{
-	return q->name;
-}
-
-uint64_t query_serial(const struct query *q)
-{
-	return q->serial;
-}
-
-void query_owner(const struct query *q, uid_t *uid, gid_t *gid)
-{
-	*uid = q->uid;
-	*gid = q->gid;
-}
-
-int64_t query_created(const struct query *q)
-{
-	return q->created;
-}
-
-enum query_state query_state(struct query *q)
-{
-	struct run *r = query_current(q);
-	enum query_state s = r ? run_state(r) : QUERY_STOPPED;
-
-	run_unref(r);
-	return s;
-}
-
-struct result *query_result(struct query *q)
-{
-	struct run *r = query_current(q);
-	struct result *res = r && r->result ? result_ref(r->result) : NULL;
-
-	run_unref(r);
-	return res;
-}
-
-uint64_t query_run(struct query *q)
-{
-	uint64_t n;
-
-	pthread_mutex_lock(&q->lock);
-	n = q->nruns;
-	pthread_mutex_unlock(&q->lock);
-	return n;
-}
-
-uint64_t engine_generation(struct engine *e)
-{
-	uint64_t n;
-
-	pthread_mutex_lock(&e->lock);
-	n = e->generation;
-	pthread_mutex_unlock(&e->lock);
-	return n;
-}
-
-/* ---- steering ---- */
-
-static int restart(struct query *q, struct weir_err *err)
-{
-	struct cred who = {.uid = q->uid, .gid = q->gid};
-	char *spec = NULL;
-	size_t len = 0;
-	int r;
-
-	pthread_mutex_lock(&q->lock);
-	if (q->spec) {
-		len = q->spec_len;
-		spec = malloc(len + 1);
-		if (spec)
-			memcpy(spec, q->spec, len + 1);
-	}
-	pthread_mutex_unlock(&q->lock);
-	if (!spec)
-		return weir_fail(err, WEIR_E_SPEC_EMPTY, WEIR_NOPOS, 0);
-	r = query_replace(q, spec, len, &who, err);
-	free(spec);
-	return r;
-}
-
-static const char *const commands[] = {
-        "pause", "resume", "stop", "restart", "refresh", "flush", "cancel", NULL};
-
-static const char *next_command(void *arg, size_t i)
-{
-	return commands[i];
-}
-
-int query_control(struct query *q, const char *command, size_t len, struct weir_err *err)
-{
-	char word[33], hint[64];
-	struct run *r;
-	int ret = 0;
-
-	while (len &&
-	        (command[len - 1] == '\n' || command[len - 1] == ' ' || command[len - 1] == '\r'))
-		len--;
-	while (len && *command == ' ') {
-		command++;
-		len--;
-	}
-	snprintf(word, sizeof word, "%.*s", (int)(len < 32 ? len : 32), command);
-	if (strcmp(word, "restart") == 0)
-		return restart(q, err);
-	r = query_current(q);
-	if (strcmp(word, "pause") == 0 || strcmp(word, "resume") == 0) {
-		if (r)
-			run_pause(r, word[0] == 'p');
-	} else if (strcmp(word, "stop") == 0 || strcmp(word, "cancel") == 0) {
-		if (r)
-			run_stop(r);
-	} else if (strcmp(word, "refresh") == 0 || strcmp(word, "flush") == 0) {
-		if (r)
-			run_refresh(r);
-	} else {
-		ret = weir_fail(err, WEIR_E_UNKNOWN_COMMAND, 0, (uint32_t)len, word,
-		        weir_did_you_mean(
-		                word, strlen(word), next_command, NULL, hint, sizeof hint));
-	}
-	run_unref(r);
-	if (ret == 0)
-		query_log(q, "%s", word);
-	return ret;
-}
-
-enum query_state query_wait(struct query *q)
-{
-	enum query_state s = QUERY_STOPPED;
-	struct run *r = query_current(q);
-
-	if (r && r->sink.here && !r->started)
-		run_here(r, run_changed, query_ref(q));
-	run_unref(r);
-	pthread_mutex_lock(&q->lock);
-	while (q->run && (s = run_state(q->run)) <= QUERY_PAUSED)
-		pthread_cond_wait(&q->ended, &q->lock);
-	pthread_mutex_unlock(&q->lock);
-	return s;
-}
-
-void query_faults(struct query *q, struct text *to)
-{
-	struct run *r = query_current(q);
-
-	if (r)
-		faults_text(&r->faults, to);
-	run_unref(r);
-}
-
-void query_error(struct query *q, struct text *to)
-{
-	struct run *r = query_current(q);
-
-	if (r && run_state(r) == QUERY_FAILED)
-		text_puts(to, r->err.text);
-	run_unref(r);
-}
-
-void query_progress(struct query *q, struct query_progress *ret)
-{
-	struct run *r = query_current(q);
-
-	*ret = (struct query_progress){.now = now_ns(CLOCK_MONOTONIC)};
-	if (!r)
-		return;
-	ret->records = __atomic_load_n(&r->records, __ATOMIC_RELAXED);
-	ret->bytes = __atomic_load_n(&r->bytes, __ATOMIC_RELAXED);
-	ret->total = __atomic_load_n(&r->total, __ATOMIC_RELAXED);
-	ret->started = r->begun;
-	run_unref(r);
-}
-
-void queries_stop(struct engine *e)
-{
-	for (struct query *q = query_next(e, 0), *next; q; q = next) {
-		struct run *r = query_current(q);
-
-		if (r)
-			run_stop(r);
-		run_unref(r);
-		next = query_next(e, q->serial);
-		query_unref(q);
-	}
-	pthread_mutex_lock(&e->lock);
-	while (e->nthreads)
-		pthread_cond_wait(&e->idle, &e->lock);
-	pthread_mutex_unlock(&e->lock);
-}
-
-void queries_release(struct engine *e)
-{
-	struct query *q;
-
-	while ((q = query_next(e, 0))) {
-		query_remove(q);
-		query_unref(q);
-	}
 }

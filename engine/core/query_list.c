@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* query_list.c: queries looked up in the engine's list, and what can be asked of one. */
+#include "engine/core/queries.h"
+
+struct query *query_by_name(struct engine *e, const char *name)
+{
+	struct query *q;
+
+	pthread_mutex_lock(&e->lock);
+	q = query_listed(e, name);
+	if (q)
+		query_ref(q);
+	pthread_mutex_unlock(&e->lock);
+	return q;
+}
+
+struct query *query_by_serial(struct engine *e, uint64_t serial)
+{
+	struct query *q;
+
+	pthread_mutex_lock(&e->lock);
+	for (q = e->queries; q && q->serial != serial; q = q->next)
+		;
+	if (q)
+		query_ref(q);
+	pthread_mutex_unlock(&e->lock);
+	return q;
+}
+
+struct query *query_next(struct engine *e, uint64_t after)
+{
+	struct query *q;
+
+	pthread_mutex_lock(&e->lock);
+	for (q = e->queries; q && (q->serial <= after || !q->listed); q = q->next)
+		;
+	if (q)
+		query_ref(q);
+	pthread_mutex_unlock(&e->lock);
+	return q;
+}
+
+const char *query_name(const struct query *q)
+{
+	return q->name;
+}
+
+uint64_t query_serial(const struct query *q)
+{
+	return q->serial;
+}
+
+void query_owner(const struct query *q, uid_t *uid, gid_t *gid)
+{
+	*uid = q->uid;
+	*gid = q->gid;
+}
+
+int64_t query_created(const struct query *q)
+{
+	return q->created;
+}
+
+enum query_state query_state(struct query *q)
+{
+	struct run *r = query_current(q);
+	enum query_state s = r ? run_state(r) : QUERY_STOPPED;
+
+	run_unref(r);
+	return s;
+}
+
+struct result *query_result(struct query *q)
+{
+	struct run *r = query_current(q);
+	struct result *res = r && r->result ? result_ref(r->result) : NULL;
+
+	run_unref(r);
+	return res;
+}
+
+uint64_t query_run(struct query *q)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&q->lock);
+	n = q->nruns;
+	pthread_mutex_unlock(&q->lock);
+	return n;
+}
+
+uint64_t engine_generation(struct engine *e)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&e->lock);
+	n = e->generation;
+	pthread_mutex_unlock(&e->lock);
+	return n;
+}
+
+void query_faults(struct query *q, struct text *to)
+{
+	struct run *r = query_current(q);
+
+	if (r)
+		faults_text(&r->faults, to);
+	run_unref(r);
+}
+
+void query_error(struct query *q, struct text *to)
+{
+	struct run *r = query_current(q);
+
+	if (r && run_state(r) == QUERY_FAILED)
+		text_puts(to, r->err.text);
+	run_unref(r);
+}
+
+void query_progress(struct query *q, struct query_progress *ret)
+{
+	struct run *r = query_current(q);
+
+	*ret = (struct query_progress){.now = now_ns(CLOCK_MONOTONIC)};
+	if (!r)
+		return;
+	ret->records = __atomic_load_n(&r->records, __ATOMIC_RELAXED);
+	ret->bytes = __atomic_load_n(&r->bytes, __ATOMIC_RELAXED);
+	ret->total = __atomic_load_n(&r->total, __ATOMIC_RELAXED);
+	ret->started = r->begun;
+	run_unref(r);
+}
+
+void queries_stop(struct engine *e)
+{
+	for (struct query *q = query_next(e, 0), *next; q; q = next) {
+		struct run *r = query_current(q);
+
+		if (r)
+			run_stop(r);
+		run_unref(r);
+		next = query_next(e, q->serial);
+		query_unref(q);
+	}
+	pthread_mutex_lock(&e->lock);
+	while (e->nthreads)
+		pthread_cond_wait(&e->idle, &e->lock);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void queries_release(struct engine *e)
+{
+	struct query *q;
+
+	while ((q = query_next(e, 0))) {
+		query_remove(q);
+		query_unref(q);
+	}
+}
