@@ -328,11 +328,13 @@ static void note_addresses(
 int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, uint32_t n,
         struct keytab_rows *ret)
 {
-	struct keypack_block block = {.n = n};
 	uint32_t size = t->pack.size;
+	struct keypack_block block;
 	uint8_t *packed = grow(t->mem, t->packed, &t->packed_size, BLOCK * (size_t)size);
 
 	ret->nfresh = 0;
+	block.n = n;
+	block.from.nodd = block.from.nip6 = 0;
 	if (!packed)
 		return -ENOMEM;
 	t->packed = packed;
