@@ -4,7 +4,9 @@
  * The query runs in the command's own thread: another one would cost a fifth of a millisecond and
  * an arena of malloc's. Its rows are rendered into a buffer that is written when it is large,
  * before the query waits for its source, and every TICK; then the progress is drawn on a terminal's
- * stderr too. SIGPIPE keeps its default: `weir run … | head` ends quietly.
+ * stderr too. SIGPIPE keeps its default: `weir run … | head` ends quietly. SIGINT and SIGTERM end
+ * the input: the answer so far is printed, then the signal has its way; a second one has it at
+ * once.
  */
 #include "engine/core/now.h"
 #include "engine/core/query.h"
@@ -12,6 +14,7 @@
 #include "engine/store/render.h"
 #include "fs/cmd.h"
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +33,8 @@ static const struct cmd_option options[] = {
         {0},
 };
 
+static volatile sig_atomic_t interrupted; /* the signal */
+
 struct run {
 	struct text out;
 	struct render render;
@@ -37,7 +42,7 @@ struct run {
 	enum result_format format;
 	struct query *query;
 	int64_t ticked; /* CLOCK_MONOTONIC ns */
-	bool progress, drawn, clears;
+	bool progress, drawn, clears, stopped;
 	int failed; /* errno of a write that failed, or 0 */
 };
 
@@ -128,12 +133,31 @@ static void draw(struct run *r)
 	r->drawn = true;
 }
 
+static void interrupt(int sig)
+{
+	interrupted = sig;
+}
+
+static void catch_signals(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM};
+	struct sigaction a = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND}, was;
+
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		if (sigaction(signals[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+			sigaction(signals[i], &a, NULL);
+}
+
 static void tick(void *arg, bool waits)
 {
 	struct run *r = arg;
 	int64_t now = now_ns(CLOCK_MONOTONIC);
 	bool due = now - r->ticked >= TICK;
 
+	if (interrupted && !r->stopped) {
+		r->stopped = true;
+		query_control(r->query, "stop", 4, NULL);
+	}
 	if (due)
 		r->ticked = now;
 	if (r->out.len && (due || waits))
@@ -145,11 +169,13 @@ static void tick(void *arg, bool waits)
 static int finish(struct run *r)
 {
 	struct text why = TEXT_INIT;
-	enum query_state state = query_wait(r->query);
+	enum query_state state;
 	int ret = 0;
 
+	catch_signals();
+	state = query_wait(r->query);
 	erase(r);
-	if (r->schema && state == QUERY_DONE)
+	if (r->schema && (state == QUERY_DONE || state == QUERY_STOPPED))
 		render_end(&r->render, &r->out);
 	write_out(r);
 	query_error(r->query, &why);
@@ -171,6 +197,10 @@ static int finish(struct run *r)
 		fprintf(stderr, "weir: %llu packets of another link type were left out\n",
 		        (unsigned long long)r->render.skipped);
 	text_release(&why);
+	if (interrupted) {
+		signal(interrupted, SIG_DFL);
+		raise(interrupted);
+	}
 	return ret;
 }
 

@@ -53,9 +53,10 @@ int run_answer(struct run *r, struct graph *g)
 	int ret;
 
 	__atomic_store_n(&r->refreshed, start, __ATOMIC_RELAXED);
-	if (!r->plan->table || !r->result)
+	if (!r->plan->table)
 		return 0;
-	result_restart(r->result);
+	if (r->result)
+		result_restart(r->result);
 	ret = graph_refresh(g);
 	if (ret == 0)
 		ret = publish(r);

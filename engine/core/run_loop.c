@@ -165,8 +165,7 @@ enum query_state run_execute(struct run *r)
 			run_answer(r, g);
 		__atomic_store_n(&r->mem->limit, r->plan->set.memory, __ATOMIC_RELAXED);
 	} else if (stopped) {
-		if (r->result && r->plan->table)
-			run_answer(r, g);
+		run_answer(r, g);
 	} else {
 		ret = run_finish(r, g);
 		if (ret < 0)

@@ -52,6 +52,18 @@ status 'run: a trace from standard input' 0 bash -c 'cat trace.pcap | weir run "
 is "$(tail -1 out)" 20000 'all of it'
 status 'run: the same by name -' 0 bash -c 'cat trace.pcap | weir run "packets | group count()" -'
 is "$(tail -1 out)" 20000 'all of it'
+# an interrupt ends the input: all rows so far count, and the table is the answer for them
+for f in '' '-t 2'; do
+	env --default-signal=INT "$WEIR" run -s 10 $f 'packets | (group count() as n + print ts as t)' trace.pcap >part 2>err &
+	p=$!
+	wait_for 10 test -s part
+	kill -INT $p
+	wait $p 2>/dev/null
+	is $? 130 "run $f: interrupted"
+	[ "$(wc -l <part)" -lt 20001 ] && [ "$(grep -c '^[0-9]*,$' part)" = 1 ]
+	result $? 'before the end, with the answer so far'
+	is "$(grep '^[0-9]*,$' part)" "$(($(wc -l <part) - 2))," 'for all rows so far'
+done
 status 'run: full disk' 1 bash -c 'weir run "packets | print ts srcip" trace.pcap >/dev/full'
 is "$(cat err)" 'weir: write: No space left on device' 'is said'
 status 'run: a reader that goes' 0 bash -c 'weir run "packets | print ts srcip" trace.pcap | head -1'
