@@ -9,13 +9,8 @@
  */
 #include "engine/core/node.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <time.h>
-
 #include "engine/core/engine.h"
 #include "engine/core/fiber.h"
-#include "engine/core/firsts.h"
 #include "engine/core/flow.h"
 #include "engine/core/planner.h"
 #include "engine/core/spill.h"
@@ -146,25 +141,6 @@ int graph_new(struct run_context *run, const struct plan_graph *plan, struct nod
 	return 0;
 }
 
-struct queued {
-	struct queued *next;
-	struct weir_batch *batch;
-	uint32_t input;
-};
-
-/* The oldest of a node's queue, taken out. */
-static struct queued *take(struct node *n)
-{
-	struct queued *q = n->queue->next;
-
-	if (q == n->queue)
-		n->queue = NULL;
-	else
-		n->queue->next = q->next;
-	n->queue_len--;
-	return q;
-}
-
 void graph_free(struct graph *g)
 {
 	if (!g)
@@ -173,12 +149,7 @@ void graph_free(struct graph *g)
 	for (uint32_t i = 0; i < g->n; i++) {
 		struct node *n = &g->node[i];
 
-		while (n->queue) {
-			struct queued *q = take(n);
-
-			weir_batch_unref(q->batch);
-			free(q);
-		}
+		node_drop_queue(n);
 		if (n->plan->module)
 			node_close(n);
 	}
@@ -484,135 +455,3 @@ int graph_end(struct graph *g)
 	r = graph_restart(g);
 	return r < 0 ? r : graph_mark(g, true);
 }
-
-/* ---- what modules call ---- */
-
-struct weir_batch *weir_view(struct weir_node *n, struct weir_batch *parent)
-{
-	return pool_view(node_of(n)->graph->pool, parent, n->out, node_of(n)->plan->origin);
-}
-
-struct weir_batch *weir_narrow(struct weir_node *n, struct weir_batch *b)
-{
-	return pool_view(node_of(n)->graph->pool, b, n->out, batch_identity);
-}
-
-struct weir_batch *weir_build(struct weir_node *n, uint32_t rows)
-{
-	return pool_batch(node_of(n)->graph->pool, n->out, rows);
-}
-
-bool weir_node_needs(const struct weir_node *n, uint32_t field)
-{
-	return bit_get(((const struct node *)n)->plan->needs, field);
-}
-
-int weir_node_origin(const struct weir_node *n, uint32_t field)
-{
-	return ((const struct node *)n)->plan->origin[field];
-}
-
-int weir_node_fresh(struct weir_node *n, const struct weir_batch *b, const uint16_t *row,
-        const uint16_t *fresh, uint32_t nfresh)
-{
-	struct firsts *f = node_of(n)->graph->firsts;
-
-	if (node_of(n)->spill)
-		return spill_fresh(node_of(n), row, fresh, nfresh);
-	return f ? firsts_add(f, b->token, row, fresh, nfresh) : 0;
-}
-
-int weir_node_fail(struct weir_node *n, int no, const char *text)
-{
-	struct run_context *run = node_of(n)->graph->run;
-
-	run->failed = node_of(n)->plan->name;
-	return weir_fail_no(
-	        &run->err, no, WEIR_E_SYSTEM, WEIR_NOPOS, 0, node_of(n)->plan->name, text);
-}
-
-int weir_node_create_file(struct weir_node *n, const char *path, struct weir_err *err)
-{
-	struct run_context *run = node_of(n)->graph->run;
-	int fd = rights_open(&run->rights, path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0666);
-
-	if (fd < 0) {
-		run->failed = node_of(n)->plan->name;
-		return weir_fail_no(err ? err : &run->err, -fd, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0,
-		        path, strerror(-fd));
-	}
-	fcntl(fd, F_SETFL, 0);
-	return fd;
-}
-
-/* ---- depth-first: a batch runs to the end of the graph before the next ---- */
-
-static int depth_deliver(struct node *to, uint32_t input, struct weir_batch *b)
-{
-	int r = node_process(to, input, b);
-
-	weir_batch_unref(b);
-	return r;
-}
-
-static int depth_drain(struct graph *g)
-{
-	return 0;
-}
-
-const struct scheduler scheduler_depth = {"depth", depth_deliver, depth_drain};
-const struct scheduler scheduler_workers = {"workers", depth_deliver, depth_drain};
-
-/* ---- breadth-first: a queue before every node, worked off in topological order ---- */
-
-#define QUEUE_MAX 64
-
-static int work(struct node *n)
-{
-	struct queued *q = take(n);
-	int r = node_process(n, q->input, q->batch);
-
-	weir_batch_unref(q->batch);
-	free(q);
-	return r;
-}
-
-static int breadth_deliver(struct node *to, uint32_t input, struct weir_batch *b)
-{
-	struct queued *q = malloc(sizeof *q);
-	int r = 0;
-
-	if (!q) {
-		weir_batch_unref(b);
-		return -ENOMEM;
-	}
-	*q = (struct queued){q, b, input};
-	if (to->queue) {
-		q->next = to->queue->next;
-		to->queue->next = q;
-	}
-	to->queue = q;
-	to->queue_len++;
-	/* full: make room by running the consumer first; its own queue is bounded alike */
-	while (r == 0 && to->queue_len > QUEUE_MAX)
-		r = work(to);
-	return r;
-}
-
-static int breadth_drain(struct graph *g)
-{
-	bool any = true;
-	int r = 0;
-
-	while (any && r == 0) {
-		any = false;
-		for (uint32_t i = 0; i < g->n && r == 0; i++)
-			while (g->node[i].queue && r == 0) {
-				any = true;
-				r = work(&g->node[i]);
-			}
-	}
-	return r;
-}
-
-const struct scheduler scheduler_breadth = {"breadth", breadth_deliver, breadth_drain};

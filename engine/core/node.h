@@ -71,6 +71,9 @@ struct scheduler {
 /* workers: see flow.h; where the plan cannot be cut, and in bodies, depth-first. */
 extern const struct scheduler scheduler_depth, scheduler_breadth, scheduler_workers;
 
+/* What was delivered to the node breadth-first and not yet processed goes. */
+void node_drop_queue(struct node *n);
+
 /* What all graphs of one run of a query share. */
 struct run_context {
 	const struct plan *plan;
