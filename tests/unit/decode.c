@@ -2,6 +2,7 @@
 /* decode.c: what decode_tshark.c cannot ask tshark: the schema, flowid, validity, payloads. */
 #include "engine/core/pool.h"
 #include "engine/proto/column.h"
+#include "tests/unit/one_schema.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,8 +12,6 @@
 
 static const struct weir_batch_ops ops = {.fill = weir_packet_fill};
 static struct weir_packets ps;
-static struct weir_schema *schema;
-static struct weir_pool *pool;
 
 /* Ethernet, IPv4, UDP, 2 bytes of payload, 2 of padding. */
 static const uint8_t udp4[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 30, 0, 1, 0, 0,
@@ -220,16 +219,7 @@ static void payload_leaves_the_padding_out(void **state)
 
 static int setup(void **state)
 {
-	schema = weir_packet_schema(6);
-	pool = pool_new(NULL);
-	return schema && pool ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	weir_schema_unref(schema);
-	pool_unref(pool);
-	return 0;
+	return one_schema(weir_packet_schema(6));
 }
 
 int main(void)
@@ -244,5 +234,5 @@ int main(void)
 	        cmocka_unit_test(payload_leaves_the_padding_out),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, one_schema_end);
 }

@@ -5,6 +5,7 @@
 #include "engine/core/pool.h"
 #include "engine/core/text.h"
 #include "engine/expr/bind.h"
+#include "tests/unit/one_schema.h"
 #include "tests/unit/rnd.h"
 
 #include <setjmp.h>
@@ -45,9 +46,6 @@ static const struct column {
 
 #define COLUMNS (sizeof columns / sizeof *columns)
 
-static struct weir_schema *schema;
-static struct weir_pool *pool;
-
 static struct weir_batch *make_batch(void)
 {
 	struct weir_batch *b = pool_batch(pool, schema, ROWS);
@@ -81,16 +79,7 @@ static int setup(void **state)
 
 	for (size_t i = 0; i < COLUMNS; i++)
 		f[i] = columns[i].field;
-	schema = weir_schema_new("test", f, COLUMNS);
-	pool = pool_new(NULL);
-	return schema && pool ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	weir_schema_unref(schema);
-	pool_unref(pool);
-	return 0;
+	return one_schema(weir_schema_new("test", f, COLUMNS));
 }
 
 #define PREFIX "x | where "
@@ -780,5 +769,5 @@ int main(void)
 	        cmocka_unit_test(test_depth),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, one_schema_end);
 }

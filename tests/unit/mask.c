@@ -5,6 +5,7 @@
 #include "engine/expr/mask.h"
 #include "engine/core/arena.h"
 #include "tests/unit/drawn_batch.h"
+#include "tests/unit/one_schema.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -169,8 +170,6 @@ static const struct weir_field fields[FIELDS] = {{"word", WEIR_U64}, {"signed", 
         {"number", WEIR_F64}, {"address", WEIR_IP}, {"flag", WEIR_BOOL}, {"other", WEIR_U64},
         {"text", WEIR_STR}};
 
-static struct weir_schema *schema;
-static struct weir_pool *pool;
 static struct arena arena;
 
 static struct weir_expr *node(enum expr_op op, enum weir_kind kind, uint32_t nkids)
@@ -401,16 +400,7 @@ static void no_rows(void **state)
 
 static int setup(void **state)
 {
-	schema = weir_schema_new("test", fields, FIELDS);
-	pool = pool_new(NULL);
-	return schema && pool ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	weir_schema_unref(schema);
-	pool_unref(pool);
-	return 0;
+	return one_schema(weir_schema_new("test", fields, FIELDS));
 }
 
 int main(void)
@@ -418,5 +408,5 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(loops_agree),
 	        cmocka_unit_test(masks_are_lists), cmocka_unit_test(no_rows)};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, one_schema_end);
 }

@@ -331,7 +331,7 @@ static void measured(void **state)
 
 static int setup(void **state)
 {
-	return store_setup(fields, N);
+	return one_schema(weir_schema_new("t", fields, N));
 }
 
 int main(void)
@@ -348,5 +348,5 @@ int main(void)
 	        cmocka_unit_test(measured),
 	};
 
-	return cmocka_run_group_tests(tests, setup, store_teardown);
+	return cmocka_run_group_tests(tests, setup, one_schema_end);
 }

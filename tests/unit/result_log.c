@@ -411,14 +411,14 @@ static void limit(void **state)
 
 static int setup(void **state)
 {
-	return store_setup(fields, sizeof fields / sizeof *fields);
+	return one_schema(weir_schema_new("t", fields, sizeof fields / sizeof *fields));
 }
 
 static int teardown(void **state)
 {
 	free(model);
 	free(start);
-	return store_teardown(state);
+	return one_schema_end(state);
 }
 
 int main(void)

@@ -350,7 +350,7 @@ static void stress(void **state)
 
 static int setup(void **state)
 {
-	return store_setup(fields, sizeof fields / sizeof *fields);
+	return one_schema(weir_schema_new("t", fields, sizeof fields / sizeof *fields));
 }
 
 int main(void)
@@ -365,5 +365,5 @@ int main(void)
 	        cmocka_unit_test(stress),
 	};
 
-	return cmocka_run_group_tests(tests, setup, store_teardown);
+	return cmocka_run_group_tests(tests, setup, one_schema_end);
 }

@@ -4,9 +4,9 @@
 #define STORE_TEST_H
 
 #include "engine/core/mem.h"
-#include "engine/core/pool.h"
 #include "engine/store/render.h"
 #include "engine/store/result.h"
+#include "tests/unit/one_schema.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,23 +23,6 @@ static inline struct weir_ip ip4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 static inline struct weir_str str(const char *s)
 {
 	return (struct weir_str){.p = (const uint8_t *)s, .len = strlen(s)};
-}
-
-static struct weir_pool *pool;
-static struct weir_schema *schema;
-
-static inline int store_setup(const struct weir_field *fields, uint32_t n)
-{
-	pool = pool_new(NULL);
-	schema = weir_schema_new("t", fields, n);
-	return !pool || !schema;
-}
-
-static inline int store_teardown(void **state)
-{
-	pool_unref(pool);
-	weir_schema_unref(schema);
-	return 0;
 }
 
 /* Every kind of column; rows lacking a value have a zero in has[]. */
