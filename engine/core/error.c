@@ -113,16 +113,22 @@ const char *weir_did_you_mean(const char *word, size_t len, const char *(*next)(
         void *arg, char *buf, size_t size)
 {
 	unsigned best = (unsigned)(len + 2) / 3 + (len > 1);
-	const char *found = NULL, *c;
+	const char *found = NULL, *under = NULL, *c;
 
 	for (size_t i = 0; (c = next(arg, i)); i++) {
-		unsigned d = distance(word, len, c, strlen(c));
+		size_t n = strlen(c);
+		unsigned d = distance(word, len, c, n);
 
 		if (d < best) {
 			best = d;
 			found = c;
 		}
+		if (!under && len && n > len + 1 && c[n - len - 1] == '.' &&
+		        memcmp(c + n - len, word, len) == 0)
+			under = c;
 	}
+	if (!found)
+		found = under;
 	if (found)
 		snprintf(buf, size, " (did you mean '%s'?)", found);
 	else if (size)

@@ -235,7 +235,8 @@ WEIR_MODULE(pcapwrite) = {
         .summary = "write the packets to a capture file",
         .doc = "Writes every packet that comes by to FILE as pcap, and passes it on. The file is "
                "created "
-               "with the rights of whoever wrote the query. Packets of another link type than the "
+               "with the rights of whoever wrote the query; under a mount its path begins with "
+               "'/'. Packets of another link type than the "
                "first are left out and counted as 'linktype'; what has no packet or no time that a "
                "pcap file can hold is counted as 'missing'.\n\n"
                "Where a mount is at hand, 'out.pcap' of the query holds its packets without a "

@@ -120,9 +120,9 @@ int weir_fail_no(
 const char *weir_error_name(enum weir_error_id id);
 const char *weir_error_text(enum weir_error_id id);
 
-/* " (did you mean 'x'?)" for the candidate nearest to `word` by edit distance, or "" where none
- * is near. `next(arg, i)` gives the i-th candidate, NULL after the last. Written into buf (at
- * most `size` bytes, always terminated), which is returned. */
+/* " (did you mean 'x'?)" for the candidate nearest to `word` by edit distance, or where none is
+ * near one that ends with '.' and the word, or "". `next(arg, i)` gives the i-th candidate, NULL
+ * after the last. Written into buf (at most `size` bytes, always terminated), which is returned. */
 const char *weir_did_you_mean(const char *word, size_t len, const char *(*next)(void *, size_t),
         void *arg, char *buf, size_t size);
 
