@@ -162,7 +162,7 @@ static void quit(struct member *m)
 /* It goes on by itself: that is another pass. */
 static void leave(struct member *m)
 {
-	__atomic_store_n(&m->run->left_at, m->packets, __ATOMIC_RELAXED);
+	__atomic_store_n(&m->run->left_at, m->packets + 1, __ATOMIC_RELAXED);
 	quit(m);
 	__atomic_add_fetch(&m->all->left, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&m->of->passes, 1, __ATOMIC_RELAXED);
@@ -200,7 +200,8 @@ static int over(struct member *m)
 	for (uint64_t i = 0; i < from->count && i < FAULTS_MAX; i++)
 		faults_add(m->reader->faults, from->fault[i].file, from->fault[i].offset,
 		        from->fault[i].text);
-	m->reader->pub.bytes_done = m->joint->reader->pub.bytes_done;
+	__atomic_store_n(
+	        &m->reader->pub.bytes_done, m->joint->reader->pub.bytes_done, __ATOMIC_RELAXED);
 	cache_pass_ended(m->reader, m->packets);
 	return 0;
 }

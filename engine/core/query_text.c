@@ -24,7 +24,7 @@ static void joint(const struct run *r, struct text *to)
 	if (together)
 		text_printf(to, " joint pass of %u", together);
 	if (left_at)
-		text_printf(to, " left after %llu", (unsigned long long)left_at);
+		text_printf(to, " left after %llu", (unsigned long long)(left_at - 1));
 }
 
 static void node_counters(void *arg, const struct plan_node *n, struct text *to)

@@ -24,7 +24,8 @@ struct run {
 	struct reader **readers; /* one for each source of the plan */
 	uint32_t served;         /* of them that are served by the cache */
 	uint32_t together;       /* atomic: queries that its joint pass was for; 0: it had none */
-	uint64_t left_at;        /* atomic: packets after which it left that; 0: it did not */
+	uint64_t left_at; /* atomic: first packet that it read by itself, from 1, having left; 0: it
+	                     did not */
 	/* one for each source of the plan; .feed is NULL where the run has a pass of its own */
 	struct feed_link *links;
 	/* called from the run's thread: a version was published; the run ended. No lock is held. */
