@@ -82,6 +82,8 @@ static bool next_fixed(struct listing *l, uint64_t after, struct dent *ret)
 			continue;
 		ret->node.kind = (enum node_kind)k;
 		ret->node.serial = l->dir.serial;
+		if (node_is_out(ret->node.kind))
+			ret->node.run = l->look.run & NODE_RUN_MASK;
 		ret->cookie = FIXED + k;
 		snprintf(ret->name, sizeof ret->name, "%s", node_rows[k].name);
 		return true;

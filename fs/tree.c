@@ -102,7 +102,8 @@ uint64_t node_stat_ino(const struct node *n)
 {
 	struct node s = *n;
 
-	s.run = 0;
+	if (!node_is_out(n->kind))
+		s.run = 0;
 	s.version = 0;
 	return node_ino(&s);
 }

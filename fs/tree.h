@@ -101,7 +101,8 @@ uint64_t node_ino(const struct node *n);
 bool node_parse(uint64_t ino, struct node *ret);
 void node_split(struct node *n);
 
-/* The number that stat shows: the same for all versions and epochs of a file. */
+/* The number that stat shows: the same for all versions and epochs of a file, another one for the
+ * results of another run, which `tail -F` follows then. */
 uint64_t node_stat_ino(const struct node *n);
 
 /* Whether the kind belongs to a query. */
@@ -110,6 +111,12 @@ bool node_is_query(enum node_kind k);
 static inline enum node_nature node_nature(enum node_kind k)
 {
 	return node_rows[k].nature;
+}
+
+/* One of the files that the result is shown as. */
+static inline bool node_is_out(enum node_kind k)
+{
+	return k >= NODE_OUT_CSV && k <= NODE_OUT_PCAP;
 }
 
 static inline bool node_is_dir(enum node_kind k)

@@ -60,4 +60,11 @@ tail -n +2 "$f" >"$T/now"
 tail -n "$(wc -l <"$T/now")" "$T/want" >"$T/end"
 same "$T/now" "$T/end" 'the last epoch is the end of all rows'
 is "$(dd if="$f" bs=1 skip="$(stat -c %s "$f")" status=none | wc -c)" 0 'reading at the end gives nothing'
+# a new run's log is another file
+echo 'packets | print len' >"$m/queries/log/spec"
+wait_for 10 grep -qxE '[0-9]+' "$T/gnu-F"
+result $? 'tail -F goes on with the result of a new spec'
+wait_for 10 grep -qxE '[0-9]+' "$T/busybox-F"
+result $? 'that of busybox too'
+is "$(find "$m/queries/log" -name out.csv -printf '%i')" "$(ls -i "$f" | cut -d' ' -f1)" 'one number, however it is asked for'
 finish
