@@ -240,7 +240,7 @@ static int read_merged(struct weir_reader *r, struct state *s, struct weir_batch
 	if (begin(r, s, WEIR_BATCH_ROWS) < 0)
 		return -ENOMEM;
 	if (s->batches % 16 == 0) /* it asks every file */
-		r->bytes_done = merge_done(&s->merge);
+		__atomic_store_n(&r->bytes_done, merge_done(&s->merge), __ATOMIC_RELAXED);
 	while ((n = merge_first(&s->merge, &first, &fd)) == 1) {
 		int64_t ts = first->ahead[first->at].ts;
 
@@ -256,7 +256,7 @@ static int read_merged(struct weir_reader *r, struct state *s, struct weir_batch
 			break;
 	}
 	if (n == 0)
-		r->bytes_done = merge_done(&s->merge);
+		__atomic_store_n(&r->bytes_done, merge_done(&s->merge), __ATOMIC_RELAXED);
 	if (n == -EAGAIN)
 		return idle(r, s, fd, ret);
 	if (n < 0)

@@ -109,7 +109,7 @@ static int over(struct weir_reader *pub, const struct cached *d)
 	for (uint64_t i = 0; i < from->count && i < FAULTS_MAX; i++)
 		weir_source_fault(
 		        pub, from->fault[i].file, from->fault[i].offset, from->fault[i].text);
-	pub->bytes_done = d->done;
+	__atomic_store_n(&pub->bytes_done, d->done, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -132,7 +132,7 @@ static int read_served(struct weir_reader *pub, struct weir_batch **ret, struct 
 	                                 .let_go = let_go});
 	if (!*ret)
 		return -ENOMEM;
-	pub->bytes_done = from->done;
+	__atomic_store_n(&pub->bytes_done, from->done, __ATOMIC_RELAXED);
 	s->next++;
 	return 1;
 }
