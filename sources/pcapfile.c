@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define BLOCK (192u << 10)      /* three of them stay in a second-level cache */
+#define BLOCK (160u << 10)      /* three of them stay in a second-level cache */
 #define BLOCK_SMALL (64u << 10) /* where many files are open at once */
 #define HOLD 3       /* blocks of a batch of one file: it ends with the first packet in the last */
 #define HOLD_ROOM 16 /* and in pieces, if they are cut otherwise */

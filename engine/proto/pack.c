@@ -327,12 +327,73 @@ static int from_layers(struct weir_batch *b, struct packing *w, const uint16_t *
 	return 0;
 }
 
-/* Moves record i of keys[] to place[i] of to[]. */
-static inline __attribute__((always_inline)) void scatter(
+static inline __attribute__((always_inline)) void scatter_sized(
         uint8_t *to, const uint8_t *keys, const uint8_t *place, uint32_t n, uint32_t size)
 {
 	for (uint32_t i = 0; i < n; i++)
 		memcpy(to + (size_t)place[i] * size, keys + (size_t)i * size, size);
+}
+
+/* Moves record i of keys[] to place[i] of to[]. */
+static void scatter(
+        uint8_t *to, const uint8_t *keys, const uint8_t *place, uint32_t n, uint32_t size)
+{
+	if (size == 8)
+		scatter_sized(to, keys, place, n, 8);
+	else if (size == 16)
+		scatter_sized(to, keys, place, n, 16);
+	else
+		scatter_sized(to, keys, place, n, size);
+}
+
+#define TAG 4 /* octets of a VLAN tag, behind the Ethernet addresses (IEEE 802.1Q) */
+
+/* Places of a block, a bit each. */
+struct places {
+	uint64_t bits[WEIR_PACK_ROWS / 64];
+};
+
+static inline bool is_tagged(const struct weir_packet *pk)
+{
+	return (pk->linktype == 1) & (pk->caplen >= TAG + PLAIN_SHORTEST) &&
+	       get16(pk->data + 12) == 0x8100;
+}
+
+/* Packs the rows at odd[0..m) that are plain but for a tag: without it, what is looked at lies
+ * where it does in the others. Those that are left, in order, stay in odd[]; returns how many. */
+static uint32_t pack_tagged(const struct pack_plain *p, const struct weir_packet *pk,
+        const uint16_t *rows, uint8_t *odd, uint32_t m, uint8_t *to)
+{
+	struct weir_packet bare[WEIR_PACK_ROWS];
+	uint8_t tagged[WEIR_PACK_ROWS + 1], still[WEIR_PACK_ROWS + 1];
+	uint8_t keys[WEIR_PACK_ROWS * WEIR_PACK_SIZE];
+	uint16_t iota[WEIR_PACK_ROWS];
+	struct places left = {0};
+	uint32_t n = 0, k = 0;
+
+	for (uint32_t i = 0; i < m; i++) {
+		uint64_t is = is_tagged(&pk[rows[odd[i]]]);
+
+		tagged[n] = odd[i];
+		n += (uint32_t)is;
+		left.bits[odd[i] / 64] |= (is ^ 1) << odd[i] % 64;
+	}
+	if (!n)
+		return m;
+	for (uint32_t i = 0; i < n; i++) {
+		bare[i] = pk[rows[tagged[i]]];
+		bare[i].data += TAG;
+		bare[i].caplen -= TAG;
+		iota[i] = (uint16_t)i;
+	}
+	m = best_plain()(p, bare, iota, n, keys, still);
+	scatter(to, keys, tagged, n, p->size);
+	for (uint32_t i = 0; i < m; i++)
+		left.bits[tagged[still[i]] / 64] |= 1ull << tagged[still[i]] % 64;
+	for (uint32_t i = 0; i < WEIR_PACK_ROWS / 64; i++)
+		for (uint64_t bits = left.bits[i]; bits; bits &= bits - 1)
+			odd[k++] = (uint8_t)(64 * i + (uint32_t)__builtin_ctzll(bits));
+	return k;
 }
 
 /* Of a batch that nobody has walked: what is not plain gets a layer, here, for this. */
@@ -345,8 +406,10 @@ static void from_packets(const struct weir_packets *ps, struct packing *w, const
 	struct layer d[WEIR_PACK_ROWS];
 	bool six[WEIR_PACK_ROWS];
 	uint16_t place[WEIR_PACK_ROWS];
-	uint32_t m = best_plain()(&p, ps->pk, rows, n, to, odd), size = w->p->size;
+	uint32_t m = best_plain()(&p, ps->pk, rows, n, to, odd);
 
+	if (m)
+		m = pack_tagged(&p, ps->pk, rows, odd, m, to);
 	if (!m)
 		return;
 	for (uint32_t i = 0; i < m; i++) {
@@ -358,15 +421,10 @@ static void from_packets(const struct weir_packets *ps, struct packing *w, const
 		place[i] = (uint16_t)i;
 	}
 	best_layers()(&w->places, d, sizeof *d, place, m, keys);
-	if (size == 8)
-		scatter(to, keys, odd, m, 8);
-	else if (size == 16)
-		scatter(to, keys, odd, m, 16);
-	else
-		scatter(to, keys, odd, m, size);
+	scatter(to, keys, odd, m, w->p->size);
 	for (uint32_t i = 0; i < m; i++) {
 		const struct weir_packet *pk = &ps->pk[rows[odd[i]]];
-		uint8_t *key = to + (size_t)odd[i] * size;
+		uint8_t *key = to + (size_t)odd[i] * w->p->size;
 
 		if (six[i]) {
 			if (seq >= 0)
