@@ -7,8 +7,10 @@ need setpriv unshare fusermount3
 [ "$(id -u)" = 0 ] || skip_all 'needs root, to become another user'
 [ -u "$(command -v fusermount3)" ] || skip_all 'fusermount3 is not setuid'
 if [ -z "${PRIVATE_MOUNTS:-}" ]; then
-	PRIVATE_MOUNTS=1 exec unshare -m --propagation private bash "$0"
+	# what is mounted on / may be out of reach, as in a chroot: only /dev is made private
+	PRIVATE_MOUNTS=1 exec unshare -m --propagation unchanged bash "$0"
 fi
+mount --make-rprivate /dev || skip_all '/dev is no file system of its own'
 # /dev/fuse as distributions have it, for all
 mknod "$T/fuse" c 10 229 && chmod 666 "$T/fuse" && mount --bind "$T/fuse" /dev/fuse || skip_all 'no private /dev/fuse'
 chmod 755 "$T"
