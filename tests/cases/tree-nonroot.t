@@ -6,6 +6,7 @@ need_fuse
 need setpriv unshare fusermount3
 [ "$(id -u)" = 0 ] || skip_all 'needs root, to become another user'
 [ -u "$(command -v fusermount3)" ] || skip_all 'fusermount3 is not setuid'
+[ -e /etc/mtab ] || skip_all 'no /etc/mtab, which fusermount3 wants of a user who unmounts'
 if [ -z "${PRIVATE_MOUNTS:-}" ]; then
 	# what is mounted on / may be out of reach, as in a chroot: only /dev is made private
 	PRIVATE_MOUNTS=1 exec unshare -m --propagation unchanged bash "$0"
