@@ -27,6 +27,7 @@ static const struct cmd_option options[] = {
         {'F', "format", "FORMAT", "csv, tsv, txt, json or pcap (csv)"},
         {'f', "file", "FILE", "read the query from a file (-: standard input)"},
         CMD_OPTION_MODULES,
+        {'o', "option", "NAME[=VALUE]", "an option of the sources, as in -o of a mount"},
         {'q', "quiet", NULL, "no progress on stderr"},
         {'s', "speed", "N", "replay in the trace's own time, N times as fast"},
         {'t', "threads", "N", "most threads that work for the query"},
@@ -250,6 +251,8 @@ static int run_query(
 	for (; *sources && ret == 0; sources++)
 		if (cmd_add_source(e, *sources, &err) < 0)
 			ret = cmd_error(&err, NULL, 0);
+	if (ret == 0 && engine_check_options(e, &err) < 0)
+		ret = cmd_error(&err, NULL, 0);
 	if (ret == 0)
 		ret = start(r, e, spec, len);
 	engine_free(e);
@@ -257,6 +260,27 @@ static int run_query(
 	render_release(&r->render);
 	weir_schema_unref(r->schema);
 	return ret;
+}
+
+/* The words stay where they are, in argv. */
+static int add_option(struct source_option *to, uint32_t *n, const char *name, const char *value)
+{
+	if (!source_option_row(name))
+		return cmd_usage(&cmd_run, "no source has an option '%s'", name);
+	if (*n == SOURCE_OPTIONS_MAX)
+		return cmd_usage(&cmd_run, "too many options");
+	to[(*n)++] = (struct source_option){name, value};
+	return 0;
+}
+
+/* NAME or NAME=VALUE. */
+static int add_word(struct source_option *to, uint32_t *n, char *word)
+{
+	char *value = strchr(word, '=');
+
+	if (value)
+		*value++ = 0;
+	return add_option(to, n, word, value);
 }
 
 static int run(int argc, char **argv)
@@ -267,7 +291,8 @@ static int run(int argc, char **argv)
 	struct text spec = TEXT_INIT;
 	const char *file = NULL;
 	struct engine_options engine = {0};
-	double speed = 0;
+	struct source_option source[SOURCE_OPTIONS_MAX];
+	double speed;
 	long threads = 0;
 	char *end;
 	int o, ret;
@@ -287,10 +312,14 @@ static int run(int argc, char **argv)
 		if (o == 's' && strcmp(optarg, "max") != 0 &&
 		        (!((speed = strtod(optarg, &end)) > 0) || *end || speed > 1e9))
 			return cmd_usage(&cmd_run, "bad speed '%s'", optarg);
+		if ((o == 's' && strcmp(optarg, "max") != 0 &&
+		            add_option(source, &engine.nsource, "speed", optarg)) ||
+		        (o == 'o' && add_word(source, &engine.nsource, optarg)))
+			return CMD_USAGE;
 		if (o == 't' && ((threads = strtol(optarg, &end, 10)) < 1 || threads > 256 || *end))
 			return cmd_usage(&cmd_run, "bad number of threads '%s'", optarg);
 	}
-	engine.speed = speed;
+	engine.source = source;
 	engine.threads = (uint32_t)threads;
 	ret = cmd_read_spec(&cmd_run, file, argc, argv, &spec);
 	if (ret == 0)

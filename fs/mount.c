@@ -123,6 +123,10 @@ static int begin(struct fs *fs, const struct mount_options *o)
 			cmd_error(&err, NULL, 0);
 			return -EINVAL;
 		}
+	if (engine_check_options(fs->engine, &err) < 0) {
+		cmd_error(&err, NULL, 0);
+		return -EINVAL;
+	}
 	signals(SIG_BLOCK);
 	return 0;
 }

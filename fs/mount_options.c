@@ -2,6 +2,7 @@
 /* mount_options.c: see mount_options.h. One table gives the parser and --help. */
 #include "fs/mount_options.h"
 #include "engine/core/options.h"
+#include "engine/core/registry.h"
 #include "engine/core/settings.h"
 #include "fs/cmd.h"
 #include <limits.h>
@@ -94,6 +95,32 @@ static const struct cmd_option letters[] = {
         {0},
 };
 
+static bool is_own(const char *name)
+{
+	for (const struct row *r = rows; r->name; r++)
+		if (strcmp(r->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The options of sources, each name once, as its first source has it. */
+static void help_sources(FILE *to)
+{
+	const struct weir_source *s;
+	char left[64];
+
+	for (size_t i = 0; (s = registry_source_at(i)); i++)
+		for (const struct weir_option *o = s->options; o && o->type != WEIR_OPT_END; o++) {
+			if ((o->flags & WEIR_OPT_POSITIONAL) || is_own(o->name) ||
+			        source_option_row(o->name) != o)
+				continue;
+			snprintf(left, sizeof left, "-o %s%s%s", o->name,
+			        o->type == WEIR_OPT_FLAG ? "" : "=",
+			        o->type == WEIR_OPT_FLAG ? "" : o->arg);
+			fprintf(to, "  %-22s %s: %s\n", left, s->name, o->doc);
+		}
+}
+
 void mount_help(FILE *to)
 {
 	char left[64];
@@ -116,6 +143,7 @@ void mount_help(FILE *to)
 		        r->arg ? r->arg : "");
 		fprintf(to, "  %-22s %s\n", left, r->doc);
 	}
+	help_sources(to);
 }
 
 static int complain(const char *what, const char *word)
@@ -156,6 +184,35 @@ static void to_kernel(struct mount_options *o, const char *word)
 	text_puts(&o->kernel, word);
 }
 
+/* An option of the sources; they check the value. */
+static int to_sources(struct mount_options *o, const char *name, const char *value)
+{
+	struct source_option *to = &o->source[o->engine.nsource];
+
+	if (o->engine.nsource == SOURCE_OPTIONS_MAX)
+		return complain("too many options of sources:", name);
+	to->name = strdup(name);
+	to->value = value ? strdup(value) : NULL;
+	o->engine.nsource++;
+	return to->name && (to->value || !value) ? 0 : -ENOMEM;
+}
+
+static int source_option(struct mount_options *o, const char *word, size_t len, const char *value)
+{
+	const struct weir_option *row;
+	char name[64];
+
+	snprintf(name, sizeof name, "%.*s", (int)len, word);
+	row = len < sizeof name ? source_option_row(name) : NULL;
+	if (!row)
+		return complain("unknown mount option", word);
+	if (row->type == WEIR_OPT_FLAG && value)
+		return complain("option takes no value:", word);
+	if (row->type != WEIR_OPT_FLAG && !value)
+		return complain("option needs a value:", word);
+	return to_sources(o, name, value);
+}
+
 static int apply(
         struct mount_options *o, const struct row *row, const char *word, const char *value)
 {
@@ -170,8 +227,7 @@ static int apply(
 	}
 	switch (row->action) {
 	case SPEED:
-		o->engine.speed = d.f;
-		break;
+		return strcmp(value, "max") == 0 ? 0 : to_sources(o, row->name, value);
 	case MEMORY:
 		o->engine.memory = d.u;
 		break;
@@ -231,7 +287,7 @@ static int option(struct mount_options *o, const char *word)
 			return complain("option takes no value:", word);
 		return apply(o, r, word, eq ? eq + 1 : NULL);
 	}
-	return complain("unknown mount option", word);
+	return source_option(o, word, len, eq ? eq + 1 : NULL);
 }
 
 static int options(struct mount_options *o, const char *words)
@@ -313,6 +369,7 @@ int mount_options_parse(int argc, char **argv, struct mount_options *ret)
 	memset(ret, 0, sizeof *ret);
 	ret->engine.cache = CACHE_DEFAULT;
 	ret->engine.join = true;
+	ret->engine.source = ret->source;
 	ret->sources = calloc((size_t)argc + 1, sizeof *ret->sources);
 	if (!ret->sources)
 		return -ENOMEM;
@@ -338,6 +395,10 @@ void mount_options_release(struct mount_options *o)
 {
 	for (int i = 0; i < o->nplugins; i++)
 		free(o->plugins[i]);
+	for (uint32_t i = 0; i < o->engine.nsource; i++) {
+		free((char *)o->source[i].name);
+		free((char *)o->source[i].value);
+	}
 	free(o->sources);
 	text_release(&o->kernel);
 }

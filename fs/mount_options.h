@@ -10,7 +10,8 @@
 
 struct mount_options {
 	struct engine_options engine;
-	char **sources; /* as given: SOURCE or name=SOURCE */
+	struct source_option source[SOURCE_OPTIONS_MAX]; /* of `engine`, owned */
+	char **sources;                                  /* as given: SOURCE or name=SOURCE */
 	int nsources;
 	const char *mountpoint;
 	char *plugins[MODULES_MAX]; /* directories */

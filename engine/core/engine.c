@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 #include "engine/core/clock.h"
-#include "engine/core/options.h"
-#include "engine/core/planner.h"
 #include "engine/core/queries.h"
 #include "engine/lang/parse.h"
 
@@ -114,40 +112,6 @@ struct mounted *engine_find(struct engine *e, const char *name, size_t len)
 		        memcmp(e->mounted[i]->name, name, len) == 0)
 			return e->mounted[i];
 	return NULL;
-}
-
-int source_config(struct engine *e, const struct weir_source *source, const char *const *specs,
-        uint32_t n, struct arena *arena, void **ret, struct weir_err *err)
-{
-	const struct weir_option *row = source->options;
-	struct option_scope scope = {
-	        source->name, WEIR_NOPOS, 0, NULL, arena, planner_no_use, planner_no_keep, NULL};
-	struct ast_arg *args = arena_alloc(arena, (n + 1) * sizeof *args);
-	void *config = arena_alloc(arena, source->config_size + 1);
-	char speed[32];
-	int r;
-
-	if (!args || !config)
-		return -ENOMEM;
-	while (row && row->type != WEIR_OPT_END && !(row->flags & WEIR_OPT_POSITIONAL))
-		row++;
-	if (!row || row->type == WEIR_OPT_END)
-		n = 0;
-	for (uint32_t i = 0; i < n; i++)
-		args[i] = (struct ast_arg){.option = row,
-		        .pos = WEIR_NOPOS,
-		        .word = arena_copy(arena, specs[i], strlen(specs[i])),
-		        .word_len = (uint32_t)strlen(specs[i])};
-	r = options_bind(source->options, args, n, &scope, config, err);
-	if (r == 0 && e->options.speed > 0) {
-		snprintf(speed, sizeof speed, "%.9g", e->options.speed);
-		r = options_set(source->options, "speed", speed, WEIR_NOPOS, &scope, config, err);
-		if (r == -ENOENT)
-			r = 0;
-	}
-	if (r == 0)
-		*ret = config;
-	return r;
 }
 
 /* What the beginning of a query would take for something else than a source of this name. */
@@ -266,10 +230,10 @@ int engine_add_source(struct engine *e, const char *name, const char *spec, stru
 		        e, m->source, (const char *const *)&m->spec, 1, &m->arena, &m->config, err);
 	if (r == 0) {
 		all.pipes = reads_once(m->source, spec);
-		r = reader_open(m->source, m->config, &all, e, &m->mem, NULL, &reader, err);
+		r = reader_open_named(m, &all, e, &reader, err);
 	}
 	if (r == 0)
-		r = settle(m, reader, all.pipes, err);
+		r = settle(m, reader, all.pipes || reader->pub.once, err);
 	if (r < 0) {
 		mounted_free(m);
 		return r;
@@ -329,6 +293,11 @@ void schema_text(const struct weir_schema *s, struct text *to)
 	}
 }
 
+static void stats_line(void *arg, const char *key, uint64_t value)
+{
+	text_printf(arg, "%s: %llu\n", key, (unsigned long long)value);
+}
+
 int engine_source_text(struct engine *e, size_t i, const char *what, struct text *to)
 {
 	struct mounted *m = i < e->nmounted ? e->mounted[i] : NULL;
@@ -351,6 +320,7 @@ int engine_source_text(struct engine *e, size_t i, const char *what, struct text
 			/* what no query counts: blocks, batches under way */
 			text_printf(to, "memory: %zu\n",
 			        __atomic_load_n(&m->mem.used, __ATOMIC_RELAXED));
+			feed_stats(m->feed, stats_line, to);
 		}
 		text_printf(to,
 		        "passes: %llu\njoined: %llu\nrecords: %llu\nbytes: %llu\nfaults: %llu\n",

@@ -38,8 +38,9 @@ struct engine {
 	struct query *queries; /* by serial, ascending; removed ones too, while held */
 	uint32_t nqueries;     /* listed ones */
 	uint64_t next_serial, next_name, generation;
-	int64_t started; /* CLOCK_REALTIME ns */
-	int input;       /* standard input, -1: none */
+	int64_t started;              /* CLOCK_REALTIME ns */
+	uint64_t source_options_used; /* bits of options.source: a source has taken it */
+	int input;                    /* standard input, -1: none */
 	struct clock *clock;
 	struct cache *cache;   /* NULL: none */
 	struct joints *joints; /* NULL: none */
@@ -51,7 +52,7 @@ struct engine {
 struct mounted *engine_find(struct engine *e, const char *name, size_t len);
 
 /* Fills the option rows of a source that a named source or `packets` is made of: the file list,
- * the replay speed of the mount. */
+ * the options of the command line. */
 int source_config(struct engine *e, const struct weir_source *source, const char *const *specs,
         uint32_t n, struct arena *arena, void **ret, struct weir_err *err);
 

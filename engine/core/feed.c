@@ -28,6 +28,9 @@ struct feed {
 	int error; /* ended: 0 or -errno with err */
 	struct weir_err err;
 	uint64_t records, bytes; /* handed on */
+	uint64_t batches;        /* the same */
+	uint64_t settled;        /* of them, see settle() */
+	uint64_t said;           /* of those, by the thread: the source knows */
 };
 
 /* ---- a batch of the query's own ---- */
@@ -165,7 +168,7 @@ static bool is_wanted(const struct feed *f)
 	bool any = false;
 
 	for (const struct feed_link *l = f->links; l; l = l->next) {
-		if (l->paused)
+		if (l->paused || l->left)
 			continue;
 		if (is_full(l, more))
 			return false;
@@ -179,9 +182,12 @@ static void hand_on(struct feed *f)
 	struct feed_item *i = &f->next;
 	uint32_t n = weir_batch_count(i->batch);
 
+	i->number = f->batches++;
 	for (struct feed_link *l = f->links; l; l = l->next) {
 		struct feed_item *to = &l->item[(l->at + l->n) % FEED_QUEUE];
 
+		if (l->left)
+			continue;
 		if (l->paused) {
 			__atomic_add_fetch(&l->skipped, n, __ATOMIC_RELAXED);
 			continue;
@@ -212,7 +218,49 @@ static struct feed_item take(struct feed_link *l)
 	return i;
 }
 
+/* The first batch that the query has not worked off. */
+static uint64_t low(const struct feed_link *l)
+{
+	if (l->works)
+		return l->on;
+	if (l->left)
+		return l->low;
+	return l->n ? l->item[l->at].number : l->feed->batches;
+}
+
+static void settle(struct feed *f)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (const struct feed_link *l = f->links; l; l = l->next)
+		if (low(l) < least)
+			least = low(l);
+	if (least != UINT64_MAX && least > f->settled)
+		f->settled = least;
+}
+
+static void unlist(struct feed_link *l)
+{
+	struct feed_link **p;
+
+	settle(l->feed);
+	for (p = &l->feed->links; *p != l; p = &(*p)->next)
+		;
+	*p = l->next;
+	l->joined = l->left = false;
+}
+
 /* ---- the thread ---- */
+
+/* The source may forget what all have had. Without the lock, which protects `settled`. */
+static void tell_settled(struct feed *f, uint64_t settled)
+{
+	const struct weir_source *s = f->reader->source;
+
+	if (s->taken && settled > f->said)
+		s->taken(&f->reader->pub, settled);
+	f->said = settled;
+}
 
 /* The source has nothing now. */
 static void nap(const struct feed *f)
@@ -257,7 +305,8 @@ static void finish(struct feed *f, int error)
 	f->error = error;
 	f->bytes = f->reader->pub.bytes_done;
 	for (struct feed_link *l = f->links; l; l = l->next)
-		l->wake(l->arg);
+		if (!l->left)
+			l->wake(l->arg);
 }
 
 static void *run(void *arg)
@@ -268,6 +317,7 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&f->lock);
 	while (!f->stop) {
+		uint64_t settled;
 		int r;
 
 		if (!is_wanted(f)) {
@@ -280,7 +330,10 @@ static void *run(void *arg)
 			hand_on(f);
 			continue;
 		}
+		settle(f);
+		settled = f->settled;
 		pthread_mutex_unlock(&f->lock);
+		tell_settled(f, settled);
 		i.batch = NULL;
 		r = f->reader->source->read(pub, &i.batch, &f->err);
 		if (r == -EAGAIN)
@@ -299,9 +352,15 @@ static void *run(void *arg)
 			break;
 		}
 	}
+	if (!f->reader->source->taken && !f->reader->source->stats) { /* else till feed_free() */
+		struct reader *r = f->reader;
+
+		f->reader = NULL;
+		pthread_mutex_unlock(&f->lock);
+		reader_close(r);
+		return NULL;
+	}
 	pthread_mutex_unlock(&f->lock);
-	reader_close(f->reader);
-	f->reader = NULL;
 	return NULL;
 }
 
@@ -340,6 +399,8 @@ void feed_free(struct feed *f)
 			;
 		pthread_join(f->thread, NULL);
 	}
+	if (f->reader)
+		tell_settled(f, f->settled);
 	weir_batch_unref(f->next.batch);
 	reader_close(f->reader);
 	weir_schema_unref(f->schema);
@@ -366,6 +427,21 @@ static int open_link(struct weir_reader *r, struct weir_err *err)
 	return 0;
 }
 
+/* With the lock. */
+static void worked_off(struct feed_link *l)
+{
+	l->works = false;
+	if (l->left)
+		unlist(l);
+}
+
+void feed_took(struct feed_link *l)
+{
+	pthread_mutex_lock(&l->feed->lock);
+	worked_off(l);
+	pthread_mutex_unlock(&l->feed->lock);
+}
+
 static int read_link(struct weir_reader *pub, struct weir_batch **ret, struct weir_err *err)
 {
 	struct feed_link *l = ((struct state *)pub->state)->link;
@@ -375,8 +451,11 @@ static int read_link(struct weir_reader *pub, struct weir_batch **ret, struct we
 	int r = -EAGAIN;
 
 	pthread_mutex_lock(&f->lock);
+	worked_off(l);
 	if (l->n) {
 		i = take(l);
+		l->works = true;
+		l->on = i.number;
 	} else if (l->joined && f->ended) {
 		r = f->error;
 		if (r < 0 && err)
@@ -399,10 +478,15 @@ static int read_link(struct weir_reader *pub, struct weir_batch **ret, struct we
 
 static void close_link(struct weir_reader *r)
 {
-	struct state *s = r->state;
+	struct feed_link *l = ((struct state *)r->state)->link;
 
-	if (s->link)
-		feed_leave(s->link);
+	if (!l)
+		return;
+	feed_leave(l);
+	pthread_mutex_lock(&l->feed->lock);
+	if (l->left)
+		unlist(l);
+	pthread_mutex_unlock(&l->feed->lock);
 }
 
 static const struct weir_source source = {
@@ -437,6 +521,7 @@ int feed_join(struct feed_link *l)
 		l->offset = f->bytes;
 		l->ended = f->ended;
 		l->joined = true;
+		l->left = l->works = false;
 		l->next = f->links;
 		f->links = l;
 		pthread_cond_signal(&f->room);
@@ -448,14 +533,13 @@ int feed_join(struct feed_link *l)
 void feed_leave(struct feed_link *l)
 {
 	struct feed *f = l->feed;
-	struct feed_link **p;
 
 	pthread_mutex_lock(&f->lock);
-	if (l->joined) {
-		for (p = &f->links; *p != l; p = &(*p)->next)
-			;
-		*p = l->next;
-		l->joined = false;
+	if (l->joined && !l->left) {
+		l->low = l->n ? l->item[l->at].number : f->batches;
+		l->left = true;
+		if (!l->works)
+			unlist(l);
 		while (l->n) {
 			struct feed_item i = take(l);
 
@@ -474,6 +558,14 @@ void feed_pause(struct feed_link *l, bool pause)
 	pthread_mutex_unlock(&l->feed->lock);
 }
 
+void feed_stats(struct feed *f, void (*line)(void *arg, const char *key, uint64_t value), void *arg)
+{
+	pthread_mutex_lock(&f->lock);
+	if (f->reader && f->reader->source->stats)
+		f->reader->source->stats(&f->reader->pub, line, arg);
+	pthread_mutex_unlock(&f->lock);
+}
+
 void feed_count(struct feed *f, uint64_t *ret_records, uint64_t *ret_bytes)
 {
 	pthread_mutex_lock(&f->lock);
@@ -488,7 +580,7 @@ void feed_text(struct feed *f, struct text *to)
 
 	pthread_mutex_lock(&f->lock);
 	for (const struct feed_link *l = f->links; l; l = l->next)
-		n++;
+		n += !l->left;
 	text_printf(to, "state: %s\nqueries: %u\n",
 	        f->ended           ? "ended"
 	        : !n || f->waiting ? "waits for queries"

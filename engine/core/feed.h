@@ -12,6 +12,11 @@
  * a queue is a reference to the feed's batch, whose columns nobody touches any more; each query's
  * own batch is made from it in the query's thread (see share_packets(), share_columns()).
  *
+ * A batch is *settled* when every query that was given it has worked it off (feed_took()) or is
+ * gone; the source is told (weir_source.taken), so that it can remember what need not be read
+ * again. What is in the queue of the last query that leaves is not settled; nobody gets it any
+ * more, though.
+ *
  * Lock order: the feed's lock, then what `wake` takes.
  */
 #ifndef FEED_H
@@ -29,6 +34,7 @@ struct feed_item {
 	const int32_t *map;       /* of share_columns(), in the batch */
 	size_t size, charged;     /* bytes; those that are counted with the query */
 	uint64_t done;            /* bytes of the source behind it */
+	uint64_t number;          /* of the batch, from 0 */
 };
 
 /* One query's end of it. Owned by the query, and there until feed_leave() at least. */
@@ -43,8 +49,11 @@ struct feed_link {
 
 	struct feed_link *next; /* from here on protected by the feed's lock */
 	bool joined, paused;
-	uint32_t at, n; /* item[at .. at + n) */
-	size_t bytes;   /* of them */
+	bool left;        /* it gets no more, and is in the list for what it works on still … */
+	bool works;       /* … on batch `on` … */
+	uint64_t on, low; /* … and has not had `low` and what came behind */
+	uint32_t at, n;   /* item[at .. at + n) */
+	size_t bytes;     /* of them */
 	struct feed_item item[FEED_QUEUE];
 
 	uint64_t begins;  /* set by feed_join(): number of its first record, from 1 */
@@ -63,11 +72,16 @@ void feed_free(struct feed *f);
 int feed_open(struct feed_link *l, struct engine *e, struct reader **ret, struct weir_err *err);
 /* From now on the query gets every batch. The first one starts the feed. 0 or -errno. */
 int feed_join(struct feed_link *l);
+/* What was read last has been worked off: so it is by the next read, too. By who reads. */
+void feed_took(struct feed_link *l);
 /* For good: what is in the queue is dropped, and the feed waits for this one no more. A read gives
  * -EAGAIN from then on. May be called again, and by any thread. */
 void feed_leave(struct feed_link *l);
 void feed_pause(struct feed_link *l, bool pause);
 
+/* The source's own counters. */
+void feed_stats(
+        struct feed *f, void (*line)(void *arg, const char *key, uint64_t value), void *arg);
 /* What was handed on so far, of how many bytes of the source. */
 void feed_count(struct feed *f, uint64_t *ret_records, uint64_t *ret_bytes);
 /* "state: …" and "queries: …" lines. */

@@ -286,8 +286,17 @@ int options_set(const struct weir_option *rows, const char *name, const char *va
 {
 	const struct weir_option *row = options_find(rows, name);
 
+	char buf[40];
+
 	if (!row)
 		return -ENOENT;
+	if (row->type == WEIR_OPT_FLAG && !value) {
+		*(bool *)slot(row, config) = true;
+		return 0;
+	}
+	if (!value)
+		return weir_fail(
+		        err, WEIR_E_OPTION_NEEDS_VALUE, pos, 0, row_name(row, buf, sizeof buf));
 	return bind_word(
 	        row, value, strlen(value), pos, (uint32_t)strlen(value), scope, config, err);
 }

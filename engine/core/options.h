@@ -20,8 +20,8 @@ struct option_scope {
 int options_bind(const struct weir_option *rows, const struct ast_arg *args, uint32_t nargs,
         const struct option_scope *scope, void *config, struct weir_err *err);
 
-/* Sets one row (by long name) from a text at `pos` in the spec; -ENOENT, with no *err, where the
- * table has no such row. */
+/* Sets one row (by long name) from a text at `pos` in the spec, a flag with value NULL; -ENOENT,
+ * with no *err, where the table has no such row. */
 int options_set(const struct weir_option *rows, const char *name, const char *value, uint32_t pos,
         const struct option_scope *scope, void *config, struct weir_err *err);
 

@@ -24,19 +24,30 @@ struct cred {
 	pid_t pid; /* for the supplementary groups; 0: none */
 };
 
-struct engine_options {
-	uint64_t memory;      /* default limit for a query, bytes; 0: 512 MB */
-	uint64_t retain;      /* default retention, bytes; 0: 64 MB */
-	uint32_t max_queries; /* 0: 1024 */
-	int64_t refresh;      /* default, ns; 0: 1 s */
-	double speed;         /* replay speed, 0: as fast as can be */
-	uint32_t threads;     /* default for a query; 0: 1 */
-	uint32_t tokens;      /* default for a query; 0: by its threads */
-	uint64_t cache;       /* of the column cache, bytes; 0: there is none */
-	bool rooted;          /* files that a query names begin with '/': nobody knows the folder
-	                       * of who asks */
-	bool join;            /* queries that arrive together share passes, see joint.h */
+/* One word of -o NAME[=VALUE] for every source on the command line whose table has such a row. */
+struct source_option {
+	const char *name, *value; /* value NULL: a flag */
 };
+
+#define SOURCE_OPTIONS_MAX 64
+
+struct engine_options {
+	uint64_t memory;                    /* default limit for a query, bytes; 0: 512 MB */
+	uint64_t retain;                    /* default retention, bytes; 0: 64 MB */
+	uint32_t max_queries;               /* 0: 1024 */
+	int64_t refresh;                    /* default, ns; 0: 1 s */
+	const struct source_option *source; /* borrowed */
+	uint32_t nsource;
+	uint32_t threads; /* default for a query; 0: 1 */
+	uint32_t tokens;  /* default for a query; 0: by its threads */
+	uint64_t cache;   /* of the column cache, bytes; 0: there is none */
+	bool rooted;      /* files that a query names begin with '/': nobody knows the folder
+	                   * of who asks */
+	bool join;        /* queries that arrive together share passes, see joint.h */
+};
+
+/* The row of the first source that has an option of this name, NULL: none has. */
+const struct weir_option *source_option_row(const char *name);
 
 struct engine *engine_new(const struct engine_options *o);
 /* Stops and frees everything; joins all threads. */
@@ -45,6 +56,8 @@ void engine_free(struct engine *e);
 /* Names the source `spec` (a file, a glob, "-"). `name` NULL: made from the spec ("trace.pcap" is
  * "trace"). Reads the headers: a source that is not there fails here. */
 int engine_add_source(struct engine *e, const char *name, const char *spec, struct weir_err *err);
+/* Fails where an option of `options.source` fits none of the sources that were added. */
+int engine_check_options(struct engine *e, struct weir_err *err);
 size_t engine_sources(struct engine *e);
 const char *engine_source_name(struct engine *e, size_t i); /* NULL past the end */
 /* Texts of sources/<s>/{info,fields,stats}; -ENOENT. */

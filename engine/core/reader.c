@@ -279,6 +279,10 @@ void weir_source_fault(struct weir_reader *pub, const char *file, uint64_t offse
 	struct reader *r = of(pub);
 
 	faults_add(r->faults, file, offset, text);
+	if (r->of) {
+		faults_add(&r->of->faults, file, offset, text);
+		return;
+	}
 	for (size_t i = 0; r->rights.all && i < r->e->nmounted; i++) {
 		struct mounted *m = r->e->mounted[i];
 
@@ -310,9 +314,9 @@ struct weir_batch *weir_source_packets(struct weir_reader *pub, const struct wei
 	return b;
 }
 
-int reader_open(const struct weir_source *source, const void *config, const struct rights *rights,
-        struct engine *e, struct weir_mem *mem, struct faults *faults, struct reader **ret,
-        struct weir_err *err)
+static int open_as(const struct weir_source *source, const void *config,
+        const struct rights *rights, struct engine *e, struct weir_mem *mem, struct faults *faults,
+        struct mounted *of, struct reader **ret, struct weir_err *err)
 {
 	struct reader *r = calloc(1, sizeof *r);
 	int res;
@@ -323,9 +327,11 @@ int reader_open(const struct weir_source *source, const void *config, const stru
 	r->pub.config = config;
 	r->pub.mem = mem;
 	r->pub.wake_fd = -1;
+	r->pub.named = of != NULL;
 	r->rights = *rights;
 	r->e = e;
 	r->faults = faults;
+	r->of = of;
 	r->pool = pool_new(mem);
 	r->pub.state = weir_calloc(mem, source->reader_size);
 	if (!r->pool || !r->pub.state) {
@@ -341,6 +347,19 @@ int reader_open(const struct weir_source *source, const void *config, const stru
 	}
 	*ret = r;
 	return 0;
+}
+
+int reader_open(const struct weir_source *source, const void *config, const struct rights *rights,
+        struct engine *e, struct weir_mem *mem, struct faults *faults, struct reader **ret,
+        struct weir_err *err)
+{
+	return open_as(source, config, rights, e, mem, faults, NULL, ret, err);
+}
+
+int reader_open_named(struct mounted *m, const struct rights *rights, struct engine *e,
+        struct reader **ret, struct weir_err *err)
+{
+	return open_as(m->source, m->config, rights, e, &m->mem, NULL, m, ret, err);
 }
 
 void reader_close(struct reader *r)

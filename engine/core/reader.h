@@ -25,6 +25,7 @@ struct rights {
 
 struct cred;
 struct engine;
+struct mounted;
 /* The rights of whoever sent a request; NULL, and the process's own user: all. Supplementary
  * groups are read from /proc while the process that asked still waits for its answer. */
 void rights_of(struct rights *r, const struct cred *who);
@@ -58,6 +59,7 @@ struct reader {
 	struct weir_pool *pool;
 	struct rights rights;
 	struct faults *faults; /* of the query; NULL: none */
+	struct mounted *of;    /* source of the command line that it is the only pass of, or NULL */
 	struct engine *e;
 	bool opened;
 	struct cache_files files; /* opened by source->open, in a mount */
@@ -71,6 +73,9 @@ struct reader {
 int reader_open(const struct weir_source *source, const void *config, const struct rights *rights,
         struct engine *e, struct weir_mem *mem, struct faults *faults, struct reader **ret,
         struct weir_err *err);
+/* The first one over a source of the command line: what is wrong goes to its faults. */
+int reader_open_named(struct mounted *m, const struct rights *rights, struct engine *e,
+        struct reader **ret, struct weir_err *err);
 void reader_close(struct reader *r); /* NULL is fine */
 
 #endif

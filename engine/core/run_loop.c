@@ -156,6 +156,9 @@ enum query_state run_execute(struct run *r)
 		ret = loop_beside(r, g, &stopped);
 	else if (ret == 0)
 		ret = loop(r, g, head, &stopped);
+	for (uint32_t i = 0; head && i < r->plan->nsources; i++)
+		if (r->links[i].feed && !head[i].batch && ret >= 0)
+			feed_took(&r->links[i]);
 	run_leave_feeds(r);
 	if (ret < 0) {
 		run_fail(r, ret);

@@ -27,6 +27,9 @@ struct weir_reader {
 	void *state; /* reader_size bytes, zeroed */
 	const void *config;
 	struct weir_mem *mem;
+	/* the first pass over a source of the command line: if that can be read only once, the
+	 * only one, which serves all queries */
+	bool named;
 
 	struct weir_schema *schema;       /* set by open: a reference, dropped by the engine */
 	uint64_t bytes_done, bytes_total; /* progress; total 0: unknown */
@@ -34,6 +37,7 @@ struct weir_reader {
 	int wake_fd;                      /* with -EAGAIN: or when this is readable; -1: none */
 	/* set by open: another pass over the same files would give the same, as fast as can be */
 	bool steady;
+	bool once;      /* set by open: as WEIR_SOURCE_ONCE, with this config */
 	uint64_t piece; /* pieces that read() has taken over, see pieces() */
 	void *engine;
 };
@@ -55,6 +59,15 @@ struct weir_source {
 	 * r->wake. Else -errno with *err: the pass ends, what came before counts. */
 	int (*read)(struct weir_reader *r, struct weir_batch **ret, struct weir_err *err);
 	void (*close)(struct weir_reader *r); /* after a failed open too */
+	/* Of so many of the batches that read() gave, the first ones, every query that got them has
+	 * had its answer changed, or is gone; where all are gone, the last of them. Called only for
+	 * a pass that serves all queries, when the number has grown, by the thread that reads,
+	 * before a read, and before close. May be NULL. */
+	void (*taken)(struct weir_reader *r, uint64_t batches);
+	/* Counters of such a pass, shown in the source's `stats`: calls line() for each. Any thread
+	 * at any time between open and close; must not block. May be NULL. */
+	void (*stats)(struct weir_reader *r,
+	        void (*line)(void *arg, const char *key, uint64_t value), void *arg);
 	/* For input that several threads can bring into memory; both may be NULL. Asked at most
 	 * once, between open and the first read: 1: from now on read() goes through pieces, of
 	 * which up to `ahead` may be there before it wants them. 0: this input has none. */
