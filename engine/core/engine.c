@@ -264,8 +264,7 @@ static int info(struct engine *e, struct mounted *m, struct text *to)
 	text_printf(to, "name: %s\nsource: %s\nkind: %s\n", m->name, m->spec, m->source->name);
 	if (m->feed) {
 		text_puts(to, "read: once\n");
-		text_add(to, m->about.p ? m->about.p : "", m->about.len);
-		feed_text(m->feed, to);
+		feed_text(m->feed, &m->about, to);
 	} else if (m->source->info) {
 		r = reader_open(m->source, m->config, &all, e, &m->mem, NULL, &reader, &err);
 		if (r == 0)
@@ -298,6 +297,39 @@ static void stats_line(void *arg, const char *key, uint64_t value)
 	text_printf(arg, "%s: %llu\n", key, (unsigned long long)value);
 }
 
+static void stats(struct mounted *m, struct text *to)
+{
+	uint64_t passes = stat_get64(&m->passes), records = stat_get64(&m->records),
+	         bytes = stat_get64(&m->bytes);
+	struct weir_counts c;
+
+	if (m->feed) {
+		passes = 1;
+		feed_count(m->feed, &records, &bytes);
+		/* what no query counts: blocks, batches under way */
+		stats_line(to, "memory", __atomic_load_n(&m->mem.used, __ATOMIC_RELAXED));
+		feed_stats(m->feed, stats_line, to);
+	}
+	stats_line(to, "passes", passes);
+	stats_line(to, "joined", stat_get64(&m->joined));
+	stats_line(to, "records", records);
+	stats_line(to, "bytes", bytes);
+	stats_line(to, "faults", m->faults.count);
+	if (!m->feed || !feed_losses(m->feed, &c))
+		return;
+	stats_line(to, "packets", c.packets);
+	stats_line(to, "kernel_drops", c.kernel);
+	stats_line(to, "interface_drops", c.interface);
+	stats_line(to, "own_drops", c.own);
+}
+
+int engine_source_losses(struct engine *e, size_t i, struct weir_counts *ret)
+{
+	struct mounted *m = i < e->nmounted ? e->mounted[i] : NULL;
+
+	return m && m->feed && feed_losses(m->feed, ret) ? 0 : -ENOENT;
+}
+
 int engine_source_text(struct engine *e, size_t i, const char *what, struct text *to)
 {
 	struct mounted *m = i < e->nmounted ? e->mounted[i] : NULL;
@@ -311,22 +343,7 @@ int engine_source_text(struct engine *e, size_t i, const char *what, struct text
 		return 0;
 	}
 	if (strcmp(what, "stats") == 0) {
-		uint64_t passes = stat_get64(&m->passes), records = stat_get64(&m->records),
-		         bytes = stat_get64(&m->bytes);
-
-		if (m->feed) {
-			passes = 1;
-			feed_count(m->feed, &records, &bytes);
-			/* what no query counts: blocks, batches under way */
-			text_printf(to, "memory: %zu\n",
-			        __atomic_load_n(&m->mem.used, __ATOMIC_RELAXED));
-			feed_stats(m->feed, stats_line, to);
-		}
-		text_printf(to,
-		        "passes: %llu\njoined: %llu\nrecords: %llu\nbytes: %llu\nfaults: %llu\n",
-		        (unsigned long long)passes, (unsigned long long)stat_get64(&m->joined),
-		        (unsigned long long)records, (unsigned long long)bytes,
-		        (unsigned long long)m->faults.count);
+		stats(m, to);
 		return 0;
 	}
 	return -ENOENT;

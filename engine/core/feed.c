@@ -144,6 +144,62 @@ static int prepare(struct feed_item *i)
 	return 0;
 }
 
+/* ---- what the source is asked; with the lock held ---- */
+
+static const struct weir_source *live(const struct feed *f)
+{
+	return f->reader && f->reader->source->want ? f->reader->source : NULL;
+}
+
+/* The queries are others now, or want something else. */
+static void say_wanted(struct feed *f)
+{
+	static const char *const everything[] = {NULL};
+	const struct weir_source *s = live(f);
+	bool any = false;
+
+	for (const struct feed_link *l = f->links; l && !any; l = l->next)
+		any = !l->left && !l->paused;
+	if (s)
+		s->want(&f->reader->pub, everything, any);
+}
+
+static bool losses(const struct feed *f, struct weir_counts *ret)
+{
+	const struct weir_source *s = live(f);
+
+	if (s && s->counts)
+		s->counts(&f->reader->pub, ret);
+	return s && s->counts;
+}
+
+bool feed_lost(struct feed_link *l, struct weir_counts *ret)
+{
+	struct feed *f = l->feed;
+	bool has;
+
+	pthread_mutex_lock(&f->lock);
+	has = live(f) && live(f)->counts;
+	if (has && l->joined && !l->left)
+		losses(f, &l->lost);
+	ret->packets = l->lost.packets - l->before.packets;
+	ret->kernel = l->lost.kernel - l->before.kernel;
+	ret->interface = l->lost.interface - l->before.interface;
+	ret->own = l->lost.own - l->before.own;
+	pthread_mutex_unlock(&f->lock);
+	return has;
+}
+
+bool feed_losses(struct feed *f, struct weir_counts *ret)
+{
+	bool has;
+
+	pthread_mutex_lock(&f->lock);
+	has = losses(f, ret);
+	pthread_mutex_unlock(&f->lock);
+	return has;
+}
+
 /* ---- the queues ---- */
 
 /* A queue grows only while half of the query's memory is left to what works on the records. */
@@ -376,6 +432,7 @@ struct feed *feed_new(struct reader *r)
 		return NULL;
 	}
 	f->reader = r;
+	say_wanted(f);
 	f->schema = weir_schema_ref(r->pub.schema);
 	f->total = r->pub.bytes_total;
 	f->err = (struct weir_err)WEIR_ERR_INIT;
@@ -524,6 +581,9 @@ int feed_join(struct feed_link *l)
 		l->left = l->works = false;
 		l->next = f->links;
 		f->links = l;
+		losses(f, &l->before);
+		l->lost = l->before;
+		say_wanted(f);
 		pthread_cond_signal(&f->room);
 	}
 	pthread_mutex_unlock(&f->lock);
@@ -538,6 +598,8 @@ void feed_leave(struct feed_link *l)
 	if (l->joined && !l->left) {
 		l->low = l->n ? l->item[l->at].number : f->batches;
 		l->left = true;
+		losses(f, &l->lost);
+		say_wanted(f);
 		if (!l->works)
 			unlist(l);
 		while (l->n) {
@@ -554,6 +616,8 @@ void feed_pause(struct feed_link *l, bool pause)
 {
 	pthread_mutex_lock(&l->feed->lock);
 	l->paused = pause;
+	if (l->joined && !l->left)
+		say_wanted(l->feed);
 	pthread_cond_signal(&l->feed->room);
 	pthread_mutex_unlock(&l->feed->lock);
 }
@@ -574,11 +638,22 @@ void feed_count(struct feed *f, uint64_t *ret_records, uint64_t *ret_bytes)
 	pthread_mutex_unlock(&f->lock);
 }
 
-void feed_text(struct feed *f, struct text *to)
+static void info_line(void *arg, const char *key, const char *value)
 {
+	text_printf(arg, "%s: %s\n", key, value);
+}
+
+void feed_text(struct feed *f, const struct text *about, struct text *to)
+{
+	const struct weir_source *s;
 	unsigned n = 0;
 
 	pthread_mutex_lock(&f->lock);
+	s = live(f);
+	if (s && s->info)
+		s->info(&f->reader->pub, info_line, to, NULL);
+	else
+		text_add(to, about->p ? about->p : "", about->len);
 	for (const struct feed_link *l = f->links; l; l = l->next)
 		n += !l->left;
 	text_printf(to, "state: %s\nqueries: %u\n",

@@ -17,6 +17,9 @@
  * again. What is in the queue of the last query that leaves is not settled; nobody gets it any
  * more, though.
  *
+ * A live source is told what its queries want (weir_source.want), before they join and after they
+ * have left, so that it need not bring more.
+ *
  * Lock order: the feed's lock, then what `wake` takes.
  */
 #ifndef FEED_H
@@ -56,9 +59,11 @@ struct feed_link {
 	size_t bytes;     /* of them */
 	struct feed_item item[FEED_QUEUE];
 
-	uint64_t begins;  /* set by feed_join(): number of its first record, from 1 */
-	uint64_t offset;  /* bytes of the source before it */
-	bool ended;       /* set by feed_join(): the source had ended */
+	uint64_t begins; /* set by feed_join(): number of its first record, from 1 */
+	uint64_t offset; /* bytes of the source before it */
+	bool ended;      /* set by feed_join(): the source had ended */
+	struct weir_counts before,
+	        lost;     /* what the source had lost when it joined, and when last seen */
 	uint64_t skipped; /* atomic: records passed over while paused */
 };
 
@@ -84,7 +89,12 @@ void feed_stats(
         struct feed *f, void (*line)(void *arg, const char *key, uint64_t value), void *arg);
 /* What was handed on so far, of how many bytes of the source. */
 void feed_count(struct feed *f, uint64_t *ret_records, uint64_t *ret_bytes);
-/* "state: …" and "queries: …" lines. */
-void feed_text(struct feed *f, struct text *to);
+/* What came and was lost, of a source that says so; false: it does not. */
+bool feed_losses(struct feed *f, struct weir_counts *ret);
+/* The same of the time in which the query was joined. */
+bool feed_lost(struct feed_link *l, struct weir_counts *ret);
+/* What the source says of itself now, then "state: …" and "queries: …" lines. `about`: what it said
+ * when it was opened, where it is no live one. */
+void feed_text(struct feed *f, const struct text *about, struct text *to);
 
 #endif

@@ -16,6 +16,7 @@
 
 struct engine;
 struct query;
+struct weir_counts;
 
 /* Who asks: files that a spec names are opened with these rights. */
 struct cred {
@@ -62,6 +63,9 @@ size_t engine_sources(struct engine *e);
 const char *engine_source_name(struct engine *e, size_t i); /* NULL past the end */
 /* Texts of sources/<s>/{info,fields,stats}; -ENOENT. */
 int engine_source_text(struct engine *e, size_t i, const char *what, struct text *to);
+
+/* What came in live and was lost, since the mount; -ENOENT: no live source. */
+int engine_source_losses(struct engine *e, size_t i, struct weir_counts *ret);
 
 /* The mount's `status` text. */
 void engine_status(struct engine *e, struct text *to);

@@ -63,8 +63,9 @@ static void drops(struct run *r, const struct plan_graph *g, struct text *to)
 static void feeds(const struct run *r, struct text *to)
 {
 	for (uint32_t i = 0; i < r->plan->nsources; i++) {
-		const struct feed_link *l = &r->links[i];
+		struct feed_link *l = &r->links[i];
 		uint64_t skipped = __atomic_load_n(&l->skipped, __ATOMIC_RELAXED);
+		struct weir_counts lost;
 
 		if (!l->feed)
 			continue;
@@ -76,6 +77,13 @@ static void feeds(const struct run *r, struct text *to)
 			        (unsigned long long)l->begins);
 		if (skipped)
 			text_printf(to, "%s.skipped: %llu\n", l->name, (unsigned long long)skipped);
+		if (feed_lost(l, &lost))
+			text_printf(to,
+			        "%s.kernel_drops: %llu\n%s.interface_drops: %llu\n"
+			        "%s.own_drops: %llu\n",
+			        l->name, (unsigned long long)lost.kernel, l->name,
+			        (unsigned long long)lost.interface, l->name,
+			        (unsigned long long)lost.own);
 	}
 }
 

@@ -209,6 +209,16 @@ static bool is_refused(const struct reader *r, const char *path)
 	return once;
 }
 
+int weir_source_once(struct weir_reader *pub, const char *what, struct weir_err *err)
+{
+	char why[PATH_MAX + 64];
+
+	if (of(pub)->rights.pipes)
+		return 0;
+	snprintf(why, sizeof why, "'%s' can be read only once, name it on the command line", what);
+	return weir_fail(err, WEIR_E_NOT_PERMITTED, WEIR_NOPOS, 0, why);
+}
+
 int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err *err)
 {
 	struct reader *r = of(pub);
@@ -223,13 +233,8 @@ int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err 
 			        "there is no standard input here");
 		return fd;
 	}
-	if (is_refused(r, path)) {
-		char why[PATH_MAX + 64];
-
-		snprintf(why, sizeof why, "'%s' can be read only once, name it on the command line",
-		        path);
-		return weir_fail(err, WEIR_E_NOT_PERMITTED, WEIR_NOPOS, 0, why);
-	}
+	if (is_refused(r, path))
+		return weir_source_once(pub, path, err);
 	fd = rights_open(&r->rights, path, O_RDONLY | O_NONBLOCK, 0);
 	if (fd < 0)
 		return weir_fail_no(

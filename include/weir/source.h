@@ -42,6 +42,14 @@ struct weir_reader {
 	void *engine;
 };
 
+/* What came in live, and what of it was lost, since the source was opened. */
+struct weir_counts {
+	uint64_t packets;   /* that reached the source, those it then lost included */
+	uint64_t kernel;    /* lost of them: the kernel had no room */
+	uint64_t own;       /* lost of them: passed over by the source itself */
+	uint64_t interface; /* lost before, by the interface */
+};
+
 struct weir_source {
 	uint32_t abi; /* WEIR_ABI */
 	uint32_t flags;
@@ -82,6 +90,15 @@ struct weir_source {
 	int (*info)(struct weir_reader *r,
 	        void (*line)(void *arg, const char *key, const char *value), void *arg,
 	        struct weir_err *err);
+
+	/* For live sources (WEIR_SOURCE_ONCE); any thread, between open and close, while another
+	 * one reads; so may `info` be then. Both may be NULL. */
+
+	/* What is wanted from now on: `n` filters (pcap-filter(7)), NULL for everything, of which a
+	 * record has to pass one; those that pass none may come or not. n 0: nothing, and what was
+	 * not read yet is not wanted either. Without a call: everything. */
+	void (*want)(struct weir_reader *r, const char *const *filter, uint32_t n);
+	void (*counts)(struct weir_reader *r, struct weir_counts *ret);
 };
 
 #define WEIR_SOURCE(id) const struct weir_source weir_source_##id
@@ -89,6 +106,10 @@ struct weir_source {
 /* Opens `path` for reading with the rights of whoever asked for it (the writer of the query, or
  * the mounting user): a file descriptor, O_CLOEXEC, or -errno with *err. */
 int weir_source_open(struct weir_reader *r, const char *path, struct weir_err *err);
+
+/* For what can be read only once and needs the mount's rights: 0, or -EPERM with *err where the
+ * reader is not that of a source named on the command line. */
+int weir_source_once(struct weir_reader *r, const char *what, struct weir_err *err);
 
 /* Expands a glob with the same rights: calls each(arg, path) in sorted order; at least one file
  * or -ENOENT. A path without glob characters is passed on as it is. */

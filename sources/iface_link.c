@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/* iface_link.c: see iface_link.h. */
+#include "sources/iface_link.h"
+#include "sources/linktype.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if_arp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef ARPHRD_RAWIP
+#define ARPHRD_RAWIP 519
+#endif
+#ifndef ARPHRD_IP6GRE
+#define ARPHRD_IP6GRE 823
+#endif
+
+static void note(struct iface_link *l, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+/* Something happened; with the lock held. */
+static void note(struct iface_link *l, const char *format, ...)
+{
+	struct iface_event *e = &l->event[l->nevents++ % IFACE_EVENTS];
+	struct timespec t;
+	va_list ap;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	e->time = t.tv_sec * 1000000000ll + t.tv_nsec;
+	va_start(ap, format);
+	vsnprintf(e->text, sizeof e->text, format, ap);
+	va_end(ap);
+}
+
+/* ---- what kind of interface ---- */
+
+/* What its packets begin with. Tunnels have headers that differ with each kind, or none: they are
+ * taken from the IP header on. False: weir does not know it. */
+static bool link_of(uint16_t arphrd, uint16_t *ret_linktype, bool *ret_cooked)
+{
+	static const struct {
+		uint16_t arphrd, linktype;
+		bool cooked;
+	} row[] = {{ARPHRD_ETHER, LINKTYPE_ETHERNET, false},
+	        {ARPHRD_LOOPBACK, LINKTYPE_ETHERNET, false}, {ARPHRD_NONE, LINKTYPE_RAW, false},
+	        {ARPHRD_RAWIP, LINKTYPE_RAW, false}, {ARPHRD_PPP, LINKTYPE_RAW, true},
+	        {ARPHRD_TUNNEL, LINKTYPE_RAW, true}, {ARPHRD_TUNNEL6, LINKTYPE_RAW, true},
+	        {ARPHRD_SIT, LINKTYPE_RAW, true}, {ARPHRD_IPGRE, LINKTYPE_RAW, true},
+	        {ARPHRD_IP6GRE, LINKTYPE_RAW, true}, {ARPHRD_INFINIBAND, LINKTYPE_RAW, true},
+	        {ARPHRD_IEEE80211, 105, false}, {ARPHRD_IEEE80211_RADIOTAP, 127, false},
+	        {ARPHRD_IEEE80211_PRISM, 119, false}};
+
+	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		if (row[i].arphrd != arphrd)
+			continue;
+		*ret_linktype = row[i].linktype;
+		*ret_cooked = row[i].cooked;
+		return true;
+	}
+	return false;
+}
+
+/* ---- the ring ---- */
+
+static void set_up_socket(struct iface_link *l, const struct netlink_about *a)
+{
+	struct packet_mreq m = {.mr_ifindex = a->index, .mr_type = PACKET_MR_PROMISC};
+	struct epoll_event e = {.events = EPOLLIN, .data.fd = ring_fd(l->ring)};
+	int on = 1;
+
+	if (l->config->promisc == 0 && !a->loopback)
+		setsockopt(ring_fd(l->ring), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof m);
+	if (a->loopback) /* each packet leaves it, then comes */
+		setsockopt(ring_fd(l->ring), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
+	epoll_ctl(l->epoll, EPOLL_CTL_ADD, ring_fd(l->ring), &e);
+}
+
+/* 0, or -errno and the reason. With the lock held. */
+static int attach(struct iface_link *l, const struct netlink_about *a, char *why, size_t size)
+{
+	struct ring_config c = {.size = l->config->ring,
+	        .card_stamps = l->config->stamps == 1,
+	        .protocol = ETH_P_ALL,
+	        .filter = kernelbpf_program(l->active)};
+	const char *step = "";
+	uint16_t linktype;
+	int r;
+
+	if (!link_of(a->type, &linktype, &c.cooked)) {
+		snprintf(why, size, "an interface without a link layer that weir knows (type %u)",
+		        a->type);
+		return -EOPNOTSUPP;
+	}
+	r = ring_open(&c, a->index, &l->ring, &step);
+	if (r == -EPERM || r == -EACCES) {
+		snprintf(why, size, "%s: capture needs root or CAP_NET_RAW", strerror(-r));
+		return r;
+	}
+	if (r < 0) {
+		snprintf(why, size, "%s: %s", step, strerror(-r));
+		return r;
+	}
+	l->linktype = linktype;
+	l->about = *a;
+	l->missed_before = a->missed;
+	l->gone = false;
+	set_up_socket(l, a);
+	return 0;
+}
+
+/* With the lock held. */
+static void detach(struct iface_link *l)
+{
+	ring_count(l->ring, &l->counted);
+	epoll_ctl(l->epoll, EPOLL_CTL_DEL, ring_fd(l->ring), NULL);
+	ring_free(l->ring);
+	l->ring = NULL;
+	l->missed += l->about.missed - l->missed_before;
+	l->gone = true;
+}
+
+/* ---- what has become of it ---- */
+
+static void look_for(struct iface_link *l)
+{
+	struct netlink_about a;
+	unsigned index = if_nametoindex(l->name);
+	char why[160];
+
+	if (!index || netlink_ask((int)index, &a) < 0)
+		return;
+	if (attach(l, &a, why, sizeof why) == 0)
+		note(l, "%s is back", l->name);
+	else if (a.index != l->about.index)
+		note(l, "%s is back, but: %s", l->name, why);
+	l->about.index = a.index;
+}
+
+static void look_at(struct iface_link *l)
+{
+	struct netlink_about a, *was = &l->about;
+	int r = netlink_ask(was->index, &a);
+
+	if (r == -ENODEV) {
+		note(l, "%s is gone", was->name);
+		detach(l);
+		was->index = 0;
+		look_for(l);
+		return;
+	}
+	if (r < 0)
+		return;
+	if (strcmp(a.name, was->name) != 0)
+		note(l, "%s is called %s now", was->name, a.name);
+	if (a.up != was->up)
+		note(l, "%s is %s", a.name, a.up ? "up" : "down");
+	*was = a;
+}
+
+void iface_link_look(struct iface_link *l)
+{
+	bool changed = netlink_changed(l->watch);
+	int e = 0;
+	socklen_t size = sizeof e;
+
+	if (l->ring) /* ENETDOWN is told once, and wakes poll(2) until then */
+		getsockopt(ring_fd(l->ring), SOL_SOCKET, SO_ERROR, &e, &size);
+	if (!changed && !e && !l->gone)
+		return;
+	pthread_mutex_lock(&l->lock);
+	if (l->gone)
+		look_for(l);
+	else
+		look_at(l);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- what is wanted of it ---- */
+
+/* "(BASE) and ((A) or (B))", or NULL: all that BASE lets in. */
+static char *both(const char *base, const char *const *filter, uint32_t n)
+{
+	size_t size = (base ? strlen(base) : 0) + 32;
+	char *text, *to;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (!filter[i])
+			return NULL;
+		size += strlen(filter[i]) + 8;
+	}
+	text = malloc(size);
+	if (!text)
+		return NULL;
+	to = text + snprintf(text, size, base ? "(%s) and (" : "%s(", base ? base : "");
+	for (uint32_t i = 0; i < n; i++)
+		to += snprintf(
+		        to, size - (size_t)(to - text), "%s(%s)", i ? " or " : "", filter[i]);
+	snprintf(to, size - (size_t)(to - text), ")");
+	return text;
+}
+
+static struct kernelbpf *program(struct iface_link *l, const char *const *filter, uint32_t n)
+{
+	struct kernelbpf *p = NULL;
+	char why[256], *text;
+	uint32_t snaplen = (uint32_t)l->config->snaplen;
+
+	if (!n)
+		return kernelbpf_nothing();
+	text = both(l->config->bpf, filter, n);
+	if (!text || kernelbpf_new(text, l->linktype, snaplen, &p, why, sizeof why) < 0)
+		kernelbpf_new(l->config->bpf, l->linktype, snaplen, &p, why, sizeof why);
+	free(text);
+	return p;
+}
+
+bool iface_link_want(struct iface_link *l, const char *const *filter, uint32_t n)
+{
+	struct kernelbpf *p;
+	bool first;
+
+	pthread_mutex_lock(&l->lock);
+	p = program(l, filter, n);
+	first = n && !l->wanted;
+	l->wanted = n > 0;
+	/* out of memory: what is there stays, unless it is too narrow */
+	if (!p && n && l->ring) {
+		int none = 0;
+
+		setsockopt(ring_fd(l->ring), SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none);
+	}
+	if (p) {
+		if (l->ring)
+			ring_filter(l->ring, kernelbpf_program(p));
+		kernelbpf_free(l->active);
+		l->active = p;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return first;
+}
+
+void iface_link_count(struct iface_link *l, struct weir_counts *ret)
+{
+	struct netlink_about a;
+
+	pthread_mutex_lock(&l->lock);
+	if (l->ring)
+		ring_count(l->ring, &l->counted);
+	if (l->ring && netlink_ask(l->about.index, &a) == 0)
+		l->about.missed = a.missed;
+	*ret = (struct weir_counts){.packets = l->counted.packets,
+	        .kernel = l->counted.drops,
+	        .interface = l->missed + (l->ring ? l->about.missed - l->missed_before : 0)};
+	pthread_mutex_unlock(&l->lock);
+}
+
+void iface_link_info(struct iface_link *l,
+        void (*line)(void *arg, const char *key, const char *value), void *arg)
+{
+	char text[160];
+
+	pthread_mutex_lock(&l->lock);
+	line(arg, "interface", l->about.name);
+	line(arg, "link", l->gone ? "gone, waited for" : l->about.up ? "up" : "down");
+	snprintf(text, sizeof text, "%u (%s)", l->linktype, linktype_name(l->linktype));
+	line(arg, "link types", text);
+	snprintf(text, sizeof text, "%" PRIu64 " bytes", l->config->ring);
+	line(arg, "ring", text);
+	snprintf(text, sizeof text, "%" PRIu64 " bytes", l->config->snaplen);
+	line(arg, "snap length", text);
+	line(arg, "promiscuous", l->config->promisc == 0 ? "on" : "off");
+	if (l->config->bpf)
+		line(arg, "bpf", l->config->bpf);
+	for (uint64_t i = l->nevents > IFACE_EVENTS ? l->nevents - IFACE_EVENTS : 0; i < l->nevents;
+	        i++) {
+		const struct iface_event *e = &l->event[i % IFACE_EVENTS];
+
+		snprintf(text, sizeof text, "%lld.%09lld %s", (long long)(e->time / 1000000000),
+		        (long long)(e->time % 1000000000), e->text);
+		line(arg, "event", text);
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- open, close ---- */
+
+static int find(struct iface_link *l, struct netlink_about *a, struct weir_err *err)
+{
+	unsigned index = if_nametoindex(l->name);
+	int r = index ? netlink_ask((int)index, a) : -ENODEV;
+
+	if (r == -ENODEV)
+		return weir_fail_no(err, ENODEV, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, l->name,
+		        "there is no such interface");
+	if (r < 0)
+		return weir_fail_no(
+		        err, -r, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, l->name, strerror(-r));
+	return 0;
+}
+
+static int bad_filter(int r, const char *why, struct weir_err *err)
+{
+	return r == -ENOMEM ? r : weir_fail(err, WEIR_E_BAD_BPF, WEIR_NOPOS, 0, why);
+}
+
+int iface_link_open(struct iface_link *l, const struct iface_config *c, struct weir_err *err)
+{
+	size_t prefix = strlen(IFACE_PREFIX);
+	struct netlink_about a;
+	struct epoll_event e = {.events = EPOLLIN};
+	char why[256] = "";
+	bool cooked;
+	int r;
+
+	l->config = c;
+	l->name = strncmp(c->name, IFACE_PREFIX, prefix) == 0 ? c->name + prefix : c->name;
+	l->epoll = l->watch = -1;
+	l->locks = pthread_mutex_init(&l->lock, NULL) == 0;
+	r = find(l, &a, err);
+	if (r < 0)
+		return r;
+	l->linktype = LINKTYPE_ETHERNET;
+	link_of(a.type, &l->linktype, &cooked);
+	r = kernelbpf_new(c->bpf, l->linktype, (uint32_t)c->snaplen, &l->base, why, sizeof why);
+	if (r < 0)
+		return bad_filter(r, why, err);
+	l->active = kernelbpf_nothing();
+	l->watch = netlink_watch();
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	e.data.fd = l->watch;
+	if (!l->active || l->watch < 0 || l->epoll < 0 ||
+	        epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->watch, &e) < 0)
+		return -ENOMEM;
+	r = attach(l, &a, why, sizeof why);
+	if (r < 0)
+		return weir_fail_no(err, -r, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, l->name, why);
+	return 0;
+}
+
+void iface_link_close(struct iface_link *l)
+{
+	ring_free(l->ring);
+	l->ring = NULL;
+	if (l->watch >= 0)
+		close(l->watch);
+	if (l->epoll >= 0)
+		close(l->epoll);
+	l->watch = l->epoll = -1;
+	kernelbpf_free(l->base);
+	kernelbpf_free(l->active);
+	l->base = l->active = NULL;
+	if (l->locks)
+		pthread_mutex_destroy(&l->lock);
+	l->locks = false;
+}
