@@ -99,8 +99,9 @@ static uint32_t check(struct in *in, const struct taken *t)
 	uint32_t n = 0;
 
 	for (uint32_t k = 0; k < t->n; k++) {
-		const uint32_t *p = (const void *)((const uint8_t *)h + h->tp_mac);
+		uint32_t p[PACKET / 4];
 
+		memcpy(p, (const uint8_t *)h + h->tp_mac, sizeof p);
 		for (uint32_t i = 0; i < PACKET / 4; i++)
 			if (h->tp_snaplen != PACKET || (i != 3 && p[i] != p[0]))
 				__atomic_add_fetch(&in->bad, 1, __ATOMIC_RELAXED);
