@@ -171,7 +171,7 @@ static int commit_spec(struct control *c)
 	c->dirty = false;
 	accept_name(c);
 	if (q)
-		notify_dir(c->fs->notify, NODE_QUERIES, 0);
+		notify_queries(c->fs->notify);
 	return 0;
 }
 

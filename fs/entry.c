@@ -121,6 +121,20 @@ static int child_indexed(struct fs *fs, const struct node *dir, const char *name
 	return -ENOENT;
 }
 
+static int child_stream(struct fs *fs, const char *name, struct node *ret)
+{
+	struct query *q = query_by_name(fs->engine, name);
+	struct result *r = q ? query_result(q) : NULL;
+
+	if (r) {
+		ret->kind = NODE_STREAM;
+		ret->serial = (uint32_t)query_serial(q);
+	}
+	result_unref(r);
+	query_unref(q);
+	return r ? 0 : -ENOENT;
+}
+
 /* Whether the query has such a file now: out.pcap only of packets, none of out.* before there is
  * a result. */
 static bool has_file(const struct look *l, enum node_kind k)
@@ -146,6 +160,8 @@ int entry_child(struct fs *fs, const struct node *dir, const char *name, struct 
 		return child_indexed(fs, dir, name, ret);
 	case NODE_QUERIES:
 		return child_of_query(fs, name, ret);
+	case NODE_STREAMS:
+		return child_stream(fs, name, ret);
 	case NODE_RECORDS:
 	case NODE_CHUNK:
 		return child_record(fs, dir, name, ret);
@@ -333,10 +349,12 @@ static int mount_attr(struct fs *fs, const struct node *n, struct stat *st, doub
 	uint64_t key = 0;
 
 	*timeout = n->kind == NODE_NEW ? 0 : FS_LONG;
-	if (n->kind == NODE_ROOT || n->kind == NODE_QUERIES || n->kind == NODE_SOURCE) {
+	if (n->kind == NODE_ROOT || n->kind == NODE_QUERIES || n->kind == NODE_STREAMS ||
+	        n->kind == NODE_SOURCE) {
 		/* status and stats change all the time */
-		key = n->kind == NODE_QUERIES ? engine_generation(fs->engine)
-		                              : (uint64_t)fs_monotonic();
+		key = n->kind == NODE_QUERIES || n->kind == NODE_STREAMS
+		              ? engine_generation(fs->engine)
+		              : (uint64_t)fs_monotonic();
 		time = state_time(fs->states, node_ino(n), key, fs->started);
 		*timeout = FS_SHORT;
 	}
@@ -474,7 +492,7 @@ static int fill(struct fs *fs, const struct node *n, struct version *v, struct e
 		return r;
 	ret->ino = node_ino(n);
 	ret->generation = plain_generation(fs, n);
-	ret->entry_timeout = FS_LONG;
+	ret->entry_timeout = n->kind == NODE_STREAM ? 0 : FS_LONG;
 	return 0;
 }
 

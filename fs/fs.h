@@ -33,6 +33,7 @@ struct fs {
 	struct versions *versions;
 	struct states *states;
 	struct notify *notify;
+	struct pump *pump; /* of streams/ */
 	atomic_bool stopping;
 	atomic_flag ahead; /* readahead_raise() has been called */
 };

@@ -11,6 +11,7 @@
 	X(add_direntry_plus)                                                                       \
 	X(lowlevel_notify_inval_entry)                                                             \
 	X(lowlevel_notify_inval_inode)                                                             \
+	X(lowlevel_notify_poll)                                                                    \
 	X(opt_free_args)                                                                           \
 	X(pollhandle_destroy)                                                                      \
 	X(remove_signal_handlers)                                                                  \
@@ -26,6 +27,7 @@
 	X(reply_write)                                                                             \
 	X(reply_xattr)                                                                             \
 	X(req_ctx)                                                                                 \
+	X(req_interrupt_func)                                                                      \
 	X(req_userdata)                                                                            \
 	X(session_destroy)                                                                         \
 	X(session_exited)                                                                          \

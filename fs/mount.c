@@ -11,6 +11,7 @@
 #include "fs/jobs.h"
 #include "fs/notify.h"
 #include "fs/ops.h"
+#include "fs/ops_stream.h"
 #include "fs/serve.h"
 #include "fs/state.h"
 #include "fs/version.h"
@@ -190,6 +191,7 @@ static void release(struct fs *fs)
 	notify_free(fs->notify); /* jobs notify */
 	versions_free(fs->versions);
 	fs->versions = NULL;
+	pump_free(fs->pump);
 	if (fs->engine)
 		engine_free(fs->engine);
 	if (fs->session)
@@ -205,8 +207,10 @@ static int loop(struct fs *fs)
 	int r;
 
 	fs->notify = notify_new(fs);
+	fs->pump = pump_new();
 	fuse.set_signal_handlers(fs->session);
-	r = serve_loop(fs);
+	r = fs->pump ? serve_loop(fs) : -ENOMEM;
+	pump_end(fs->pump); /* while the requests that wait can be answered */
 	fuse.remove_signal_handlers(fs->session);
 	return r < 0 ? 1 : 0;
 }

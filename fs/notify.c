@@ -78,16 +78,21 @@ struct notify *notify_new(struct fs *fs)
 	return n;
 }
 
-void notify_dir(struct notify *n, enum node_kind kind, uint32_t serial)
+static void notify_dir(struct notify *n, enum node_kind kind)
+{
+	if (n->n == WAITING_MAX)
+		return;
+	n->waiting[n->n++] = (struct node){.kind = kind};
+	pthread_cond_signal(&n->wake);
+}
+
+void notify_queries(struct notify *n)
 {
 	if (!n)
 		return;
 	pthread_mutex_lock(&n->lock);
-	if (n->n < WAITING_MAX) {
-		n->waiting[n->n] = (struct node){.kind = kind, .serial = serial};
-		n->n++;
-		pthread_cond_signal(&n->wake);
-	}
+	notify_dir(n, NODE_QUERIES);
+	notify_dir(n, NODE_STREAMS);
 	pthread_mutex_unlock(&n->lock);
 }
 

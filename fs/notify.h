@@ -8,8 +8,8 @@
 #include "fs/fs.h"
 
 struct notify *notify_new(struct fs *fs);
-/* The directory's attributes have changed. */
-void notify_dir(struct notify *n, enum node_kind kind, uint32_t serial);
+/* A query came or went: what queries/ and streams/ have, and their times. */
+void notify_queries(struct notify *n);
 void notify_free(struct notify *n);
 
 #endif

@@ -9,6 +9,7 @@
 #include "fs/ops.h"
 #include "fs/control.h"
 #include "fs/logfile.h"
+#include "fs/ops_stream.h"
 #include "fs/readahead.h"
 #include "fs/record.h"
 #include "fs/table.h"
@@ -120,6 +121,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		r = -EACCES;
 	} else if (n.kind == NODE_RECORD) {
 		r = open_record(fs, &n, fi);
+	} else if (n.kind == NODE_STREAM) {
+		r = stream_op_open(fs, &n, fi);
 	} else {
 		r = node_is_dir(n.kind) ? -EISDIR : open_version(fs, &n, fi);
 		if (!atomic_flag_test_and_set(&fs->ahead))
@@ -141,7 +144,9 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		control_op_release(req, fi->fh);
 		return;
 	}
-	if (n.kind == NODE_RECORD)
+	if (n.kind == NODE_STREAM)
+		stream_op_release(fi->fh);
+	else if (n.kind == NODE_RECORD)
 		query_unref((struct query *)(uintptr_t)fi->fh);
 	else
 		version_put(req_fs(req)->versions, (struct version *)(uintptr_t)fi->fh);
@@ -244,6 +249,8 @@ static void op_read(
 		fuse.reply_err(req, ESTALE);
 	else if (node_nature(n.kind) == NATURE_CONTROL)
 		control_op_read(req, fi->fh, size, off);
+	else if (n.kind == NODE_STREAM)
+		stream_op_read(req, fi->fh, (uint64_t)off, size, !(fi->flags & O_NONBLOCK));
 	else if (n.kind == NODE_RECORD)
 		read_record(req, &n, size, (uint64_t)off);
 	else if (v->result || node_nature(n.kind) == NATURE_LOG)
@@ -301,6 +308,12 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 static void op_poll(
         fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
 {
+	struct node n;
+
+	if (node_parse(ino, &n) && n.kind == NODE_STREAM) {
+		stream_op_poll(req, fi->fh, ph);
+		return;
+	}
 	if (ph)
 		fuse.pollhandle_destroy(ph);
 	fuse.reply_poll(req, POLLIN | POLLRDNORM | (is_control(ino) ? POLLOUT | POLLWRNORM : 0));

@@ -97,7 +97,7 @@ static bool next_query(struct listing *l, uint64_t after, struct dent *ret)
 
 	if (!q)
 		return false;
-	ret->node.kind = NODE_QUERY;
+	ret->node.kind = l->dir.kind == NODE_STREAMS ? NODE_STREAM : NODE_QUERY;
 	ret->node.serial = (uint32_t)query_serial(q);
 	ret->cookie = OWN + query_serial(q);
 	snprintf(ret->name, sizeof ret->name, "%s", query_name(q));
@@ -164,6 +164,7 @@ static bool next(struct listing *l, uint64_t after, struct dent *ret)
 	case NODE_MODULES:
 		return next_indexed(l, after, ret);
 	case NODE_QUERIES:
+	case NODE_STREAMS:
 		return next_query(l, after, ret);
 	case NODE_RECORDS:
 	case NODE_CHUNK:
@@ -180,7 +181,7 @@ static bool is_plain(const struct dent *d)
 		return false;
 	return d->node.kind == NODE_RECORD || d->node.kind == NODE_CHUNK ||
 	       (node_is_dir(d->node.kind) && d->node.kind != NODE_RECORDS) ||
-	       node_nature(d->node.kind) == NATURE_CONTROL;
+	       node_nature(d->node.kind) == NATURE_CONTROL || d->node.kind == NODE_STREAM;
 }
 
 /* A record's entry, as entry_fill() would have it, without looking for the result again. */
@@ -307,7 +308,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	}
 	reply_entry(req, fs, &n);
 	query_unref(q);
-	notify_dir(fs->notify, NODE_QUERIES, 0);
+	notify_queries(fs->notify);
 }
 
 struct removal {
@@ -325,7 +326,7 @@ static void do_remove(void *arg)
 	query_remove(m->q);
 	query_unref(m->q);
 	fuse.reply_err(m->req, 0);
-	notify_dir(fs->notify, NODE_QUERIES, 0);
+	notify_queries(fs->notify);
 	free(m);
 }
 

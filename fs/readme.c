@@ -59,6 +59,7 @@ void describe_mount(struct fs *fs, struct text *to)
 	        "packets)\n"
 	        "Watch:    tail -f %s/queries/NAME/out.csv where rows stream, watch cat … where "
 	        "they roll\n"
+	        "Stream:   cat %s/streams/NAME             (waits for rows, ends with the query)\n"
 	        "Rows:     getfattr -d %s/queries/top/records/0/0\n"
 	        "State:    cat %s/queries/top/status       (log, plan, graph.dot)\n"
 	        "Command:  echo pause > %s/queries/top/ctl (resume stop restart refresh flush "
@@ -70,7 +71,7 @@ void describe_mount(struct fs *fs, struct text *to)
 	        "Wrong?    cat %s/queries/errors\n"
 	        "Words:    ls %s/modules; cat %s/modules/uniq; cat %s/types/packet\n\n"
 	        "Sources of this mount:\n",
-	        m, m, m, m, m, m, m, m, m, m, m, m, m);
+	        m, m, m, m, m, m, m, m, m, m, m, m, m, m);
 	for (size_t i = 0; (s = engine_source_name(fs->engine, i)) != NULL; i++)
 		text_printf(to, "          %s  (cat %s/sources/%s/info)\n", s, m, s);
 	text_puts(to,

@@ -33,6 +33,7 @@ enum node_kind {
 	NODE_TYPE,
 	NODE_MODULES,
 	NODE_MODULE,
+	NODE_STREAMS,
 	NODE_QUERIES,
 	NODE_NEW,
 	NODE_ERRORS,
@@ -43,6 +44,7 @@ enum node_kind {
 	NODE_LOG,
 	NODE_PLAN,
 	NODE_GRAPH,
+	NODE_STREAM,  /* streams/<query> */
 	NODE_OUT_CSV, /* in the order of enum result_format */
 	NODE_OUT_TSV,
 	NODE_OUT_TXT,
@@ -62,6 +64,7 @@ enum node_nature {
 	NATURE_CONTROL, /* written to */
 	NATURE_RESULT,  /* a log or a table, as the query's result is */
 	NATURE_RECORD,
+	NATURE_STREAM, /* rows as they come */
 };
 
 /* One row of the name space. `name` NULL: made from the index (sources, types, queries, …). */

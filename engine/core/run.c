@@ -156,6 +156,8 @@ static void *thread(void *arg)
 	enum query_state state;
 
 	state = run_execute(r);
+	if (r->result)
+		result_end(r->result);
 	pthread_mutex_lock(&r->lock);
 	r->state = state;
 	r->err = r->context.err;
@@ -204,6 +206,8 @@ int run_start(struct run *r, void (*changed)(void *arg, struct run *r, bool ende
 		pthread_mutex_lock(&r->e->lock);
 		r->e->nthreads--;
 		pthread_mutex_unlock(&r->e->lock);
+		if (r->result)
+			result_end(r->result);
 		run_unref(r);
 	}
 	return -ret;

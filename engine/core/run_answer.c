@@ -76,8 +76,6 @@ int run_finish(struct run *r, struct graph *g)
 	if (r->plan->table && r->result)
 		result_restart(r->result);
 	ret = graph_end(g);
-	if (ret == 0 && r->result)
-		result_end(r->result);
 	return ret == 0 ? publish(r) : ret;
 }
 

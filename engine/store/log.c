@@ -29,7 +29,7 @@ static uint64_t typed_at(struct result *r, uint64_t seq)
 	return seq < log_tail_seq(r) ? log_block(r, seq)->at : r->end_at;
 }
 
-static uint64_t row_at(struct result *r, uint64_t seq)
+uint64_t log_row_at(struct result *r, uint64_t seq)
 {
 	return seq < log_tail_seq(r) ? log_block(r, seq)->first : r->rows;
 }
@@ -99,7 +99,7 @@ static void epoch_add(struct result *r, uint64_t seq)
 		r->epochs_cap = cap;
 	}
 	r->epochs[r->nepochs++] =
-	        (struct epoch){.row = row_at(r, seq), .seq = seq, .at = typed_at(r, seq)};
+	        (struct epoch){.row = log_row_at(r, seq), .seq = seq, .at = typed_at(r, seq)};
 }
 
 /* The last block that has `retain` bytes from its start to the end; block `least` at least. */
@@ -228,7 +228,7 @@ uint64_t log_first(struct result *r)
 	uint64_t n;
 
 	pthread_mutex_lock(&r->lock);
-	n = row_at(r, r->head);
+	n = log_row_at(r, r->head);
 	pthread_mutex_unlock(&r->lock);
 	return n;
 }
@@ -243,15 +243,14 @@ int64_t log_time(struct result *r)
 	return t;
 }
 
-/* The kept block (or the tail) with that row; the row must not lie before the first. */
-static uint64_t seq_of_row(struct result *r, uint64_t row)
+uint64_t log_seq_of_row(struct result *r, uint64_t row)
 {
 	uint64_t lo = r->head, hi = log_tail_seq(r);
 
 	while (lo < hi) {
 		uint64_t mid = lo + (hi - lo + 1) / 2;
 
-		if (row_at(r, mid) <= row)
+		if (log_row_at(r, mid) <= row)
 			lo = mid;
 		else
 			hi = mid - 1;
@@ -266,10 +265,10 @@ int log_base(struct result *r, uint64_t row, uint64_t *ret_seq, struct epoch **r
 		*ret_seq = (*ret)->seq;
 		return 0;
 	}
-	if (row < row_at(r, r->head))
+	if (row < log_row_at(r, r->head))
 		return -ESTALE;
-	*ret_seq = seq_of_row(r, row);
-	return row_at(r, *ret_seq) == row ? 0 : -EINVAL;
+	*ret_seq = log_seq_of_row(r, row);
+	return log_row_at(r, *ret_seq) == row ? 0 : -EINVAL;
 }
 
 void log_hold(struct result *r, uint64_t seq, struct held *h)
@@ -310,14 +309,14 @@ int log_record(struct result *r, uint64_t row, const struct ask *a)
 	if (!w)
 		return -ENOMEM;
 	pthread_mutex_lock(&r->lock);
-	if (row < row_at(r, r->head) || row >= r->rows + r->tail->rows) {
+	if (row < log_row_at(r, r->head) || row >= r->rows + r->tail->rows) {
 		ret = row >= r->rows + r->tail->rows ? -ENOENT : -ESTALE;
 		pthread_mutex_unlock(&r->lock);
 		worker_put(r, w);
 		return ret;
 	}
-	log_hold(r, seq_of_row(r, row), &h);
-	at = (uint32_t)(row - row_at(r, h.seq));
+	log_hold(r, log_seq_of_row(r, row), &h);
+	at = (uint32_t)(row - log_row_at(r, h.seq));
 	pthread_mutex_unlock(&r->lock);
 	end = h.rows - at < a->n ? h.rows : at + a->n;
 	ret = log_view(w, &h, at, end, a->field);

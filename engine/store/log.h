@@ -15,6 +15,9 @@ struct held {
 
 struct block *log_block(struct result *r, uint64_t seq);
 uint64_t log_tail_seq(const struct result *r);
+uint64_t log_row_at(struct result *r, uint64_t seq); /* its first row */
+/* The kept block (or the tail) with that row; the row must not lie before the first. */
+uint64_t log_seq_of_row(struct result *r, uint64_t row);
 void log_hold(struct result *r, uint64_t seq, struct held *h);
 void log_let_go(struct result *r, struct held *h);
 /* Rows [from, to) as w's batch; without the lock. */

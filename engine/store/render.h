@@ -5,7 +5,8 @@
  * depends on the row alone (and on the widths of aligned text), so rows may be rendered in pieces.
  *
  * CSV    lines end in LF as Unix tools expect (RFC 4180 says CRLF). Quoted where a value holds a
- *        comma, a quote, CR or LF. A value that is not there is nothing, an empty text is "".
+ *        comma, a quote, CR or LF, or begins with '#', as the lines of a stream do that are no
+ *        rows. A value that is not there is nothing, an empty text is "".
  *        Bytes pass as they are.
  * TSV    tab, LF, CR, NUL and \ in texts are written \t \n \r \0 \\.
  * TXT    for people: columns aligned, numbers to the right, two blanks between. Control

@@ -17,7 +17,7 @@ static char *csv_str(char *to, const uint8_t *s, size_t len)
 
 	while (i < len && !csv_special(s[i]))
 		i++;
-	if (i == len && len) {
+	if (i == len && len && s[0] != '#') {
 		memcpy(to, s, len);
 		return to + len;
 	}

@@ -58,7 +58,7 @@ static uint64_t json_str_len(const uint8_t *s, uint64_t len)
 static uint64_t csv_str_len(const uint8_t *s, uint64_t len)
 {
 	uint64_t quotes = 0;
-	bool special = !len;
+	bool special = !len || s[0] == '#';
 
 	for (uint64_t i = 0; i < len; i++) {
 		quotes += s[i] == '"';

@@ -30,6 +30,7 @@ static void result_free(struct result *r)
 	weir_schema_unref(r->schema);
 	free(r->shown);
 	pthread_mutex_destroy(&r->lock);
+	pthread_mutex_destroy(&r->listen_lock);
 	mem_unref(r->mem);
 	free(r);
 }
@@ -42,6 +43,7 @@ struct result *result_new(
 	if (!r)
 		return NULL;
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_mutex_init(&r->listen_lock, NULL);
 	r->refs = 1;
 	r->log = log;
 	r->retain = retain ? retain : 1;
@@ -254,7 +256,9 @@ void result_end(struct result *r)
 		r->linktype = 1; /* LINKTYPE_ETHERNET, as render_end() has it */
 		r->link_known = true;
 	}
+	r->ended = true;
 	pthread_mutex_unlock(&r->lock);
+	result_tell(r);
 }
 
 int result_add(struct result *r, struct weir_batch *b)
@@ -285,6 +289,7 @@ int result_add(struct result *r, struct weir_batch *b)
 		r->tail->rows_bytes = r->tail->bytes;
 		r->time = now;
 		pthread_mutex_unlock(&r->lock);
+		result_tell(r);
 	}
 	return ret < 0 ? ret : 0;
 }

@@ -52,7 +52,8 @@ void result_restart(struct result *r);
 /* Tables: makes the added rows the current version; `time` in ns since the epoch. A version equal
  * to the current one is not published (returns 0; 1 where it was; -ENOMEM). */
 int result_publish(struct result *r, int64_t time);
-/* No more rows will come: the pcap text of a log without packets gets its header. */
+/* No more rows or versions will come: readers who wait for them are told, and the pcap text of a
+ * log without packets gets its header. */
 void result_end(struct result *r);
 
 /* ---- readers ---- */
@@ -100,6 +101,23 @@ int64_t log_read(
         struct result *r, enum result_format f, uint64_t base, uint64_t off, char *to, size_t size);
 /* Time of the last row added, ns since the epoch. */
 int64_t log_time(struct result *r);
+
+/* Rows as they come, for readers that stay with the result. Text of rows from *row on is appended
+ * to `to`: whole rows, no more than `bytes`, but one at least where there is one; *row moves behind
+ * them. How many, 0: there are none; -ESTALE: those are gone (see log_first()). A version's rows
+ * end at snapshot_rows(). */
+int64_t log_rows(
+        struct result *r, enum result_format f, uint64_t *row, size_t bytes, struct text *to);
+int64_t snapshot_put_rows(
+        struct snapshot *s, enum result_format f, uint64_t *row, size_t bytes, struct text *to);
+/* The heading of a format that has one. 0 or -errno. */
+int result_header(struct result *r, enum result_format f, struct text *to);
+/* Calls fn(arg) whenever rows, a version or the end are there to be read, from the writer's thread
+ * and without a lock of the store: it must not wait. One listener; fn NULL: none any more, and no
+ * call of it is under way when this returns. Listen first, then look. */
+void result_listen(struct result *r, void (*fn)(void *arg), void *arg);
+/* Whether result_end() was called: what is there now is all. */
+bool result_ended(struct result *r);
 
 /* One row: of a log (`row` counts from its beginning; snapshot NULL) or of a version. Appends to
  * `to` "field: value\n" lines of the shown fields (field < 0), or the text of one field's value

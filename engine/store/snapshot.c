@@ -227,8 +227,10 @@ int result_publish(struct result *r, int64_t time)
 		ret = 1;
 	}
 	pthread_mutex_unlock(&r->lock);
-	if (ret == 1)
+	if (ret == 1) {
 		r->tail->first = 0;
+		result_tell(r);
+	}
 	return ret;
 }
 
@@ -309,15 +311,10 @@ uint64_t snapshot_rows(const struct snapshot *s)
 	return s->rows;
 }
 
-int snapshot_record(struct snapshot *s, uint64_t row, const struct ask *a)
+size_t snapshot_block(const struct snapshot *s, uint64_t row)
 {
 	size_t lo = 0, hi = s->nblocks;
-	struct worker *w;
-	uint32_t at, end;
-	int ret;
 
-	if (row >= s->rows)
-		return -ENOENT;
 	while (hi - lo > 1) {
 		size_t mid = (lo + hi) / 2;
 
@@ -326,6 +323,19 @@ int snapshot_record(struct snapshot *s, uint64_t row, const struct ask *a)
 		else
 			hi = mid;
 	}
+	return lo;
+}
+
+int snapshot_record(struct snapshot *s, uint64_t row, const struct ask *a)
+{
+	struct worker *w;
+	uint32_t at, end;
+	size_t lo;
+	int ret;
+
+	if (row >= s->rows)
+		return -ENOENT;
+	lo = snapshot_block(s, row);
 	w = worker_get(s->r);
 	if (!w)
 		return -ENOMEM;

@@ -75,6 +75,12 @@ struct result {
 	struct worker *workers; /* under the lock */
 	unsigned nworkers;
 	uint64_t typed; /* bytes of blocks that are held; under the lock */
+	bool ended;     /* under the lock */
+
+	pthread_mutex_t
+	        listen_lock;       /* held while it is called; taken before any lock of readers' */
+	void (*listen)(void *arg); /* atomic where the lock is not held */
+	void *listen_arg;
 
 	/* Written by the writer; the pointer, refs and rows under the lock. */
 	struct tail *tail;
@@ -141,6 +147,9 @@ struct ask {
 int ask_answer(struct result *r, struct worker *w, const struct ask *a);
 int worker_ready(struct result *r, struct worker *w, enum result_format f);
 
+/* rows.c: after rows came to be read, without the lock */
+void result_tell(struct result *r);
+
 /* log.c; with the lock held */
 int log_push(struct result *r, struct block *b);
 void log_retain(struct result *r);
@@ -154,5 +163,6 @@ int table_seal(struct result *r);
 bool table_shed(struct result *r); /* without the lock */
 void table_release(struct result *r);
 int snapshot_record(struct snapshot *s, uint64_t row, const struct ask *a);
+size_t snapshot_block(const struct snapshot *s, uint64_t row); /* the one with that row */
 
 #endif
