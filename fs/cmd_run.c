@@ -167,6 +167,17 @@ static void tick(void *arg, bool waits)
 		draw(r);
 }
 
+/* How many there are. */
+static int print_lines(const struct text *t)
+{
+	const char *line = t->len ? t->p : "", *end;
+	int n = 0;
+
+	for (; (end = strchr(line, '\n')); line = end + 1, n++)
+		fprintf(stderr, "weir: %.*s\n", (int)(end - line), line);
+	return n;
+}
+
 static int finish(struct run *r)
 {
 	struct text why = TEXT_INIT;
@@ -189,11 +200,11 @@ static int finish(struct run *r)
 	}
 	text_clear(&why);
 	query_faults(r->query, &why);
-	for (const char *line = why.len ? why.p : "", *end; (end = strchr(line, '\n'));
-	        line = end + 1) {
-		fprintf(stderr, "weir: %.*s\n", (int)(end - line), line);
+	if (print_lines(&why))
 		ret = CMD_FAILED;
-	}
+	text_clear(&why);
+	query_late(r->query, &why);
+	print_lines(&why);
 	if (r->render.skipped)
 		fprintf(stderr, "weir: %llu packets of another link type were left out\n",
 		        (unsigned long long)r->render.skipped);

@@ -284,6 +284,7 @@ static int open_source(struct weir_reader *r, struct weir_err *err)
 	if (e < 0)
 		return e;
 	s->pool = block_pool_new(2 * COPY_BELOW, r->mem);
+	r->pace = 1;
 	r->schema = weir_packet_schema(9);
 	return s->pool && r->schema ? 0 : -ENOMEM;
 }

@@ -328,6 +328,7 @@ static int open_source(struct weir_reader *r, struct weir_err *err)
 		return e;
 	r->bytes_total = s->merge.size;
 	r->steady = s->speed <= 0;
+	r->pace = s->speed;
 	r->schema = weir_packet_schema(s->merge.digits);
 	return r->schema ? 0 : -ENOMEM;
 }

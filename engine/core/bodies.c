@@ -6,7 +6,7 @@
 
 int bodies_init(struct bodies *s, struct weir_mem *mem, struct weir_fields by, size_t size)
 {
-	s->highest = -RECORD_TIME_MAX;
+	stream_time_init(&s->time);
 	return keymap_init(&s->map, mem, by, size);
 }
 
@@ -40,14 +40,25 @@ void bodies_renew(struct bodies *s, struct keyed_body *x)
 	put_last(s, x);
 }
 
+bool bodies_time(struct bodies *s, struct weir_node *n, int64_t t, int64_t step)
+{
+	if (!stream_time_add(&s->time, t, step, weir_node_clock(n)))
+		return false;
+	for (struct keyed_body *x = s->oldest; x; x = x->newer)
+		x->last = t;
+	return true;
+}
+
+/* The list is in the order in which bodies were renewed, which is that of `last` but for records
+ * that came late; so x is looked at, too. */
 struct keyed_body *bodies_idle(
         struct bodies *s, struct keyed_body *x, int64_t t, int64_t gap, int64_t late)
 {
-	if (t > s->highest)
-		s->highest = t;
-	if (s->oldest && s->oldest->last + gap < s->highest - late)
+	int64_t by_all = s->time.highest - late;
+
+	if (s->oldest && s->oldest->last + gap < by_all)
 		return s->oldest;
-	return x->body && t - x->last > gap ? x : NULL;
+	return x->body && (t - x->last > gap || x->last + gap < by_all) ? x : NULL;
 }
 
 /* ---- records to bodies ---- */
@@ -210,5 +221,24 @@ int bodies_end_all(struct bodies *s)
 		r = end(s, x);
 		keymap_remove(&s->map, entry_of(x));
 	}
+	return r;
+}
+
+int bodies_clock(struct bodies *s, struct weir_node *n, int64_t gap, int64_t late, uint64_t *ended,
+        int64_t *ret_due)
+{
+	int64_t now = stream_time_by_clock(&s->time, weir_node_clock(n)) - late;
+	bool clocked = s->oldest && weir_body_clocked(s->oldest->body);
+	int r = 0;
+
+	while (gap && s->oldest && s->oldest->last + gap < now && r == 0) {
+		if (ended)
+			++*ended;
+		r = bodies_end(s, n, NULL, s->oldest);
+	}
+	if (gap && s->oldest)
+		stream_time_due(&s->time, s->oldest->last + gap + late + 1, ret_due);
+	for (struct keyed_body *x = clocked ? s->oldest : NULL; x && r == 0; x = x->newer)
+		r = weir_body_clock(x->body, ret_due);
 	return r;
 }

@@ -14,6 +14,7 @@
 #define BODIES_H
 
 #include "engine/core/keymap.h"
+#include "engine/core/stream_time.h"
 
 /* The value of a keymap entry, or the first member of it. Without a body it is only a key of the
  * batch at hand. */
@@ -30,7 +31,7 @@ struct bodies {
 	struct keymap map;
 	struct keyed_body *oldest, *newest;
 	uint64_t n;
-	int64_t highest; /* time */
+	struct stream_time time;
 };
 
 /* The batch at hand. Not on the stack: scopes can be nested deeply. */
@@ -73,9 +74,16 @@ int bodies_end(
         struct bodies *s, struct weir_node *n, struct bodies_batch *bb, struct keyed_body *x);
 int bodies_end_all(struct bodies *s); /* the oldest first; no batch is at hand */
 
-/* Which body to end before a record of x at time t: one that had none for longer than `gap`, of
- * others with `late` on top; NULL: none. Ask until then. */
+/* A record of time t comes, of any key. True: the clock was set back (stream_time.h), and so are
+ * the times of all bodies, to t. */
+bool bodies_time(struct bodies *s, struct weir_node *n, int64_t t, int64_t step);
+/* Which body to end before that record, of x: one that had none for longer than `gap`, by its own
+ * records or, with `late` on top, by all; NULL: none. Ask until then. */
 struct keyed_body *bodies_idle(
         struct bodies *s, struct keyed_body *x, int64_t t, int64_t gap, int64_t late);
+/* For the module's clock(): ends those that are idle so by the clock, counts them in *ended, if
+ * that is not NULL, and tells the others. */
+int bodies_clock(struct bodies *s, struct weir_node *n, int64_t gap, int64_t late, uint64_t *ended,
+        int64_t *ret_due);
 
 #endif

@@ -43,6 +43,18 @@ static int refresh_on_host(void *arg)
 	return weir_body_refresh(arg);
 }
 
+struct to_clock {
+	struct weir_body *body;
+	int64_t *due;
+};
+
+static int clock_on_host(void *arg)
+{
+	struct to_clock *c = arg;
+
+	return weir_body_clock(c->body, c->due);
+}
+
 static int end_on_host(void *arg)
 {
 	return weir_body_end(arg);
@@ -122,6 +134,21 @@ int weir_body_refresh(struct weir_body *body)
 	if (f)
 		return f->shut ? -ECANCELED : fiber_call(f, refresh_on_host, body);
 	return graph_refresh(&body->graph);
+}
+
+int weir_body_clock(struct weir_body *body, int64_t *ret_due)
+{
+	struct fiber *f = fiber_here();
+
+	if (f && f->shut)
+		return -ECANCELED;
+	return f ? fiber_call(f, clock_on_host, &(struct to_clock){body, ret_due})
+	         : graph_clock(&body->graph, ret_due);
+}
+
+bool weir_body_clocked(const struct weir_body *body)
+{
+	return body->graph.plan->clocked;
 }
 
 int weir_body_end(struct weir_body *body)

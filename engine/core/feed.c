@@ -15,6 +15,7 @@ struct feed {
 	struct reader *reader; /* of the thread, once it runs; NULL after the end */
 	struct weir_schema *schema;
 	uint64_t total;        /* bytes of the source, 0: unknown */
+	double pace;           /* of the reader */
 	struct faults faults;  /* of the source, in the order they came */
 	uint64_t told;         /* how many of them the links have got */
 	struct feed_item next; /* read, and not handed on yet */
@@ -435,6 +436,7 @@ struct feed *feed_new(struct reader *r)
 	say_wanted(f);
 	f->schema = weir_schema_ref(r->pub.schema);
 	f->total = r->pub.bytes_total;
+	f->pace = r->pub.pace;
 	f->err = (struct weir_err)WEIR_ERR_INIT;
 	faults_init(&f->faults);
 	r->faults = &f->faults;
@@ -481,6 +483,7 @@ static int open_link(struct weir_reader *r, struct weir_err *err)
 
 	s->link = (struct feed_link *)l;
 	r->schema = weir_schema_ref(l->feed->schema);
+	r->pace = l->feed->pace;
 	return 0;
 }
 

@@ -447,6 +447,18 @@ static int answer(struct flow *f, struct stage *st, bool end)
 	return r;
 }
 
+/* Says why the last stretch failed, if it did. */
+static int failed(struct flow *f, int r)
+{
+	const struct instance *last = &flow_last(f)->instance[0];
+
+	if (r < 0 && last->run.failed) {
+		f->run->failed = last->run.failed;
+		f->run->err = last->run.err;
+	}
+	return r;
+}
+
 int flow_mark(struct flow *f, bool end)
 {
 	struct instance *last = &flow_last(f)->instance[0];
@@ -463,9 +475,15 @@ int flow_mark(struct flow *f, bool end)
 			r = answer(f, &f->stage[i], end);
 	if (r >= 0)
 		r = graph_mark(last->graph, end);
-	if (r < 0 && last->run.failed) {
-		f->run->failed = last->run.failed;
-		f->run->err = last->run.err;
-	}
-	return r;
+	return failed(f, r);
+}
+
+/* What ends by the clock stands in the last stretch. */
+int flow_tick(struct flow *f, int64_t now, int64_t *ret_due)
+{
+	int r;
+
+	crew_wait(&f->crew, is_empty, f);
+	r = flow_error(f);
+	return r < 0 ? r : failed(f, graph_tick(flow_last(f)->instance[0].graph, now, ret_due));
 }

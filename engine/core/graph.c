@@ -381,22 +381,30 @@ int node_answer(struct weir_node *n, enum weir_mark mark)
 	return r;
 }
 
-static int flush(struct node *n, enum weir_mark mark)
+static int at_mark(struct node *n, enum weir_mark mark)
+{
+	const struct weir_module *m = n->plan->module;
+	int r = 0;
+
+	if (m->begin)
+		r = node_answer(&n->pub, mark);
+	else if (m->flush)
+		r = m->flush(&n->pub, mark);
+	return r >= 0 && n->spill ? spill_flush(n, mark) : r;
+}
+
+/* The mark or, where due is not NULL, the clock. Timed and counted as the module's. */
+static int flush(struct node *n, enum weir_mark mark, int64_t *due)
 {
 	const struct weir_module *m = n->plan->module;
 	int64_t start, outer = nested;
 	int r = n->graph->run->scheduler->drain(n->graph);
 
-	if (r < 0 || !m || (!m->flush && !m->begin && !n->spill))
+	if (r < 0 || !m || (!due && !m->flush && !m->begin && !n->spill))
 		return r;
 	nested = 0;
 	start = now_ns(CLOCK_MONOTONIC);
-	if (m->begin)
-		r = node_answer(&n->pub, mark);
-	else if (m->flush)
-		r = m->flush(&n->pub, mark);
-	if (r >= 0 && n->spill)
-		r = spill_flush(n, mark);
+	r = due ? m->clock(&n->pub, due) : at_mark(n, mark);
 	start = now_ns(CLOCK_MONOTONIC) - start;
 	stat_add(&node_stats(n)->ns, (uint64_t)(start - nested));
 	nested = outer + start;
@@ -428,12 +436,35 @@ int graph_mark(struct graph *g, bool end)
 		struct node *n = &g->node[i];
 
 		if (end || n->plan->in_table)
-			r = flush(n, WEIR_END);
+			r = flush(n, WEIR_END, NULL);
 		else if (n->plan->table || n->spill)
-			r = flush(n, WEIR_REFRESH);
+			r = flush(n, WEIR_REFRESH, NULL);
 		n->dirty |= !end && n->plan->in_table;
 	}
 	return r < 0 ? r : g->run->scheduler->drain(g);
+}
+
+int graph_clock(struct graph *g, int64_t *ret_due)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < g->n && r == 0; i++) {
+		struct node *n = &g->node[i];
+
+		if (n->plan->module && n->plan->module->clock && !n->plan->in_table && !n->done)
+			r = flush(n, WEIR_REFRESH, ret_due);
+	}
+	if (r == 0)
+		r = g->run->scheduler->drain(g);
+	return r < 0 ? r : graph_settle(g);
+}
+
+int graph_tick(struct graph *g, int64_t now, int64_t *ret_due)
+{
+	if (g->flow)
+		return flow_tick(g->flow, now, ret_due);
+	__atomic_store_n(&g->run->clock->now, now, __ATOMIC_RELAXED);
+	return graph_clock(g, ret_due);
 }
 
 int graph_refresh(struct graph *g)

@@ -8,6 +8,7 @@
 #ifndef NODE_H
 #define NODE_H
 
+#include "engine/core/late_windows.h"
 #include "engine/core/plan.h"
 #include "engine/core/pool.h"
 #include "engine/core/reader.h"
@@ -74,6 +75,11 @@ extern const struct scheduler scheduler_depth, scheduler_breadth, scheduler_work
 /* What was delivered to the node breadth-first and not yet processed goes. */
 void node_drop_queue(struct node *n);
 
+/* The clock of live sources: see weir_node_clock(). One thread sets it, any may read it. */
+struct live_clock {
+	int64_t now; /* atomic; ns of the records' time */
+};
+
 /* What all graphs of one run of a query share. */
 struct run_context {
 	const struct plan *plan;
@@ -81,9 +87,11 @@ struct run_context {
 	struct weir_mem *mem;
 	struct weir_pool *pool;
 	uint32_t threads, tokens; /* for scheduler_workers: workers, tokens in flight */
-	uint32_t fold_keys;   /* in lanes whose keys are added up, before they are; 0: see fold.c */
-	struct rights rights; /* of the query's writer */
-	struct node_stats *stats; /* one for each node of the plan */
+	uint32_t fold_keys; /* in lanes whose keys are added up, before they are; 0: see fold.c */
+	struct late_windows *late; /* NULL: nobody asks */
+	struct live_clock *clock;  /* NULL: no source is live */
+	struct rights rights;      /* of the query's writer */
+	struct node_stats *stats;  /* one for each node of the plan */
 	/* atomic: ns spent reading; bringing input into memory for that; filling, dealing and
 	 * recombining batches; of the keyed lane that worked longest. Tasks stolen */
 	uint64_t read_ns, fetch_ns, deal_ns, lane_ns, stolen;
@@ -149,6 +157,12 @@ void graph_hold(struct graph *g, bool hold);
 /* Tables: everything behind the first blocking modules starts anew, these emit their answer so
  * far, and what follows ends on it. The caller clears and publishes the result around it. */
 int graph_refresh(struct graph *g);
+
+/* The clock has gone on: what has ended by it is emitted. Lowers *ret_due to the clock at which to
+ * call again. 0 or -errno. */
+int graph_clock(struct graph *g, int64_t *ret_due);
+/* The same for the root, once all that was pushed is worked off: the clock is at `now`. */
+int graph_tick(struct graph *g, int64_t now, int64_t *ret_due);
 
 /* The end of the stream. */
 int graph_end(struct graph *g);

@@ -34,6 +34,13 @@ int weir_node_origin(const struct weir_node *n, uint32_t field)
 	return ((const struct node *)n)->plan->origin[field];
 }
 
+int64_t weir_node_clock(const struct weir_node *n)
+{
+	const struct live_clock *c = ((const struct node *)n)->graph->run->clock;
+
+	return c ? __atomic_load_n(&c->now, __ATOMIC_RELAXED) : 0;
+}
+
 int weir_node_fresh(struct weir_node *n, const struct weir_batch *b, const uint16_t *row,
         const uint16_t *fresh, uint32_t nfresh)
 {

@@ -429,6 +429,8 @@ static int build(struct planner *pl)
 		r = planner_needs(pl);
 	if (r == 0)
 		planner_spills(pl);
+	if (r == 0)
+		planner_panes(&p->root);
 	return r < 0 ? r : planner_stretches(pl);
 }
 

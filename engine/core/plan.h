@@ -37,9 +37,11 @@ struct plan_graph {
 	struct plan_node **nodes;
 	uint32_t last; /* whose output is the graph's */
 	bool settles;  /* it has nodes that wait for the end of a batch, see graph_push() */
+	bool clocked;  /* it has nodes that end something by the clock, in bodies maybe */
 	/* bodies */
 	const struct plan_node *scope; /* NULL: the root */
 	struct plan_graph *outer;      /* that of the scope */
+	uint32_t sum;                  /* node whose tables panes add up, see panes.h; or 0 */
 	bool stamped;                  /* the scope's stamps are read in it, or in a body of it */
 };
 
@@ -65,6 +67,8 @@ struct plan_node {
 	const struct plan_target *targets; /* by channel */
 	bool in_table;                     /* its input starts anew with each version */
 	bool table;                        /* so does its output */
+	int64_t pane;                      /* ns: bodies overlap, and are made of such; or 0 */
+	bool shares;                       /* and share them, see panes.h */
 	bool spills;                       /* what its memory has no place for goes to disk */
 	/* modules with blocks */
 	bool blocks_only; /* nothing leaves on channel 0 */
@@ -93,6 +97,7 @@ enum plan_scheduler { PLAN_AUTO, PLAN_DEPTH, PLAN_BREADTH, PLAN_WORKERS };
 struct settings {
 	int64_t refresh; /* ns */
 	int64_t late;    /* ns */
+	int64_t idle;    /* ns; 0: not given, see run_clock.c */
 	uint64_t retain, memory;
 	uint64_t threads, tokens;
 	const char *spill; /* folder; NULL: none */

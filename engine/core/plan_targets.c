@@ -42,8 +42,11 @@ int planner_targets(struct planner *pl, struct plan_graph *g)
 		r = list(pl, g, i);
 		g->settles |= !n->in_table &&
 		              (n->module == &module_union || n->module == &module_collect);
-		for (uint32_t k = 0; k < n->nbodies && r == 0; k++)
+		for (uint32_t k = 0; k < n->nbodies && r == 0; k++) {
 			r = planner_targets(pl, &n->bodies[k]);
+			g->clocked |= n->bodies[k].clocked;
+		}
+		g->clocked |= n->module && n->module->clock && !n->in_table;
 	}
 	return r;
 }

@@ -61,8 +61,13 @@ static void put(const struct plan *p, const struct plan_graph *g, int indent,
 			text_printf(to, "%u", g->nodes[n->ins[k].node]->id);
 			channel(g->nodes[n->ins[k].node], n->ins[k].channel, ":", "", to);
 		}
-		text_printf(to, "  [%s%s%s]", order(n),
+		text_printf(to, "  [%s%s%s", order(n),
 		        (n->flags & WEIR_BLOCKING) ? " blocking" : "", n->spills ? " spills" : "");
+		if (n->pane && n->shares)
+			text_printf(to, ", panes of %gs added up", (double)n->pane / 1e9);
+		else if (n->pane)
+			text_puts(to, ", a copy for each window");
+		text_puts(to, "]");
 		if (n->pos < p->text_len && n->len && n->module && n->source == NULL)
 			text_printf(to, "  %.*s", (int)n->len, p->text + n->pos);
 		text_puts(to, "  -> ");

@@ -153,6 +153,18 @@ struct derive_config {
 /* Lists the consumers of each node (plan_node.targets), in the bodies too. */
 int planner_targets(struct planner *pl, struct plan_graph *g);
 
+/* Whether what it emits of a batch depends on nothing else, and it emits nothing at marks. */
+static inline bool planner_is_parallel(const struct plan_node *n)
+{
+	return (n->flags & WEIR_PARALLEL) &&
+	       !(n->flags & (WEIR_BLOCKING | WEIR_EFFECT | WEIR_SCOPE)) &&
+	       (!n->module->flush || (n->flags & WEIR_VIEWS)) && !n->module->begin;
+}
+
+/* Finds the scopes whose bodies share panes (plan_node.shares), once needs are known; see panes.h.
+ */
+void planner_panes(struct plan_graph *g);
+
 /* Marks the nodes that spill (plan_node.spills); see spill.h. */
 void planner_spills(struct planner *pl);
 

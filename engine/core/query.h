@@ -129,6 +129,8 @@ enum query_state query_wait(struct query *q);
 void query_error(struct query *q, struct text *to);
 /* What was wrong in its input, "fault: FILE at byte OFFSET: TEXT" lines. */
 void query_faults(struct query *q, struct text *to);
+/* Which of its stages dropped records that came late, "NAME: N records came late" lines. */
+void query_late(struct query *q, struct text *to);
 
 /* Sends every row to `sink` instead of a result (weir run): called with a batch, and with NULL at a
  * table's end. One call of its functions at a time, from any of the query's threads. Set before the

@@ -108,6 +108,33 @@ void query_faults(struct query *q, struct text *to)
 	run_unref(r);
 }
 
+static void late(const struct run *r, const struct plan_graph *g, struct text *to)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		const struct plan_node *n = g->nodes[i];
+		const char *const *c = n->module ? n->module->counters : NULL;
+
+		for (int k = 0; c && c[k]; k++) {
+			uint64_t v = stat_get(&r->context.stats[n->id].counters[k]);
+
+			if (v && strcmp(c[k], "late") == 0)
+				text_printf(to, "%s: %llu records came late\n", n->name,
+				        (unsigned long long)v);
+		}
+		for (uint32_t k = 0; k < n->nbodies; k++)
+			late(r, &n->bodies[k], to);
+	}
+}
+
+void query_late(struct query *q, struct text *to)
+{
+	struct run *r = query_current(q);
+
+	if (r)
+		late(r, &r->plan->root, to);
+	run_unref(r);
+}
+
 void query_error(struct query *q, struct text *to)
 {
 	struct run *r = query_current(q);

@@ -54,6 +54,8 @@ static void drops(struct run *r, const struct plan_graph *g, struct text *to)
 			if (stat_get(&s->counters[k]))
 				text_printf(to, "%s.%s: %llu\n", n->name, n->module->counters[k],
 				        (unsigned long long)stat_get(&s->counters[k]));
+		if (n->nbodies)
+			late_windows_text(&r->late, n, to);
 		for (uint32_t k = 0; k < n->nbodies; k++)
 			drops(r, &n->bodies[k], to);
 	}

@@ -24,6 +24,7 @@ static void run_free(struct run *r)
 	pool_unref(r->context.pool);
 	free(r->context.stats);
 	faults_release(&r->faults);
+	late_windows_release(&r->late);
 	mem_unref(r->mem);
 	plan_free(r->plan);
 	pthread_cond_destroy(&r->wake);
@@ -53,12 +54,14 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 	pthread_mutex_init(&r->sink_lock, NULL);
 	now_cond_init(&r->wake);
 	faults_init(&r->faults);
+	late_windows_init(&r->late);
 	r->err = (struct weir_err)WEIR_ERR_INIT;
 	r->context = (struct run_context){.plan = plan,
 	        .scheduler = &scheduler_depth,
 	        .mem = r->mem,
 	        .pool = pool_new(r->mem),
 	        .rights = *rights,
+	        .late = &r->late,
 	        .stats = calloc(plan->nnodes + 1, sizeof(struct node_stats)),
 	        .rows = sink ? run_rows_to_sink : run_rows_to_result,
 	        .arg = r,
@@ -77,6 +80,7 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 		return res;
 	}
 	run_choose_scheduler(r);
+	run_clock_open(r);
 	*ret = r;
 	return 0;
 }

@@ -10,6 +10,19 @@
 #include "engine/core/engine.h"
 #include "engine/core/node.h"
 
+/* See run_clock.c. Times are CLOCK_MONOTONIC ns but where they are the clock's. */
+struct run_clock {
+	struct live_clock live; /* what modules see */
+	double pace;            /* of the records' time; 0: the sources are not live */
+	int64_t held;           /* how long a record may be on its way */
+	int64_t begun, at;      /* at: the clock */
+	int64_t newest;         /* of the last record that came; INT64_MAX: none yet */
+	int64_t waits;          /* since then the sources have had nothing; 0: they had */
+	int64_t ticked, next;   /* next: 0: nothing is due */
+	int64_t rest;           /* after the last tick, at least */
+	bool fresh;             /* a batch has come since */
+};
+
 struct run {
 	uint32_t refs; /* atomic */
 	struct engine *e;
@@ -17,6 +30,7 @@ struct run {
 	struct weir_mem *mem; /* shared with the result, which may live on */
 	struct run_context context;
 	struct result *result; /* NULL: rows go to the sink */
+	struct late_windows late;
 	struct query_sink sink;
 	pthread_mutex_t sink_lock; /* rows come from a worker, ticks from the run's thread */
 	struct faults faults;
@@ -43,6 +57,7 @@ struct run {
 	struct weir_err err;
 	uint32_t attention; /* atomic: any of the above changed */
 
+	struct run_clock clock;         /* of the run's thread */
 	int64_t begun, ended;           /* CLOCK_MONOTONIC ns */
 	int64_t refreshed;              /* atomic: last refresh, CLOCK_MONOTONIC ns */
 	uint64_t versions;              /* atomic */

@@ -77,6 +77,12 @@ static int look_up(struct run *r, struct graph *g, bool *watched, bool *refreshe
 	return 0;
 }
 
+/* The earlier of two times, of which each may be 0: never. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
 static int loop(struct run *r, struct graph *g, struct run_head *head, bool *ret_stopped)
 {
 	bool watched = false, refreshed;
@@ -93,13 +99,19 @@ static int loop(struct run *r, struct graph *g, struct run_head *head, bool *ret
 		if (r->sink.tick && (ret == -EAGAIN || ++batches % TICK_BATCHES == 0))
 			run_tick(r, ret == -EAGAIN);
 		if (ret == -EAGAIN) {
-			run_idle(r, head,
-			        watched && r->plan->table ? r->refreshed + r->plan->set.refresh
-			                                  : 0);
+			int64_t refresh =
+			        watched && r->plan->table ? r->refreshed + r->plan->set.refresh : 0;
+
+			run_clock_wait(r);
+			ret = run_clock_tick(r, g);
+			if (ret < 0)
+				return ret;
+			run_idle(r, head, earlier(refresh, run_clock_next(r)));
 			continue;
 		}
 		if (ret <= 0)
 			return ret;
+		run_clock_batch(r, head[i].batch);
 		run_progress(r, r->records + weir_batch_count(head[i].batch));
 		ret = graph_push(g, head[i].node, head[i].batch);
 		head[i].batch = NULL;
@@ -110,6 +122,9 @@ static int loop(struct run *r, struct graph *g, struct run_head *head, bool *ret
 			if (r->links[i].feed)
 				feed_leave(&r->links[i]);
 		}
+		ret = run_clock_tick(r, g);
+		if (ret < 0)
+			return ret;
 	}
 	return 0;
 }

@@ -2,7 +2,7 @@
 /* run_parts.h: what the files of a run share. Not for others; see run.h.
  *
  * run.c is its life, run_open.c what is settled before it starts, run_loop.c what its thread does,
- * run_read.c its sources, run_wait.c its sleep, run_answer.c what it says.
+ * run_read.c its sources, run_wait.c its sleep, run_clock.c its clock, run_answer.c what it says.
  */
 #ifndef RUN_PARTS_H
 #define RUN_PARTS_H
@@ -44,6 +44,14 @@ void run_pause_feeds(struct run *r, bool pause);
 void run_idle(struct run *r, const struct run_head *head, int64_t until);
 void run_nudge(struct run *r); /* ends that sleep; with the lock held */
 void run_wake(void *arg);      /* a feed has something for the run `arg` */
+
+/* run_clock.c */
+void run_clock_open(struct run *r);                        /* once the sources are open */
+void run_clock_batch(struct run *r, struct weir_batch *b); /* before it is pushed */
+void run_clock_wait(struct run *r);                        /* the sources have nothing */
+/* When run_clock_tick() has something to do, CLOCK_MONOTONIC ns; 0: it has not. */
+int64_t run_clock_next(const struct run *r);
+int run_clock_tick(struct run *r, struct graph *g); /* 0 or -errno */
 
 /* run_answer.c */
 int run_rows_to_result(void *arg, struct weir_batch *b);

@@ -17,6 +17,10 @@ const struct weir_option settings_rows[] = {
                 .max = 86400, .arg = "TIME",
                 .doc = "how far behind the newest record a record may come and still count in its "
                        "window"},
+        {WEIR_OPT_DURATION, "idle", .flags = WEIR_OPT_POSITIONAL, .offset = AT(idle), .min = 0.001,
+                .max = 86400, .arg = "TIME",
+                .doc = "how long records may be held up on their way from a source that is not "
+                       "read to its end: behind that windows close by the clock"},
         {WEIR_OPT_SIZE, "retain", .flags = WEIR_OPT_POSITIONAL, .offset = AT(retain), .min = 4096,
                 .max = 1e12, .arg = "SIZE", .doc = "how much of a log is kept"},
         {WEIR_OPT_SIZE, "memory", .flags = WEIR_OPT_POSITIONAL, .offset = AT(memory), .min = 65536,

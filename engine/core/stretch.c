@@ -24,13 +24,6 @@ static const struct plan_node *at(const struct cutting *c, uint32_t i)
 
 /* ---- the chain ---- */
 
-static bool is_parallel(const struct plan_node *n)
-{
-	return (n->flags & WEIR_PARALLEL) &&
-	       !(n->flags & (WEIR_BLOCKING | WEIR_EFFECT | WEIR_SCOPE)) &&
-	       (!n->module->flush || (n->flags & WEIR_VIEWS)) && !n->module->begin;
-}
-
 static const struct weir_fields *keys_of(const struct plan_node *n)
 {
 	return (const void *)((const char *)n->config + n->module->keys_offset);
@@ -93,7 +86,8 @@ static bool find_chain(struct cutting *c)
 		int next = consumer(c->root, i);
 		const struct plan_node *n = next < 0 ? NULL : c->root->nodes[next];
 
-		if (!n || n->nbodies || !has_one_channel(n) || (!is_parallel(n) && !is_keyed(n)))
+		if (!n || n->nbodies || !has_one_channel(n) ||
+		        (!planner_is_parallel(n) && !is_keyed(n)))
 			break;
 		c->chain[c->n++] = i = (uint32_t)next;
 		if (n->flags & WEIR_BLOCKING)
@@ -332,7 +326,7 @@ int planner_stretches(struct planner *pl)
 		uint32_t end = i;
 		int r;
 
-		while (end < c->n && is_parallel(at(c, end)))
+		while (end < c->n && planner_is_parallel(at(c, end)))
 			end++;
 		if (end > i && !take(c, STRETCH_PARALLEL, i, end))
 			return -ENOMEM;

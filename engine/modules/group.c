@@ -272,7 +272,7 @@ static bool adds(const struct weir_bind *b)
 {
 	const struct config *c = b->config;
 
-	if (!c->keys.n || keypack_is_wide(b->in, c->keys.index, c->keys.n))
+	if (keypack_is_wide(b->in, c->keys.index, c->keys.n))
 		return false;
 	for (uint32_t i = 0; i < c->nagg; i++)
 		if (!aggregate_adds(&c->agg[i]))
@@ -478,7 +478,11 @@ static int group_absorb(struct weir_node *n, const struct weir_node *from, uint3
 	uint8_t *state[WEIR_PACK_ROWS];
 	struct keytab_rows rows;
 
-	for (*ret_keys = 0; *ret_keys < keys;) {
+	for (uint32_t i = 0; !c->keys.n && i < c->nagg; i++)
+		if (s->run[i].needed)
+			aggregate_add(&c->agg[i], &s->whole, &other->whole, 1);
+	*ret_keys = c->keys.n ? 0 : keys;
+	while (*ret_keys < keys) {
 		uint32_t at = first + *ret_keys, left = keys - *ret_keys;
 		uint32_t m = left < WEIR_PACK_ROWS ? left : WEIR_PACK_ROWS;
 

@@ -9,14 +9,14 @@
 #include "engine/core/option_rows.h"
 #include "engine/core/record_time.h"
 
-enum { MISSING, EVICTED, IDLE };
+enum { MISSING, EVICTED, IDLE, STEPS };
 
 struct config {
 	struct weir_fields fields;
 	int64_t idle; /* 0: no limit; the same for max */
 	uint64_t max;
 	uint32_t time;
-	int64_t late;
+	int64_t late, step;
 	struct weir_blocks block;
 };
 
@@ -51,6 +51,8 @@ static int record(
 	struct keyed_body *idle;
 	int r = 0;
 
+	if (c->idle && bodies_time(s, n, t, stream_time_step(c->step, c->late)))
+		n->counters[STEPS]++;
 	while (r == 0 && c->idle && (idle = bodies_idle(s, x, t, c->idle, c->late)) != NULL) {
 		n->counters[IDLE]++;
 		r = end(n, bb, idle);
@@ -117,6 +119,13 @@ static int split_flush(struct weir_node *n, enum weir_mark mark)
 	return r;
 }
 
+static int split_clock(struct weir_node *n, int64_t *ret_due)
+{
+	const struct config *c = n->config;
+
+	return bodies_clock(n->state, n, c->idle, c->late, &n->counters[IDLE], ret_due);
+}
+
 static void split_close(struct weir_node *n)
 {
 	bodies_release(n->state);
@@ -142,6 +151,7 @@ static const struct weir_option options[] = {
                 .doc = "how many instances there may be; the least recently used one ends"},
         RECORD_TIME_OPTION(offsetof(struct config, time), 0, ", for -t"),
         RECORD_LATE_OPTION(offsetof(struct config, late)),
+        STREAM_STEP_OPTION(offsetof(struct config, step)),
         {.type = WEIR_OPT_BLOCK,
                 .name = "( stages )",
                 .flags = WEIR_OPT_POSITIONAL | WEIR_OPT_REQUIRED,
@@ -151,7 +161,7 @@ static const struct weir_option options[] = {
         WEIR_OPTIONS_END,
 };
 
-static const char *const counters[] = {"missing", "evicted", "idle", NULL};
+static const char *const counters[] = {"missing", "evicted", "idle", "steps", NULL};
 
 WEIR_MODULE(split) = {
         .abi = WEIR_ABI,
@@ -170,6 +180,10 @@ WEIR_MODULE(split) = {
                "no record for longest.\n\n"
                "Records that are passed on keep their order. An instance takes some hundred bytes "
                "and what its stages keep; there may be as many as memory allows.\n\n"
+               "On a live source -t goes by the clock, too, when no record comes, see "
+               "weir-query(7). Where the clock of the records was set back (sixteen in a row that "
+               "are further behind than --step and --late), which is counted in 'steps', the "
+               "instances go on as if all had had a record just then.\n\n"
                "A record that lacks a field is dropped and counted as 'missing'.",
         .example = "packets | split srcip ( group dstport count() | sort -r count | head 1 ) | "
                    "sort -r count | head 5",
@@ -181,5 +195,6 @@ WEIR_MODULE(split) = {
         .open = split_open,
         .process = split_process,
         .flush = split_flush,
+        .clock = split_clock,
         .close = split_close,
 };

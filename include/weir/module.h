@@ -9,6 +9,8 @@
  *   open      once for each instance (a version of a table, a window, a lane): make the state.
  *   process   for each batch. Never blocks. Emits any number of batches on any channel.
  *   flush     at a mark, see enum weir_mark; or begin, part, end, which say the same by parts.
+ *   clock     on a live source now and then, so that what ends by the records' time ends though no
+ *             record comes.
  *   close     always, once for each open that was begun; a half-built state must do.
  *
  * A node is used by one thread at a time. Counts of records, batches and time are the engine's.
@@ -24,7 +26,7 @@ extern "C" {
 #endif
 
 /* Grows with every change that a module compiled before would not survive. */
-#define WEIR_ABI 3
+#define WEIR_ABI 4
 
 /* Returned by process: nothing that may still come can change the output. */
 #define WEIR_DONE 1
@@ -104,6 +106,11 @@ struct weir_module {
 	int (*begin)(struct weir_node *n, enum weir_mark mark, uint32_t *ret_rows);
 	int (*part)(struct weir_node *n, uint32_t first, uint32_t rows);
 	void (*end)(struct weir_node *n);
+	/* The clock of a live source is at weir_node_clock(), and no record that came later than it
+	 * allows for is waited for: what has ended by then is emitted. Lowers *ret_due to the clock
+	 * at which it wants to be called again, if to anything. NULL: the records' time is nothing
+	 * to it. Not called where the source is not live, nor behind a table. */
+	int (*clock)(struct weir_node *n, int64_t *ret_due);
 	/* WEIR_ADDS: adds keys [first, first + keys) of another instance, numbered as they first
 	 * appeared there, at most WEIR_BATCH_ROWS; new ones follow those that are there. *ret_keys:
 	 * how many it has taken, all unless it fails. 0 or -ENOMEM. */
@@ -210,6 +217,12 @@ bool weir_node_needs(const struct weir_node *n, uint32_t field);
 /* The input field that output field `field` repeats, -1 where the module makes it itself. */
 int weir_node_origin(const struct weir_node *n, uint32_t field);
 
+/* The clock of the query's sources, in nanoseconds of the records' time: it stands still where they
+ * are not live, and goes as fast as their records' time else (twice as fast in a replay at twice
+ * the speed), never back. In clock() it is less by what a record may be delayed on its way. So who
+ * notes it with a record of time t knows that time to be t + what it has gone on since. */
+int64_t weir_node_clock(const struct weir_node *n);
+
 /* Says why process or flush fails, behind the module's name; returns -no. The text is copied. */
 int weir_node_fail(struct weir_node *n, int no, const char *text);
 
@@ -238,6 +251,11 @@ struct weir_body *weir_body_open(struct weir_node *n, uint32_t child, struct wei
 int weir_body_push(struct weir_body *body, struct weir_batch *b);
 /* Its tables emit their answers so far (WEIR_REFRESH). */
 int weir_body_refresh(struct weir_body *body);
+/* What in it ends by the clock does so: to be called in the scope's own clock(), whose *ret_due is
+ * passed on. */
+int weir_body_clock(struct weir_body *body, int64_t *ret_due);
+/* Whether anything in it does. */
+bool weir_body_clocked(const struct weir_body *body);
 /* Marks the end of the body's stream and frees it. */
 int weir_body_end(struct weir_body *body);
 /* Frees it without a mark. NULL is fine. */
