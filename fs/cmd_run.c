@@ -209,10 +209,6 @@ static int finish(struct run *r)
 		fprintf(stderr, "weir: %llu packets of another link type were left out\n",
 		        (unsigned long long)r->render.skipped);
 	text_release(&why);
-	if (interrupted) {
-		signal(interrupted, SIG_DFL);
-		raise(interrupted);
-	}
 	return ret;
 }
 
@@ -336,6 +332,10 @@ static int run(int argc, char **argv)
 	if (ret == 0)
 		ret = run_query(&r, spec.p ? spec.p : "", spec.len, argv + optind, &engine);
 	text_release(&spec);
+	if (interrupted) {
+		signal(interrupted, SIG_DFL);
+		raise(interrupted);
+	}
 	return ret;
 }
 

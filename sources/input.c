@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LINE 64 /* reads go to aligned places */
 
@@ -18,6 +19,20 @@ void input_release(struct input *in)
 	unpack_release(&in->from);
 	block_unref(in->block);
 	*in = (struct input){.from.fd = -1, .ended = true};
+}
+
+int input_seek(struct input *in, uint64_t offset)
+{
+	if (offset <= in->end_offset) {
+		in->at = in->end - (in->end_offset - offset);
+		return 0;
+	}
+	if (lseek(in->from.fd, (off_t)offset, SEEK_SET) < 0)
+		return -errno;
+	in->from.in_at = in->from.in_end = 0;
+	in->from.done = in->end_offset = offset;
+	in->at = in->end;
+	return 0;
 }
 
 /* Goes on in a new block, which begins with what is left of this one. */

@@ -43,6 +43,9 @@ static inline uint64_t input_offset(const struct input *in)
 	return in->end_offset - input_left(in);
 }
 
+/* Goes on at `offset`, not before the current place, of a plain regular file. 0 or -errno. */
+int input_seek(struct input *in, uint64_t offset);
+
 /* From now on the rest comes in pieces: a plain regular file, whose first block is full. */
 void input_in_pieces(struct input *in, struct pieces *p);
 

@@ -107,10 +107,8 @@ static int open_pass(
 	return r;
 }
 
-static void describe(struct merge_file *f)
+void merge_describe(const struct trace *t, struct merge_about *a)
 {
-	const struct trace *t = &f->pass->trace;
-	struct merge_about *a = &f->about;
 	struct stat st;
 
 	a->format = t->format;
@@ -201,7 +199,7 @@ static int look(struct merge *m, struct merge_file *f, struct block_pool *pool, 
 		return 0;
 	}
 	f->usable = true;
-	describe(f);
+	merge_describe(&f->pass->trace, &f->about);
 	if (f->pass->trace.digits > m->digits)
 		m->digits = f->pass->trace.digits;
 	if (m->nfiles == 1)

@@ -59,6 +59,9 @@ struct merge {
 	uint64_t size; /* of all, bytes on disk; 0: unknown */
 };
 
+/* What the headers say that have been read; *a is zeroed. */
+void merge_describe(const struct trace *t, struct merge_about *a);
+
 /* Adds a file; `named` as above. 0, -ENOMEM, -E2BIG. */
 int merge_add(struct merge *m, const char *path, bool named);
 /* Opens all that were added. 0 or -errno and *err; faults of single files are recorded. */

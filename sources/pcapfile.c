@@ -8,8 +8,10 @@
  *
  * A fault ends the file that it is in, not the pass: what came before counts.
  */
+#include "sources/follow.h"
 #include "sources/linktype.h"
 #include "sources/merge.h"
+#include "sources/packet_batch.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -18,33 +20,26 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BLOCK (160u << 10)      /* three of them stay in a second-level cache */
 #define BLOCK_SMALL (64u << 10) /* where many files are open at once */
-#define HOLD 3       /* blocks of a batch of one file: it ends with the first packet in the last */
-#define HOLD_ROOM 16 /* and in pieces, if they are cut otherwise */
-#define PARTIAL_NS 50000000 /* a slow pipe's packets wait so long for a full batch */
-#define NAP_NS 1000000      /* a replay does not wake more often */
+#define PARTIAL_NS 50000000     /* a slow pipe's packets wait so long for a full batch */
+#define NAP_NS 1000000          /* a replay does not wake more often */
 
 struct config {
 	struct weir_words files;
 	double speed;
-};
-
-/* The blocks of a batch; lives in the batch's memory. */
-struct hold {
-	uint32_t n, room;
-	struct block *block[];
+	bool follow;
+	const char *state;
 };
 
 struct state {
 	struct merge merge;
+	struct follow follow; /* instead of `merge`, where .reader is set */
 	struct block_pool *pool;
 	double speed;
-	struct weir_batch *batch; /* being filled */
-	uint64_t batches;
-	uint32_t turns,
-	        turn; /* of one file: blocks with packets of the batch; the last one of them */
+	struct packet_batch out;
 	struct pieces *pieces; /* of one file; NULL: it is read as it is walked through */
 	int64_t partial;       /* CLOCK_MONOTONIC ns at which it goes as it is; 0: not set */
 	bool started;          /* the replay: `clock` (CLOCK_MONOTONIC) is the time `zero` */
@@ -59,50 +54,6 @@ static int64_t monotonic(void)
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-/* ---- batches ---- */
-
-static void release(struct weir_batch *b)
-{
-	struct hold *h = ((struct weir_packets *)b->priv)->owner;
-
-	for (uint32_t i = 0; h && i < h->n; i++)
-		block_unref(h->block[i]);
-}
-
-static const struct weir_batch_ops ops = {
-        .fill = weir_packet_fill, .pack = weir_packet_pack, .release = release};
-
-static int begin(struct weir_reader *r, struct state *s, uint32_t room)
-{
-	struct weir_packets *p;
-	struct hold *h;
-
-	if (s->batch)
-		return 0;
-	s->batch = weir_source_packets(r, &ops);
-	if (!s->batch)
-		return -ENOMEM;
-	s->batch->n = 0;
-	s->partial = 0;
-	s->turns = 0;
-	s->batches++;
-	p = s->batch->priv;
-	p->owner = h = weir_batch_alloc(s->batch, sizeof *h + room * sizeof *h->block);
-	if (!h)
-		return -ENOMEM;
-	h->n = 0;
-	h->room = room;
-	return 0;
-}
-
-static int hand_on(struct state *s, struct weir_batch **ret)
-{
-	s->batch->nsel = s->batch->n;
-	*ret = s->batch;
-	s->batch = NULL;
-	return 1;
-}
-
 /* A pipe has nothing: what is in the batch waits a little, then goes. */
 static int idle(struct weir_reader *r, struct state *s, int fd, struct weir_batch **ret)
 {
@@ -110,32 +61,22 @@ static int idle(struct weir_reader *r, struct state *s, int fd, struct weir_batc
 
 	r->wake_fd = fd;
 	r->wake = 0;
-	if (!s->batch || s->batch->n == 0)
+	if (!packet_batch_count(&s->out))
 		return -EAGAIN;
-	if (!s->partial)
-		s->partial = now + PARTIAL_NS;
-	if (now >= s->partial)
-		return hand_on(s, ret);
-	r->wake = s->partial;
+	if (!s->out.partial)
+		s->out.partial = now + PARTIAL_NS;
+	if (now >= s->out.partial)
+		return packet_batch_hand_on(&s->out, ret);
+	r->wake = s->out.partial;
 	return -EAGAIN;
 }
 
-/* ---- one file, at full speed ---- */
-
-/* The batch has n more packets, in `block`; whether there is room for others. */
-static bool took(struct state *s, const struct input *in, uint32_t n, struct block *block)
+static bool is_followed(const struct weir_reader *r)
 {
-	struct hold *h = ((struct weir_packets *)s->batch->priv)->owner;
-
-	s->batch->n += (uint16_t)n;
-	if (!h->n || h->block[h->n - 1] != block)
-		h->block[h->n++] = block_ref(block);
-	if (!s->turns || s->turn != in->turns) {
-		s->turn = in->turns;
-		s->turns++;
-	}
-	return s->batch->n < WEIR_BATCH_ROWS && s->turns < HOLD && h->n < h->room;
+	return ((const struct state *)r->state)->follow.reader != NULL;
 }
+
+/* ---- one file, at full speed ---- */
 
 static int read_one(struct weir_reader *r, struct state *s, struct weir_batch **ret)
 {
@@ -145,13 +86,14 @@ static int read_one(struct weir_reader *r, struct state *s, struct weir_batch **
 
 	if (!s->merge.nheap)
 		return 0;
-	if (begin(r, s, HOLD_ROOM) < 0)
+	if (packet_batch_begin(&s->out, r, PACKET_BATCH_BLOCKS) < 0)
 		return -ENOMEM;
 	do {
-		struct weir_packets *p = s->batch->priv;
+		uint32_t room;
+		struct weir_packet *to = packet_batch_room(&s->out, &room);
 
-		n = trace_next(t, p->pk + s->batch->n, WEIR_BATCH_ROWS - s->batch->n, &block);
-	} while (n > 0 && took(s, &t->in, (uint32_t)n, block));
+		n = trace_next(t, to, room, &block);
+	} while (n > 0 && packet_batch_took(&s->out, &t->in, (uint32_t)n, block));
 	__atomic_store_n(&r->bytes_done, t->in.from.done, __ATOMIC_RELAXED);
 	if (s->pieces)
 		r->piece = pieces_taken(s->pieces);
@@ -159,8 +101,8 @@ static int read_one(struct weir_reader *r, struct state *s, struct weir_batch **
 		return s->pieces ? n : idle(r, s, t->in.from.fd, ret);
 	if (n < 0)
 		return n;
-	if (s->batch->n)
-		return hand_on(s, ret);
+	if (packet_batch_count(&s->out))
+		return packet_batch_hand_on(&s->out, ret);
 	merge_drop(&s->merge);
 	return 0;
 }
@@ -171,7 +113,7 @@ static int pieces(struct weir_reader *r, uint32_t ahead, uint32_t workers)
 	struct merge *m = &s->merge;
 	struct input *in;
 
-	if (m->nfiles != 1 || !m->nheap || s->speed > 0)
+	if (is_followed(r) || m->nfiles != 1 || !m->nheap || s->speed > 0)
 		return 0;
 	in = &m->file[0]->pass->trace.in;
 	if (in->from.live || in->from.codec || in->ended || in->end_offset != in->from.done ||
@@ -193,13 +135,13 @@ static int fetch(struct weir_reader *r, uint64_t number, uint32_t worker)
 
 static void take(struct state *s, struct merge_pass *from)
 {
-	struct weir_packets *p = s->batch->priv;
-	struct hold *h = p->owner;
+	uint32_t room;
 
-	p->pk[s->batch->n++] = from->ahead[from->at];
-	if (from->held != s->batches) {
-		from->held = s->batches;
-		h->block[h->n++] = block_ref(from->block);
+	*packet_batch_room(&s->out, &room) = from->ahead[from->at];
+	s->out.batch->n++;
+	if (from->held != s->out.batches) {
+		from->held = s->out.batches;
+		packet_batch_hold(&s->out, from->block);
 	}
 	merge_took(&s->merge);
 }
@@ -237,22 +179,22 @@ static int read_merged(struct weir_reader *r, struct state *s, struct weir_batch
 	int64_t now = s->speed > 0 ? monotonic() : 0;
 	int fd = -1, n;
 
-	if (begin(r, s, WEIR_BATCH_ROWS) < 0)
+	if (packet_batch_begin(&s->out, r, WEIR_BATCH_ROWS) < 0)
 		return -ENOMEM;
-	if (s->batches % 16 == 0) /* it asks every file */
+	if (s->out.batches % 16 == 0) /* it asks every file */
 		__atomic_store_n(&r->bytes_done, merge_done(&s->merge), __ATOMIC_RELAXED);
 	while ((n = merge_first(&s->merge, &first, &fd)) == 1) {
 		int64_t ts = first->ahead[first->at].ts;
 
 		if (ts > due(s, ts, now)) {
-			if (s->batch->n)
-				return hand_on(s, ret);
+			if (packet_batch_count(&s->out))
+				return packet_batch_hand_on(&s->out, ret);
 			r->wake = wake_at(s, ts, now);
 			r->wake_fd = -1;
 			return -EAGAIN;
 		}
 		take(s, first);
-		if (s->batch->n == WEIR_BATCH_ROWS)
+		if (packet_batch_count(&s->out) == WEIR_BATCH_ROWS)
 			break;
 	}
 	if (n == 0)
@@ -261,7 +203,7 @@ static int read_merged(struct weir_reader *r, struct state *s, struct weir_batch
 		return idle(r, s, fd, ret);
 	if (n < 0)
 		return n;
-	return s->batch->n ? hand_on(s, ret) : 0;
+	return packet_batch_count(&s->out) ? packet_batch_hand_on(&s->out, ret) : 0;
 }
 
 static int read_packets(struct weir_reader *r, struct weir_batch **ret, struct weir_err *err)
@@ -269,7 +211,9 @@ static int read_packets(struct weir_reader *r, struct weir_batch **ret, struct w
 	struct state *s = r->state;
 	int n;
 
-	if (s->merge.nfiles == 1 && s->speed <= 0)
+	if (is_followed(r))
+		n = follow_read(&s->follow, &s->out, ret);
+	else if (s->merge.nfiles == 1 && s->speed <= 0)
 		n = read_one(r, s, ret);
 	else
 		n = read_merged(r, s, ret);
@@ -317,11 +261,46 @@ static int open_files(struct weir_reader *r, struct weir_err *err)
 	return merge_open(&s->merge, err);
 }
 
+/* What there is to wait for at its end; a pipe is read as it comes in any case. */
+static bool can_be_followed(const char *path)
+{
+	struct stat st;
+
+	return (strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &st) : stat(path, &st)) < 0 ||
+	       S_ISREG(st.st_mode);
+}
+
+static int open_followed(struct weir_reader *r, struct weir_err *err)
+{
+	const struct config *c = r->config;
+	struct state *s = r->state;
+	int e;
+
+	if (c->speed > 0)
+		return weir_fail(err, WEIR_E_OPTION_CONFLICT, WEIR_NOPOS, 0, "follow", "speed");
+	s->pool = block_pool_new(BLOCK, r->mem);
+	if (!s->pool)
+		return -ENOMEM;
+	e = follow_open(&s->follow, r, c->files.word[0], c->state, s->pool, err);
+	if (e < 0)
+		return e;
+	r->once = true;
+	r->schema = weir_packet_schema(s->follow.file.trace.digits);
+	return r->schema ? 0 : -ENOMEM;
+}
+
 static int open_source(struct weir_reader *r, struct weir_err *err)
 {
+	const struct config *c = r->config;
 	struct state *s = r->state;
-	int e = open_files(r, err);
+	int e;
 
+	if (c->follow && (c->files.n != 1 || strpbrk(c->files.word[0], "*?[")))
+		return weir_fail(err, WEIR_E_TOO_MANY_ARGUMENTS, WEIR_NOPOS, 0, "follow",
+		        "one file; folders are for 'spool'");
+	if (c->follow && can_be_followed(c->files.word[0]))
+		return open_followed(r, err);
+	e = open_files(r, err);
 	if (e == -ENOMEM)
 		weir_fail(err, WEIR_E_NO_MEMORY, WEIR_NOPOS, 0, " for blocks of the trace");
 	if (e < 0)
@@ -337,8 +316,8 @@ static void close_source(struct weir_reader *r)
 {
 	struct state *s = r->state;
 
-	weir_batch_unref(s->batch);
-	s->batch = NULL;
+	packet_batch_release(&s->out);
+	follow_close(&s->follow);
 	merge_release(&s->merge);
 	pieces_free(s->pieces);
 	s->pieces = NULL;
@@ -346,7 +325,20 @@ static void close_source(struct weir_reader *r)
 	s->pool = NULL;
 }
 
+static void taken(struct weir_reader *r, uint64_t batches)
+{
+	if (is_followed(r))
+		follow_taken(&((struct state *)r->state)->follow, batches);
+}
+
 /* ---- info, probe ---- */
+
+static void stats(
+        struct weir_reader *r, void (*line)(void *arg, const char *key, uint64_t value), void *arg)
+{
+	if (is_followed(r))
+		follow_stats(&((struct state *)r->state)->follow, line, arg);
+}
 
 #define INFO_FILES 100
 
@@ -385,10 +377,9 @@ static void say_resolution(const struct merge_about *a, char *to, size_t size)
 	put(to, size, "%d^-%u s", a->resolution & 0x80 ? 2 : 10, a->resolution & 0x7f);
 }
 
-static void info_one(const struct merge_file *f,
+static void info_one(const char *path, const struct merge_about *a,
         void (*line)(void *arg, const char *key, const char *value), void *arg)
 {
-	const struct merge_about *a = &f->about;
 	bool big = a->swap == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 	char text[1024];
 
@@ -398,7 +389,7 @@ static void info_one(const struct merge_file *f,
 		__VA_ARGS__;                                                                       \
 		line(arg, key, text);                                                              \
 	} while (0)
-	line(arg, "file", f->path);
+	line(arg, "file", path);
 	if (a->size)
 		LINE("size", put(text, sizeof text, "%" PRIu64 " bytes", a->size));
 	line(arg, "compression", packing_name(a->packing));
@@ -421,11 +412,21 @@ static void info_one(const struct merge_file *f,
 static int info(struct weir_reader *r, void (*line)(void *arg, const char *key, const char *value),
         void *arg, struct weir_err *err)
 {
-	const struct merge *m = &((struct state *)r->state)->merge;
+	const struct state *s = r->state;
+	const struct merge *m = &s->merge;
 	char text[1024];
 
+	if (is_followed(r)) {
+		struct merge_about a = {0};
+
+		merge_describe(&s->follow.file.trace, &a);
+		a.size = 0; /* it grows */
+		info_one(s->follow.path, &a, line, arg);
+		line(arg, "followed", "yes");
+		return 0;
+	}
 	if (m->nfiles == 1) {
-		info_one(m->file[0], line, arg);
+		info_one(m->file[0]->path, &m->file[0]->about, line, arg);
 		return 0;
 	}
 	snprintf(text, sizeof text, "%u", m->nfiles);
@@ -480,6 +481,10 @@ static const struct weir_option options[] = {
                 .doc = "capture files or globs; '-' is the mount's own source"},
         {WEIR_OPT_F64, "speed", 's', 0, offsetof(struct config, speed), 0, 1e9, .preset = "0",
                 .arg = "N", .doc = "replay at N times the trace's own speed, 0: as fast as can be"},
+        {WEIR_OPT_FLAG, "follow", 'f', 0, offsetof(struct config, follow),
+                .doc = "read one file as it is written, and what takes its place"},
+        {WEIR_OPT_FILE, "state", 0, 0, offsetof(struct config, state), .arg = "FILE",
+                .doc = "remember there how far a followed file was read, across restarts"},
         WEIR_OPTIONS_END,
 };
 
@@ -497,6 +502,13 @@ WEIR_SOURCE(pcapfile) = {
                "Where a file is cut or broken, the packets before the fault count, and the "
                "source's info and the query's status say what was wrong at which offset. The "
                "other files are read on.\n\n"
+               "With --follow a file is read as it is written: what is behind its last whole "
+               "packet "
+               "waits until the rest of it comes, of a compressed file what its writer has not "
+               "flushed. When another file takes its name, the old one is read until nobody writes "
+               "it any more, to its end, and then the new one. A file that is truncated or "
+               "overwritten in place is read anew, and that is a fault. A followed source of the "
+               "mount is read once, for all queries together.\n\n"
                "With --speed the packets come at the times that they were captured at, from the "
                "first on, so many times as fast.",
         .example = "pcapfile - | group srcip count() as packets | sort -r packets | head 10",
@@ -509,5 +521,7 @@ WEIR_SOURCE(pcapfile) = {
         .pieces = pieces,
         .fetch = fetch,
         .close = close_source,
+        .taken = taken,
+        .stats = stats,
         .info = info,
 };

@@ -133,6 +133,9 @@ int trace_open(
 
 	*t = (struct trace){.mem = mem, .digits = 6};
 	input_init(&t->in, fd, pool);
+	t->in.from.growing = patience == TRACE_GROWING;
+	if (t->in.from.growing)
+		until = 0;
 	while ((r = to_first(t)) == -EAGAIN && (left = until - now_ms()) > 0)
 		poll(&p, 1, (int)left);
 	if (r == -EAGAIN) {

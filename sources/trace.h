@@ -9,6 +9,7 @@
 #define TRACE_H
 
 #include "sources/input.h"
+#include <limits.h>
 #include <weir/packet.h>
 
 enum trace_format { TRACE_NONE, TRACE_PCAP, TRACE_PCAPNG };
@@ -51,6 +52,8 @@ struct trace {
 	char fault[200];       /* empty: none */
 	uint64_t fault_offset; /* into the decompressed file */
 };
+
+#define TRACE_GROWING UINT_MAX /* instead of a patience: see in.from.growing; it never waits */
 
 /* Takes over fd. Reads up to the first packet; waits up to `patience` ms where fd is a pipe, and
  * leaves the rest to trace_next() then (`format` is TRACE_NONE, or there are no interfaces yet).

@@ -62,6 +62,8 @@ static ssize_t read_file(struct unpack *u, void *to, size_t size)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? -EAGAIN : fail(u, -errno, "the file cannot be read");
+	if (n == 0 && u->growing)
+		return -EAGAIN;
 	if (n == 0)
 		u->eof = true;
 	u->done += (uint64_t)n;

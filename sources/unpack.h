@@ -35,6 +35,9 @@ struct unpack {
 	int fd;    /* owned */
 	bool live; /* not a regular file: poll before each read, never block */
 	bool eof;  /* of the file */
+	/* It is written still: its end is -EAGAIN. Set behind unpack_init(), and cleared by the
+	 * owner, once nothing comes any more. */
+	bool growing;
 	enum packing packing;
 	bool known; /* packing is settled */
 	bool fresh; /* between two frames */
@@ -52,8 +55,8 @@ void unpack_init(struct unpack *u, int fd);
 void unpack_release(struct unpack *u);
 
 /* Reads up to `size` bytes, as many as there are: fewer only before the end, a fault, or where a
- * pipe has nothing yet. Bytes before a fault come first. 0: the end; -EAGAIN: a pipe has nothing
- * yet; else -errno and u->why. */
+ * pipe or a growing file has nothing yet. Bytes before a fault come first. 0: the end; -EAGAIN: a
+ * pipe or a growing file has nothing yet; else -errno and u->why. */
 ssize_t unpack_read(struct unpack *u, void *to, size_t size);
 
 #endif

@@ -409,7 +409,7 @@ static void *run(void *arg)
 			break;
 		}
 	}
-	if (!f->reader->source->taken && !f->reader->source->stats) { /* else till feed_free() */
+	if (!f->reader->pub.once) { /* who is told what was taken is there till feed_free() */
 		struct reader *r = f->reader;
 
 		f->reader = NULL;
@@ -440,6 +440,11 @@ struct feed *feed_new(struct reader *r)
 	f->err = (struct weir_err)WEIR_ERR_INIT;
 	faults_init(&f->faults);
 	r->faults = &f->faults;
+	for (uint64_t i = 0; r->of && i < r->of->faults.count && i < FAULTS_MAX; i++) {
+		const struct fault *was = &r->of->faults.fault[i]; /* when it was opened */
+
+		faults_add(&f->faults, was->file, was->offset, was->text);
+	}
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->room, NULL);
 	return f;

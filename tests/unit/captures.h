@@ -219,10 +219,12 @@ static inline void run(const char *format, ...)
 
 /* ---- reading ---- */
 
-/* As the source's own, which no header shows: files, speed. */
+/* As the source's own, which no header shows: files, options. */
 struct pcapfile_config {
 	struct weir_words files;
 	double speed;
+	bool follow;
+	const char *state;
 };
 
 struct got {
@@ -320,7 +322,7 @@ static inline void read_rest(struct got *g, struct reader *r)
 
 static inline void read_files(struct got *g, double speed, const char *const *files, uint32_t n)
 {
-	struct pcapfile_config c = {{n, files}, speed};
+	struct pcapfile_config c = {.files = {n, files}, .speed = speed};
 	struct rights all = {.all = true};
 	struct reader *r;
 
