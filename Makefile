@@ -7,6 +7,8 @@ bindir ?= $(prefix)/bin
 libdir ?= $(prefix)/lib
 includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
+unitdir ?= $(prefix)/lib/systemd/system
+sysusersdir ?= $(prefix)/lib/sysusers.d
 completiondir ?= $(prefix)/share/bash-completion/completions
 INSTALL ?= install
 BUILD ?= build
@@ -20,7 +22,7 @@ PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) # of tests and tools
 # library that the headers here belong to.
 LATE := $(shell d=$$(pkg-config --variable=libdir libpcap 2>/dev/null); \
 	for l in FUSE=libfuse3.so.3 PCAP=libpcap.so.0.8 Z=libz.so.1 ZSTD=libzstd.so.1 LZ4=liblz4.so.1 \
-			LZMA=liblzma.so.5 PCRE2=libpcre2-8.so.0; do echo $$l; done | while IFS== read -r v f; do \
+			LZMA=liblzma.so.5 PCRE2=libpcre2-8.so.0 CAPNG=libcap-ng.so.0; do echo $$l; done | while IFS== read -r v f; do \
 		s=$$(readelf -d "$$d/$${f%.so*}.so" 2>/dev/null | sed -n 's/.*soname: \[\(.*\)\]/\1/p'); \
 		printf '%s ' "-D$${v}_SONAME='\"$${s:-$$f}\"'"; \
 	done)
@@ -148,17 +150,24 @@ $(BUILD)/weir.pc: weir.pc.in Makefile FORCE
 		-e 's|@libdir@|$(libdir:$(prefix)/%=$${prefix}/%)|' \
 		-e 's|@version@|$(VERSION)|' $< >$@
 
-install: all $(BUILD)/weir.pc
+$(BUILD)/weir@.service: system/weir@.service.in Makefile FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@bindir@|$(bindir)|' $< >$@
+
+install: all $(BUILD)/weir.pc $(BUILD)/weir@.service
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(includedir)/weir $(DESTDIR)$(libdir)/pkgconfig \
-		$(DESTDIR)$(completiondir) $(sort $(foreach m,$(MAN),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $m))))
+		$(DESTDIR)$(completiondir) $(DESTDIR)$(unitdir) $(DESTDIR)$(sysusersdir) $(sort $(foreach m,$(MAN),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $m))))
 	$(INSTALL) -m 755 $(BUILD)/weir $(DESTDIR)$(bindir)/weir
 	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(includedir)/weir
 	$(INSTALL) -m 644 $(BUILD)/weir.pc $(DESTDIR)$(libdir)/pkgconfig/weir.pc
 	$(INSTALL) -m 644 completion/weir $(DESTDIR)$(completiondir)/weir
+	$(INSTALL) -m 644 $(BUILD)/weir@.service $(DESTDIR)$(unitdir)/weir@.service
+	$(INSTALL) -m 644 system/weir.sysusers $(DESTDIR)$(sysusersdir)/weir.conf
 	$(foreach m,$(MAN),$(INSTALL) -m 644 $m $(DESTDIR)$(mandir)/man$(subst .,,$(suffix $m))/;)
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/weir $(DESTDIR)$(libdir)/pkgconfig/weir.pc $(DESTDIR)$(completiondir)/weir \
+		$(DESTDIR)$(unitdir)/weir@.service $(DESTDIR)$(sysusersdir)/weir.conf \
 		$(foreach m,$(MAN),$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
 		$(HEADERS:include/%=$(DESTDIR)$(includedir)/%)
 	-rmdir $(DESTDIR)$(includedir)/weir

@@ -12,6 +12,7 @@
 #include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/ops_stream.h"
+#include "fs/privileges.h"
 #include "fs/serve.h"
 #include "fs/state.h"
 #include "fs/version.h"
@@ -24,6 +25,7 @@
 #include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <weir/source.h>
 
 static int complain(const char *what, const char *name, int no)
 {
@@ -215,24 +217,62 @@ static int loop(struct fs *fs)
 	return r < 0 ? 1 : 0;
 }
 
+static bool captures(struct engine *e)
+{
+	struct weir_counts c;
+
+	for (size_t i = 0; i < engine_sources(e); i++)
+		if (engine_source_losses(e, i, &c) == 0)
+			return true;
+	return false;
+}
+
+/* All is open and mounted. `u`: who goes on, or NULL. */
+static int begun(const struct fs *fs, const struct privileges_user *u)
+{
+	int r = u ? privileges_drop(u, captures(fs->engine)) : 0;
+
+	if (r == 0)
+		privileges_tell("READY=1\nSTATUS=mounted");
+	return r;
+}
+
+/* Finds who goes on; this process from then on, while another one stays behind for the end. */
+static int split(const struct mount_options *o, struct privileges_user *ret)
+{
+	int r = privileges_find(o->user, ret);
+
+	if (r == 0 && geteuid() == 0 && ret->uid != 0 && (r = privileges_split(o->mountpoint)) < 0)
+		complain("cannot mount on", o->mountpoint, -r);
+	return r;
+}
+
 /* `ready` < 0: in the foreground. */
 static int serve(const struct mount_options *o, int ready)
 {
 	struct fs *fs = calloc(1, sizeof *fs);
+	struct privileges_user u;
 	const char *why;
 	int r = 1;
 
 	if (!fs)
 		return 1;
+	if (o->user && split(o, &u) < 0) {
+		free(fs);
+		return 1;
+	}
 	signals(SIG_BLOCK);
 	if (fuse_load(&why) < 0) {
 		fprintf(stderr, "weir: cannot mount: %s\n", why);
 	} else if (recover(o->mountpoint) == 0 && begin(fs, o) == 0) {
 		fs->session = session_new(fs, o);
 		if (fs->session && fuse.session_mount(fs->session, fs->mountpoint) == 0) {
-			if (ready >= 0)
+			r = begun(fs, o->user ? &u : NULL) < 0;
+			if (r == 0 && ready >= 0)
 				detach(o, ready);
-			r = loop(fs);
+			if (r == 0)
+				r = loop(fs);
+			privileges_tell("STOPPING=1");
 			fuse.session_unmount(fs->session);
 		}
 	}

@@ -22,6 +22,7 @@ enum action {
 	CACHE,
 	MODULES,
 	ALLOW_OTHER,
+	USER,
 	KERNEL,
 	IGNORED
 };
@@ -45,6 +46,7 @@ static const struct row rows[] = {
         {"refresh", "TIME", REFRESH, "how often a table is renewed while it is read (1s)"},
         {"modules", "DIR", MODULES, "load the plug-ins (*.so) of a directory"},
         {"allow_other", NULL, ALLOW_OTHER, "let other users in (the default for root)"},
+        {"user", "NAME", USER, "once all is open and mounted, go on as this user"},
         {"ro", NULL, KERNEL, "read only: no queries"},
         /* what mount(8), fstab and libfuse know */
         {"fsname", "NAME", KERNEL, NULL},
@@ -76,7 +78,6 @@ static const struct row rows[] = {
         {"defaults", NULL, IGNORED, NULL},
         {"auto", NULL, IGNORED, NULL},
         {"noauto", NULL, IGNORED, NULL},
-        {"user", NULL, IGNORED, NULL},
         {"nouser", NULL, IGNORED, NULL},
         {"users", NULL, IGNORED, NULL},
         {"owner", NULL, IGNORED, NULL},
@@ -218,7 +219,7 @@ static int apply(
 {
 	union weir_datum d = {0};
 
-	if (row->arg && row->action != KERNEL && row->action != MODULES &&
+	if (row->arg && row->action != KERNEL && row->action != MODULES && row->action != USER &&
 	        (row->action != SPEED || strcmp(value, "max") != 0)) {
 		int r = number(row, value, &d);
 
@@ -257,6 +258,9 @@ static int apply(
 			return -ENOMEM;
 		o->nplugins++;
 		break;
+	case USER:
+		o->user = strdup(value);
+		return o->user ? 0 : -ENOMEM;
 	case ALLOW_OTHER:
 		o->allow_other = true;
 		break;
@@ -281,6 +285,8 @@ static int option(struct mount_options *o, const char *word)
 	for (const struct row *r = rows; r->name; r++) {
 		if (strlen(r->name) != len || strncmp(r->name, word, len) != 0)
 			continue;
+		if (r->action == USER && !eq) /* who may mount it, in fstab */
+			return 0;
 		if (r->arg && !eq)
 			return complain("option needs a value:", word);
 		if (!r->arg && eq)
@@ -400,5 +406,6 @@ void mount_options_release(struct mount_options *o)
 		free((char *)o->source[i].value);
 	}
 	free(o->sources);
+	free(o->user);
 	text_release(&o->kernel);
 }

@@ -14,6 +14,7 @@ struct mount_options {
 	char **sources;                                  /* as given: SOURCE or name=SOURCE */
 	int nsources;
 	const char *mountpoint;
+	char *user;                 /* to go on as, or NULL */
 	char *plugins[MODULES_MAX]; /* directories */
 	int nplugins;
 	struct text kernel; /* options for libfuse, separated by commas */

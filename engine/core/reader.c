@@ -49,7 +49,7 @@ static int read_groups(pid_t pid, gid_t *to, int max)
 
 void rights_of(struct rights *r, const struct cred *who)
 {
-	*r = (struct rights){.all = !who || who->uid == geteuid()};
+	*r = (struct rights){.all = !who || who->uid == 0 || who->uid == geteuid()};
 	if (r->all)
 		return;
 	r->uid = who->uid;

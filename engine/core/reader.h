@@ -26,7 +26,8 @@ struct rights {
 struct cred;
 struct engine;
 struct mounted;
-/* The rights of whoever sent a request; NULL, and the process's own user: all. Supplementary
+/* The rights of whoever sent a request; NULL, root, and the process's own user: all that the
+ * process has. Supplementary
  * groups are read from /proc while the process that asked still waits for its answer. */
 void rights_of(struct rights *r, const struct cred *who);
 /* open(2), O_CLOEXEC added, with these rights: a descriptor or -errno. */

@@ -8,7 +8,7 @@ to=$T/root
 unset MAKEFLAGS
 ok 'make install' make -s install DESTDIR="$to" prefix=/usr BUILD="$BUILD"
 for f in bin/weir lib/pkgconfig/weir.pc include/weir/module.h share/man/man1/weir.1 share/man/man5/weir.5 share/man/man7/weir-query.7 \
-	share/man/man7/weir-modules.7 share/man/man3/weir-module.3 share/bash-completion/completions/weir; do
+	share/man/man7/weir-modules.7 share/man/man3/weir-module.3 share/bash-completion/completions/weir lib/systemd/system/weir@.service lib/sysusers.d/weir.conf; do
 	ok "$f" test -s "$to/usr/$f"
 done
 ok 'the installed command runs' "$to/usr/bin/weir" modules
