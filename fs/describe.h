@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* describe.h: the texts that do not change during a mount: README, types/, modules/. */
+/* describe.h: the texts that do not change during a mount: README, types/, modules/; and metrics.
+ */
 #ifndef DESCRIBE_H
 #define DESCRIBE_H
 
@@ -7,6 +8,9 @@
 
 /* README: how to use this mount, with its own names. */
 void describe_mount(struct fs *fs, struct text *to);
+
+/* metrics: OpenMetrics text. */
+void describe_metrics(struct fs *fs, struct text *to);
 
 /* types/<schema>; names by index, NULL past the end. */
 const char *describe_type_name(uint32_t i);

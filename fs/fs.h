@@ -17,6 +17,8 @@
 #define FS_LONG 60.0 /* seconds: timeouts of what does not change */
 #define FS_SHORT 1.0 /* of directories whose times move */
 
+#define FS_REQUESTS 64
+
 struct version;
 
 struct fs {
@@ -33,7 +35,9 @@ struct fs {
 	struct versions *versions;
 	struct states *states;
 	struct notify *notify;
-	struct pump *pump; /* of streams/ */
+	struct streams *streams;
+	struct pump *pump;                  /* what answers those who wait for them; owns them */
+	atomic_ulong requests[FS_REQUESTS]; /* by the kernel's numbers: see serve.h */
 	atomic_bool stopping;
 	atomic_flag ahead; /* readahead_raise() has been called */
 };

@@ -209,7 +209,7 @@ static int loop(struct fs *fs)
 	int r;
 
 	fs->notify = notify_new(fs);
-	fs->pump = pump_new();
+	fs->pump = pump_new(fs);
 	fuse.set_signal_handlers(fs->session);
 	r = fs->pump ? serve_loop(fs) : -ENOMEM;
 	pump_end(fs->pump); /* while the requests that wait can be answered */

@@ -70,7 +70,7 @@ int stream_op_open(struct fs *fs, const struct node *n, struct fuse_file_info *f
 
 	if (e < 0)
 		return e;
-	e = l.result ? stream_open(fs->pump->streams, &l, &r) : -ESTALE;
+	e = l.result ? stream_open(fs->streams, &l, &r) : -ESTALE;
 	look_release(&l);
 	if (e < 0)
 		return e;
@@ -259,7 +259,7 @@ static void wake(void *arg)
 	pthread_mutex_unlock(&p->lock);
 }
 
-struct pump *pump_new(void)
+struct pump *pump_new(struct fs *fs)
 {
 	struct pump *p = calloc(1, sizeof *p);
 
@@ -268,16 +268,13 @@ struct pump *pump_new(void)
 	pthread_mutex_init(&p->lock, NULL);
 	now_cond_init(&p->woken);
 	p->streams = streams_new(wake, p);
+	fs->streams = p->streams;
 	if (p->streams && pthread_create(&p->thread, NULL, run, p) == 0)
 		return p;
+	fs->streams = NULL;
 	streams_free(p->streams);
 	free(p);
 	return NULL;
-}
-
-struct streams *pump_streams(struct pump *p)
-{
-	return p->streams;
 }
 
 void pump_end(struct pump *p)

@@ -6,11 +6,11 @@
 #include "fs/fs.h"
 #include "fs/fuse.h"
 
-struct pump *pump_new(void); /* once a session is there */
+/* Makes fs->streams and what serves them. NULL: out of memory. */
+struct pump *pump_new(struct fs *fs);
 /* Ends the thread; whoever waits reads the end of the file. No requests come any more. */
 void pump_end(struct pump *p);
 void pump_free(struct pump *p);
-struct streams *pump_streams(struct pump *p);
 
 int stream_op_open(struct fs *fs, const struct node *n, struct fuse_file_info *fi);
 /* Answers, now or later. `wait` false: EAGAIN where there is nothing. */

@@ -62,6 +62,7 @@ void describe_mount(struct fs *fs, struct text *to)
 	        "Stream:   cat %s/streams/NAME             (waits for rows, ends with the query)\n"
 	        "Rows:     getfattr -d %s/queries/top/records/0/0\n"
 	        "State:    cat %s/queries/top/status       (log, plan, graph.dot)\n"
+	        "Counters: cat %s/metrics                  (OpenMetrics text)\n"
 	        "Command:  echo pause > %s/queries/top/ctl (resume stop restart refresh flush "
 	        "cancel)\n"
 	        "Change:   echo 'packets | count' > %s/queries/top/spec\n"
@@ -71,7 +72,7 @@ void describe_mount(struct fs *fs, struct text *to)
 	        "Wrong?    cat %s/queries/errors\n"
 	        "Words:    ls %s/modules; cat %s/modules/uniq; cat %s/types/packet\n\n"
 	        "Sources of this mount:\n",
-	        m, m, m, m, m, m, m, m, m, m, m, m, m, m);
+	        m, m, m, m, m, m, m, m, m, m, m, m, m, m, m);
 	for (size_t i = 0; (s = engine_source_name(fs->engine, i)) != NULL; i++)
 		text_printf(to, "          %s  (cat %s/sources/%s/info)\n", s, m, s);
 	text_puts(to,

@@ -33,6 +33,7 @@
 #define GUARD (20 * 1000000ll) /* ns between two looks of the standby */
 
 struct serve {
+	struct fs *fs;
 	struct fuse_session *session;
 	int fd, stop_event, ended_event;
 	int64_t spin_max;
@@ -47,6 +48,58 @@ struct serve {
 	bool led, guarded, stop;
 	uint64_t taken; /* requests */
 };
+
+const char *serve_request_name(unsigned i)
+{
+	static const char *const names[FS_REQUESTS] = {
+	        [FUSE_LOOKUP] = "lookup",
+	        [FUSE_FORGET] = "forget",
+	        [FUSE_GETATTR] = "getattr",
+	        [FUSE_SETATTR] = "setattr",
+	        [FUSE_READLINK] = "readlink",
+	        [FUSE_SYMLINK] = "symlink",
+	        [FUSE_MKNOD] = "mknod",
+	        [FUSE_MKDIR] = "mkdir",
+	        [FUSE_UNLINK] = "unlink",
+	        [FUSE_RMDIR] = "rmdir",
+	        [FUSE_RENAME] = "rename",
+	        [FUSE_LINK] = "link",
+	        [FUSE_OPEN] = "open",
+	        [FUSE_READ] = "read",
+	        [FUSE_WRITE] = "write",
+	        [FUSE_STATFS] = "statfs",
+	        [FUSE_RELEASE] = "release",
+	        [FUSE_FSYNC] = "fsync",
+	        [FUSE_SETXATTR] = "setxattr",
+	        [FUSE_GETXATTR] = "getxattr",
+	        [FUSE_LISTXATTR] = "listxattr",
+	        [FUSE_REMOVEXATTR] = "removexattr",
+	        [FUSE_FLUSH] = "flush",
+	        [FUSE_INIT] = "init",
+	        [FUSE_OPENDIR] = "opendir",
+	        [FUSE_READDIR] = "readdir",
+	        [FUSE_RELEASEDIR] = "releasedir",
+	        [FUSE_FSYNCDIR] = "fsyncdir",
+	        [FUSE_GETLK] = "getlk",
+	        [FUSE_SETLK] = "setlk",
+	        [FUSE_SETLKW] = "setlkw",
+	        [FUSE_ACCESS] = "access",
+	        [FUSE_CREATE] = "create",
+	        [FUSE_INTERRUPT] = "interrupt",
+	        [FUSE_BMAP] = "bmap",
+	        [FUSE_DESTROY] = "destroy",
+	        [FUSE_IOCTL] = "ioctl",
+	        [FUSE_POLL] = "poll",
+	        [FUSE_BATCH_FORGET] = "batch_forget",
+	        [FUSE_FALLOCATE] = "fallocate",
+	        [FUSE_READDIRPLUS] = "readdirplus",
+	        [FUSE_RENAME2] = "rename2",
+	        [FUSE_LSEEK] = "lseek",
+	        [FUSE_COPY_FILE_RANGE] = "copy_file_range",
+	};
+
+	return i < FS_REQUESTS ? names[i] : NULL;
+}
 
 /* The wait is over: whether to spin longer the next time. */
 static void adapt(struct serve *s, int64_t waited, bool slept)
@@ -160,6 +213,9 @@ static void *worker(void *arg)
 		if (h->pid)
 			s->caller = h->pid;
 		pthread_mutex_unlock(&s->lock);
+		if (h->opcode < FS_REQUESTS)
+			atomic_fetch_add_explicit(
+			        &s->fs->requests[h->opcode], 1, memory_order_relaxed);
 		fuse.session_process_buf(s->session, &buf);
 		pthread_mutex_lock(&s->lock);
 	}
@@ -194,6 +250,7 @@ static int begin(struct serve *s, struct fs *fs)
 {
 	int flags;
 
+	s->fs = fs;
 	s->session = fs->session;
 	s->fd = fuse.session_fd(fs->session);
 	s->spin_max = spin_max();

@@ -37,6 +37,11 @@ static int make(struct fs *fs, const struct node *n, struct text *t, uint64_t *k
 		if (t)
 			engine_status(fs->engine, t);
 		break;
+	case NODE_METRICS:
+		*key = (uint64_t)fs_monotonic();
+		if (t)
+			describe_metrics(fs, t);
+		break;
 	case NODE_SOURCE_INFO:
 	case NODE_SOURCE_FIELDS:
 	case NODE_SOURCE_STATS:

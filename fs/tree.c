@@ -7,6 +7,7 @@ const struct node_row node_rows[NODE_KINDS] = {
         [NODE_ROOT] = {NODE_ROOT, NATURE_DIR, 0755, NULL, NULL},
         [NODE_README] = {NODE_ROOT, NATURE_FIXED, 0444, "README", NULL},
         [NODE_STATUS] = {NODE_ROOT, NATURE_TEXT, 0444, "status", NULL},
+        [NODE_METRICS] = {NODE_ROOT, NATURE_TEXT, 0444, "metrics", NULL},
         [NODE_SOURCES] = {NODE_ROOT, NATURE_DIR, 0755, "sources", NULL},
         [NODE_SOURCE] = {NODE_SOURCES, NATURE_DIR, 0755, NULL, NULL},
         [NODE_SOURCE_INFO] = {NODE_SOURCE, NATURE_TEXT, 0444, "info", "info"},

@@ -60,7 +60,7 @@ struct run {
 	struct run_clock clock;         /* of the run's thread */
 	int64_t begun, ended;           /* CLOCK_MONOTONIC ns */
 	int64_t refreshed;              /* atomic: last refresh, CLOCK_MONOTONIC ns */
-	uint64_t versions;              /* atomic */
+	uint64_t versions, refreshes;   /* atomic */
 	uint64_t records, bytes, total; /* atomic: progress */
 };
 

@@ -55,6 +55,7 @@ int run_answer(struct run *r, struct graph *g)
 	__atomic_store_n(&r->refreshed, start, __ATOMIC_RELAXED);
 	if (!r->plan->table)
 		return 0;
+	__atomic_add_fetch(&r->refreshes, 1, __ATOMIC_RELAXED);
 	if (r->result)
 		result_restart(r->result);
 	ret = graph_refresh(g);

@@ -44,7 +44,7 @@ echo 'l: packets | head 1500 | print ts srcip len' >"$q/new"
 query_ended "$m" t
 query_ended "$m" l
 for v in 3 4; do
-	is "$(timeout 20 nfs-ls "$(url $v '')" | awk '{print $NF}' | sort | tr '\n' ' ')" 'README modules queries sources status streams types ' "v$v: the root's names"
+	is "$(timeout 20 nfs-ls "$(url $v '')" | awk '{print $NF}' | sort | tr '\n' ' ')" 'README metrics modules queries sources status streams types ' "v$v: the root's names"
 	for f in queries/t/out.csv queries/t/out.json queries/l/out.csv queries/l/log queries/t/spec modules/head README; do
 		is "$(ncat $v $f | cksum)" "$(cksum <"$m/$f")" "v$v: $f"
 	done
