@@ -247,12 +247,16 @@ static int read_packets(struct weir_reader *r, struct weir_batch **ret, struct w
 
 /* ---- what others ask ---- */
 
-static void want(struct weir_reader *r, const char *const *filter, uint32_t n)
+static int want(struct weir_reader *r, const char *const *filter, uint32_t n)
 {
 	struct state *s = r->state;
 
-	if (iface_link_want(&s->link, filter, n) && !s->link.config->stamps)
+	bool first;
+	int e = iface_link_want(&s->link, filter, n, &first);
+
+	if (first && !s->link.config->stamps)
 		__atomic_store_n(&s->since, now_on(CLOCK_REALTIME), __ATOMIC_RELAXED);
+	return e;
 }
 
 static void counts(struct weir_reader *r, struct weir_counts *ret)

@@ -208,44 +208,47 @@ static char *both(const char *base, const char *const *filter, uint32_t n)
 	return text;
 }
 
-static struct kernelbpf *program(struct iface_link *l, const char *const *filter, uint32_t n)
+/* 0 and the program; -errno: it is one that lets everything in, or NULL. */
+static int program(
+        struct iface_link *l, const char *const *filter, uint32_t n, struct kernelbpf **ret)
 {
-	struct kernelbpf *p = NULL;
-	char why[256], *text;
 	uint32_t snaplen = (uint32_t)l->config->snaplen;
+	char why[256], *text;
+	int e = 0;
 
-	if (!n)
-		return kernelbpf_nothing();
+	if (!n) {
+		*ret = kernelbpf_nothing();
+		return *ret ? 0 : -ENOMEM;
+	}
 	text = both(l->config->bpf, filter, n);
-	if (!text || kernelbpf_new(text, l->linktype, snaplen, &p, why, sizeof why) < 0)
-		kernelbpf_new(l->config->bpf, l->linktype, snaplen, &p, why, sizeof why);
+	if (text)
+		e = kernelbpf_new(text, l->linktype, snaplen, ret, why, sizeof why);
 	free(text);
-	return p;
+	if (e < 0 || !text)
+		kernelbpf_new(l->config->bpf, l->linktype, snaplen, ret, why, sizeof why);
+	return *ret ? e : -ENOMEM;
 }
 
-bool iface_link_want(struct iface_link *l, const char *const *filter, uint32_t n)
+int iface_link_want(struct iface_link *l, const char *const *filter, uint32_t n, bool *ret_first)
 {
-	struct kernelbpf *p;
-	bool first;
+	struct kernelbpf *p = NULL;
+	int e, none = 0;
 
 	pthread_mutex_lock(&l->lock);
-	p = program(l, filter, n);
-	first = n && !l->wanted;
+	e = program(l, filter, n, &p);
+	*ret_first = n && !l->wanted;
 	l->wanted = n > 0;
-	/* out of memory: what is there stays, unless it is too narrow */
-	if (!p && n && l->ring) {
-		int none = 0;
-
+	if (p && l->ring && ring_filter(l->ring, kernelbpf_program(p)) < 0)
+		e = -ENOMEM;
+	/* what is there may be too narrow */
+	if (e == -ENOMEM && n && l->ring)
 		setsockopt(ring_fd(l->ring), SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none);
-	}
 	if (p) {
-		if (l->ring)
-			ring_filter(l->ring, kernelbpf_program(p));
 		kernelbpf_free(l->active);
 		l->active = p;
 	}
 	pthread_mutex_unlock(&l->lock);
-	return first;
+	return e;
 }
 
 void iface_link_count(struct iface_link *l, struct weir_counts *ret)

@@ -53,8 +53,8 @@ int iface_link_open(struct iface_link *l, const struct iface_config *c, struct w
 void iface_link_close(struct iface_link *l); /* of a zeroed one too */
 /* Sees what has become of the interface. The reader, when it finds nothing, and now and then. */
 void iface_link_look(struct iface_link *l);
-/* As the source's want(); whether this is the first one who wants anything. */
-bool iface_link_want(struct iface_link *l, const char *const *filter, uint32_t n);
+/* As the source's want(). *ret_first: nobody wanted anything before. */
+int iface_link_want(struct iface_link *l, const char *const *filter, uint32_t n, bool *ret_first);
 void iface_link_count(struct iface_link *l, struct weir_counts *ret);
 void iface_link_info(struct iface_link *l,
         void (*line)(void *arg, const char *key, const char *value), void *arg);

@@ -28,10 +28,12 @@ struct feed {
 	bool started, waiting, stop, ended;
 	int error; /* ended: 0 or -errno with err */
 	struct weir_err err;
-	uint64_t records, bytes; /* handed on */
-	uint64_t batches;        /* the same */
-	uint64_t settled;        /* of them, see settle() */
-	uint64_t said;           /* of those, by the thread: the source knows */
+	struct prefilters wanted; /* of a live source; texts of the links */
+	struct text wants;        /* the same, to be read */
+	uint64_t records, bytes;  /* handed on */
+	uint64_t batches;         /* the same */
+	uint64_t settled;         /* of them, see settle() */
+	uint64_t said;            /* of those, by the thread: the source knows */
 };
 
 /* ---- a batch of the query's own ---- */
@@ -155,14 +157,18 @@ static const struct weir_source *live(const struct feed *f)
 /* The queries are others now, or want something else. */
 static void say_wanted(struct feed *f)
 {
-	static const char *const everything[] = {NULL};
 	const struct weir_source *s = live(f);
-	bool any = false;
 
-	for (const struct feed_link *l = f->links; l && !any; l = l->next)
-		any = !l->left && !l->paused;
-	if (s)
-		s->want(&f->reader->pub, everything, any);
+	if (!s)
+		return;
+	f->wanted.n = 0;
+	for (const struct feed_link *l = f->links; l; l = l->next)
+		if (!l->left && !l->paused)
+			prefilters_add(&f->wanted, l->prefilter);
+	if (s->want(&f->reader->pub, f->wanted.text, f->wanted.n) < 0)
+		prefilters_add(&f->wanted, NULL);
+	text_clear(&f->wants);
+	prefilters_text(&f->wanted, &f->wants);
 }
 
 static bool losses(const struct feed *f, struct weir_counts *ret)
@@ -469,6 +475,7 @@ void feed_free(struct feed *f)
 	reader_close(f->reader);
 	weir_schema_unref(f->schema);
 	faults_release(&f->faults);
+	text_release(&f->wants);
 	close(f->event);
 	pthread_cond_destroy(&f->room);
 	pthread_mutex_destroy(&f->lock);
@@ -643,6 +650,13 @@ void feed_count(struct feed *f, uint64_t *ret_records, uint64_t *ret_bytes)
 	pthread_mutex_lock(&f->lock);
 	*ret_records = f->records;
 	*ret_bytes = f->bytes;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void feed_wants(struct feed *f, struct text *to)
+{
+	pthread_mutex_lock(&f->lock);
+	text_puts(to, f->wants.p ? f->wants.p : "");
 	pthread_mutex_unlock(&f->lock);
 }
 

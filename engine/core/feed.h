@@ -25,6 +25,7 @@
 #ifndef FEED_H
 #define FEED_H
 
+#include "engine/core/prefilter.h"
 #include "engine/core/reader.h"
 
 #define FEED_QUEUE 8             /* batches in a queue */
@@ -49,6 +50,7 @@ struct feed_link {
 	void *arg;
 	struct weir_mem *mem;  /* the queue is counted there */
 	struct faults *faults; /* those of the source go there too */
+	const char *prefilter; /* see prefilter.h */
 
 	struct feed_link *next; /* from here on protected by the feed's lock */
 	bool joined, paused;
@@ -93,6 +95,8 @@ void feed_count(struct feed *f, uint64_t *ret_records, uint64_t *ret_bytes);
 bool feed_losses(struct feed *f, struct weir_counts *ret);
 /* The same of the time in which the query was joined. */
 bool feed_lost(struct feed_link *l, struct weir_counts *ret);
+/* What a live source has been told to bring, as text; else nothing. */
+void feed_wants(struct feed *f, struct text *to);
 /* What the source says of itself now, then "state: …" and "queries: …" lines. `about`: what it said
  * when it was opened, where it is no live one. */
 void feed_text(struct feed *f, const struct text *about, struct text *to);

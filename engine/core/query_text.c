@@ -173,6 +173,20 @@ static void result_lines(struct result *res, struct text *to)
 	}
 }
 
+/* What a live source brings to all its queries. */
+static void kernel_filters(const struct run *r, struct text *to)
+{
+	for (uint32_t i = 0; i < r->plan->nsources; i++) {
+		struct text wants = TEXT_INIT;
+
+		if (r->links[i].feed)
+			feed_wants(r->links[i].feed, &wants);
+		if (wants.len)
+			text_printf(to, "kernel: %s: %s\n", r->links[i].name, wants.p);
+		text_release(&wants);
+	}
+}
+
 static void status(struct query *q, struct text *to)
 {
 	struct run *r = query_current(q);
@@ -238,9 +252,10 @@ int query_text(struct query *q, const char *what, struct text *to)
 	if (strcmp(what, "plan") != 0 && strcmp(what, "graph.dot") != 0)
 		return -ENOENT;
 	r = query_current(q);
-	if (r && what[0] == 'p')
+	if (r && what[0] == 'p') {
 		plan_text(r->plan, node_counters, r, to);
-	else if (r)
+		kernel_filters(r, to);
+	} else if (r)
 		plan_dot(r->plan, node_counters, r, to);
 	run_unref(r);
 	return 0;

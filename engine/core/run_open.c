@@ -64,7 +64,8 @@ int run_open_sources(struct run *r, struct weir_err *err)
 			        .wake = run_wake,
 			        .arg = r,
 			        .mem = r->mem,
-			        .faults = &r->faults};
+			        .faults = &r->faults,
+			        .prefilter = prefilter_of(g, n)};
 			ret = feed_open(l, r->e, &r->readers[n->reader], err);
 			if (ret < 0)
 				return ret;

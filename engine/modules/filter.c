@@ -176,6 +176,13 @@ static int filter_process(struct weir_node *n, uint32_t input, struct weir_batch
 	return weir_emit(n, no, v);
 }
 
+static const char *prefilter(const void *config)
+{
+	const struct config *c = config;
+
+	return c->invert || c->otherwise.n ? NULL : c->bpf;
+}
+
 static const struct weir_option options[] = {
         {.type = WEIR_OPT_STRING,
                 .name = "bpf",
@@ -219,7 +226,8 @@ WEIR_MODULE(filter) = {
                "-b takes an expression of tcpdump's filter language besides, compiled by libpcap "
                "for each link type that occurs; a packet of a link type that it does not compile "
                "for does not match and is counted. Host and network names are not looked up: "
-               "write addresses.\n"
+               "write addresses. On an interface all of whose queries begin with 'filter -b', the "
+               "kernel drops what none of them would take; 'plan' says so.\n"
                "\n"
                "With --else the records that do not meet the criteria are not dropped but go "
                "through its stages; those of --then are for the others. What both leave is one "
@@ -233,4 +241,5 @@ WEIR_MODULE(filter) = {
         .open = filter_open,
         .process = filter_process,
         .close = filter_close,
+        .prefilter = prefilter,
 };

@@ -121,6 +121,10 @@ struct weir_module {
 	void (*forget)(struct weir_node *n);
 	void (*close)(struct weir_node *n);
 	void (*release)(void *config); /* what bind made outside its arena */
+	/* An expression of pcap-filter(7): packets that do not meet it are dropped, and nothing
+	 * else comes of them, so that who captures need not take them. NULL: there is none. Lives
+	 * with the config. May be NULL. */
+	const char *(*prefilter)(const void *config);
 	/* instead of open, process, flush, close and state_size: see loop.h */
 	int (*run)(struct weir_loop *l);
 	uint32_t stack; /* of run: bytes, at most 1 MiB; 0: 64 KiB */

@@ -100,8 +100,9 @@ struct weir_source {
 
 	/* What is wanted from now on: `n` filters (pcap-filter(7)), NULL for everything, of which a
 	 * record has to pass one; those that pass none may come or not. n 0: nothing, and what was
-	 * not read yet is not wanted either. Without a call: everything. */
-	void (*want)(struct weir_reader *r, const char *const *filter, uint32_t n);
+	 * not read yet is not wanted either. Without a call: everything. The texts are borrowed
+	 * for the call. 0, or -errno: it cannot, and everything comes. */
+	int (*want)(struct weir_reader *r, const char *const *filter, uint32_t n);
 	void (*counts)(struct weir_reader *r, struct weir_counts *ret);
 };
 

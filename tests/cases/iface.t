@@ -128,6 +128,40 @@ is "$(sed 1d "$m/queries/all/out.csv")" "$(cat "$T/dns")" 'bpf= lets in what tcp
 result $? 'the others do not reach the ring'
 fusermount3 -u "$m"
 
+# ---- what all queries begin with is filtered by the kernel ----
+mount_weir "$m" out0 || finish
+plan() { sed -n 's/^kernel: //p' "$m/queries/$1/plan"; }
+expected() { tcpdump -nr "$trace" "$@" 2>/dev/null | wc -l; }
+echo 'dns: packets | filter -b "udp port 53" | group count() as n' >"$m/queries/new"
+is "$(plan dns)" 'out0: (udp port 53)' 'plan shows what the kernel passes on'
+send --pps 20000 "$trace"
+wait_for 10 settled "$m" out0
+few=$(stat_of "$m" out0 packets)
+[ "$few" -lt $((sent / 2)) ]
+result $? "of $sent packets $few reach the ring"
+echo 'web: packets | filter -b "tcp port 80" | group count() as n' >"$m/queries/new"
+is "$(plan dns)" 'out0: (tcp port 80) or (udp port 53)' 'two queries: what one of them takes'
+send --pps 20000 "$trace"
+echo 'rest: packets | filter -v -b "tcp port 80" | group count() as n' >"$m/queries/new"
+is "$(plan web)" 'out0: everything' 'one that needs more widens it before it starts'
+send --pps 20000 "$trace"
+wait_for 10 settled "$m" out0
+stopped "$m" rest
+is "$(plan web)" 'out0: (tcp port 80) or (udp port 53)' 'when it is gone the filter is back'
+send --pps 20000 "$trace"
+wait_for 10 settled "$m" out0
+stopped "$m" dns && stopped "$m" web
+lost=$(stat_of "$m" out0 kernel_drops)
+if [ "$lost" = 0 ]; then
+	is "$(sed 1d "$m/queries/dns/out.csv")" "$((4 * $(expected udp port 53)))" 'the first has all that it asks for'
+	is "$(sed 1d "$m/queries/web/out.csv")" "$((3 * $(expected tcp port 80)))" 'the second from its start on'
+	is "$(sed 1d "$m/queries/rest/out.csv")" "$((sent - $(expected tcp port 80)))" 'the third all while it runs'
+else
+	skip 'all that they ask for' "$lost packets were lost"
+fi
+is "$(plan web)" 'out0: nothing' 'in the end nothing passes'
+fusermount3 -u "$m"
+
 # ---- weir run ----
 "$WEIR" run 'packets | head 100 | group count() as n' out0 >"$T/run.csv" 2>"$T/run.err" &
 run=$!
