@@ -141,9 +141,35 @@ static bool has_file(const struct look *l, enum node_kind k)
 {
 	if (k == NODE_RECORDS)
 		return l->result;
+	if (k == NODE_VERSIONS)
+		return l->result && result_keeps(l->result);
+	if (node_nature(k) == NATURE_VERSION)
+		return l->result &&
+		       result_has_format(l->result, (enum result_format)(k - NODE_VERSION_CSV));
 	if (node_nature(k) != NATURE_RESULT)
 		return true;
 	return l->result && result_has_format(l->result, (enum result_format)(k - NODE_OUT_CSV));
+}
+
+static int child_version(struct fs *fs, const struct node *dir, const char *name, struct node *ret)
+{
+	int64_t ms = table_time_ms(name);
+	struct snapshot *s = NULL;
+	struct look l;
+	int r = ms < 0 ? -ENOENT : look_at(fs, dir->serial, &l);
+
+	if (r < 0)
+		return r;
+	if (l.result && result_keeps(l.result))
+		s = result_kept_at(l.result, ms);
+	if (s)
+		*ret = (struct node){.kind = NODE_VERSION,
+		        .serial = dir->serial,
+		        .run = l.run & NODE_RUN_MASK,
+		        .version = snapshot_number(s) & NODE_VERSION_MASK};
+	look_release(&l);
+	snapshot_unref(s);
+	return s ? 0 : -ENOENT;
 }
 
 int entry_child(struct fs *fs, const struct node *dir, const char *name, struct node *ret)
@@ -162,6 +188,8 @@ int entry_child(struct fs *fs, const struct node *dir, const char *name, struct 
 		return child_of_query(fs, name, ret);
 	case NODE_STREAMS:
 		return child_stream(fs, name, ret);
+	case NODE_VERSIONS:
+		return child_version(fs, dir, name, ret);
 	case NODE_RECORDS:
 	case NODE_CHUNK:
 		return child_record(fs, dir, name, ret);
@@ -173,7 +201,9 @@ int entry_child(struct fs *fs, const struct node *dir, const char *name, struct 
 	ret->serial = dir->serial;
 	if (!ret->kind)
 		return -ENOENT;
-	if (dir->kind != NODE_QUERY)
+	ret->run = dir->run;
+	ret->version = dir->version;
+	if (dir->kind != NODE_QUERY && dir->kind != NODE_VERSION)
 		return 0;
 	r = look_at(fs, dir->serial, &l);
 	if (r < 0)
@@ -191,8 +221,12 @@ int entry_parent(struct fs *fs, const struct node *n, struct node *ret)
 	memset(ret, 0, sizeof *ret);
 	ret->kind = node_rows[n->kind].parent;
 	if (n->kind != NODE_CHUNK && n->kind != NODE_RECORD) {
-		if (ret->kind == NODE_QUERY || ret->kind == NODE_SOURCE)
+		if (ret->kind == NODE_SOURCE || node_is_query(ret->kind))
 			ret->serial = n->serial;
+		if (ret->kind == NODE_VERSION) {
+			ret->run = n->run;
+			ret->version = n->version;
+		}
 		return 0;
 	}
 	e = record_find(fs, n, &r);
@@ -321,6 +355,7 @@ static uint64_t query_key(const struct look *l)
 static int query_attr(struct fs *fs, const struct node *n, struct stat *st, double *timeout)
 {
 	struct text t = TEXT_INIT;
+	struct snapshot *s;
 	int64_t created;
 	struct look l;
 	int r = look_at(fs, n->serial, &l);
@@ -335,12 +370,22 @@ static int query_attr(struct fs *fs, const struct node *n, struct stat *st, doub
 		        state_time(fs->states, node_ino(n), query_key(&l), created), st);
 		set_ctime(st, created);
 		*timeout = FS_SHORT;
+	} else if (n->kind == NODE_VERSIONS) {
+		entry_stat(fs, n, l.query,
+		        state_time(fs->states, node_ino(n), query_key(&l), created), st);
+		*timeout = FS_SHORT;
+	} else if (n->kind == NODE_VERSION) {
+		s = table_kept(n, &l);
+		entry_stat(fs, n, l.query, s ? snapshot_time(s) : created, st);
+		r = s ? 0 : -ESTALE;
+		snapshot_unref(s);
+		*timeout = FS_SHORT;
 	} else if (n->kind == NODE_SPEC && query_text(l.query, "spec", &t) == 0) {
 		entry_size(st, (int64_t)t.len);
 	}
 	text_release(&t);
 	look_release(&l);
-	return 0;
+	return r;
 }
 
 static int mount_attr(struct fs *fs, const struct node *n, struct stat *st, double *timeout)
@@ -392,7 +437,7 @@ static bool is_versioned(enum node_kind k)
 	enum node_nature n = node_nature(k);
 
 	return n == NATURE_TEXT || n == NATURE_FIXED || n == NATURE_LOG || n == NATURE_RESULT ||
-	       k == NODE_RECORDS;
+	       n == NATURE_VERSION || k == NODE_RECORDS;
 }
 
 int entry_attr(struct fs *fs, const struct node *n, struct stat *st, double *timeout)
@@ -460,6 +505,8 @@ static int current_version(struct fs *fs, const struct node *n, struct version *
 		return table_text(fs, n, ret);
 	if (n->kind == NODE_ERRORS)
 		return logfile_current(fs, n, NULL, ret);
+	if (nature == NATURE_VERSION)
+		return entry_version(fs, n, ret);
 	r = look_at(fs, n->serial, &l);
 	if (r < 0)
 		return r;
@@ -492,7 +539,9 @@ static int fill(struct fs *fs, const struct node *n, struct version *v, struct e
 		return r;
 	ret->ino = node_ino(n);
 	ret->generation = plain_generation(fs, n);
-	ret->entry_timeout = n->kind == NODE_STREAM ? 0 : FS_LONG;
+	ret->entry_timeout = n->kind == NODE_STREAM    ? 0
+	                     : n->kind == NODE_VERSION ? FS_SHORT
+	                                               : FS_LONG;
 	return 0;
 }
 

@@ -47,7 +47,8 @@ static int listing_open(struct fs *fs, fuse_ino_t ino, struct listing *l)
 		return -ESTALE;
 	if (!node_is_dir(l->dir.kind))
 		return -ENOTDIR;
-	if (l->dir.kind == NODE_QUERY)
+	if (l->dir.kind == NODE_QUERY || l->dir.kind == NODE_VERSIONS ||
+	        l->dir.kind == NODE_VERSION)
 		r = look_at(fs, l->dir.serial, &l->look);
 	l->on_records = l->dir.kind == NODE_RECORDS || l->dir.kind == NODE_CHUNK;
 	if (l->on_records) {
@@ -66,6 +67,11 @@ static void listing_close(struct listing *l)
 
 static bool query_has(const struct look *l, enum node_kind k)
 {
+	if (k == NODE_VERSIONS)
+		return l->result && result_keeps(l->result);
+	if (node_nature(k) == NATURE_VERSION)
+		return l->result &&
+		       result_has_format(l->result, (enum result_format)(k - NODE_VERSION_CSV));
 	if (node_nature(k) != NATURE_RESULT && k != NODE_RECORDS)
 		return true;
 	return l->result && (k == NODE_RECORDS || result_has_format(l->result,
@@ -78,12 +84,17 @@ static bool next_fixed(struct listing *l, uint64_t after, struct dent *ret)
 
 	for (; k < NODE_KINDS; k++) {
 		if (node_rows[k].parent != l->dir.kind || !node_rows[k].name ||
-		        (l->dir.kind == NODE_QUERY && !query_has(&l->look, (enum node_kind)k)))
+		        ((l->dir.kind == NODE_QUERY || l->dir.kind == NODE_VERSION) &&
+		                !query_has(&l->look, (enum node_kind)k)))
 			continue;
 		ret->node.kind = (enum node_kind)k;
 		ret->node.serial = l->dir.serial;
 		if (node_is_out(ret->node.kind))
 			ret->node.run = l->look.run & NODE_RUN_MASK;
+		if (node_is_version(ret->node.kind)) {
+			ret->node.run = l->dir.run;
+			ret->node.version = l->dir.version;
+		}
 		ret->cookie = FIXED + k;
 		snprintf(ret->name, sizeof ret->name, "%s", node_rows[k].name);
 		return true;
@@ -102,6 +113,24 @@ static bool next_query(struct listing *l, uint64_t after, struct dent *ret)
 	ret->cookie = OWN + query_serial(q);
 	snprintf(ret->name, sizeof ret->name, "%s", query_name(q));
 	query_unref(q);
+	return true;
+}
+
+static bool next_version(struct listing *l, uint64_t after, struct dent *ret)
+{
+	struct result *r = l->look.result;
+	struct snapshot *s =
+	        r && result_keeps(r) ? result_kept(r, after > OWN ? after - OWN : 0) : NULL;
+
+	if (!s)
+		return false;
+	ret->node.kind = NODE_VERSION;
+	ret->node.serial = l->dir.serial;
+	ret->node.run = l->look.run & NODE_RUN_MASK;
+	ret->node.version = snapshot_number(s) & NODE_VERSION_MASK;
+	ret->cookie = OWN + snapshot_number(s);
+	table_time_name(snapshot_time(s), ret->name);
+	snapshot_unref(s);
 	return true;
 }
 
@@ -166,6 +195,8 @@ static bool next(struct listing *l, uint64_t after, struct dent *ret)
 	case NODE_QUERIES:
 	case NODE_STREAMS:
 		return next_query(l, after, ret);
+	case NODE_VERSIONS:
+		return next_version(l, after, ret);
 	case NODE_RECORDS:
 	case NODE_CHUNK:
 		return next_row(l, after, ret);

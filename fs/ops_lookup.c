@@ -106,6 +106,19 @@ static void look(fuse_req_t req, struct fs *fs, const struct node *n)
 		jobs_run(fs->jobs, answer, w);
 }
 
+/* What may have to be rendered, from another thread. */
+static void later(fuse_req_t req, struct fs *fs, const struct node *n)
+{
+	struct waiting *w = malloc(sizeof *w);
+
+	if (!w) {
+		fuse.reply_err(req, ENOMEM);
+		return;
+	}
+	*w = (struct waiting){.req = req, .fs = fs, .node = *n};
+	jobs_run(fs->jobs, answer, w);
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = req_fs(req);
@@ -133,6 +146,8 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse.reply_err(req, r == -ESTALE ? ENOENT : -r);
 	else if (node_nature(n.kind) == NATURE_RESULT || n.kind == NODE_RECORDS)
 		look(req, fs, &n);
+	else if (node_nature(n.kind) == NATURE_VERSION)
+		later(req, fs, &n);
 	else
 		reply_entry(req, fs, &n);
 }

@@ -5,8 +5,10 @@
 #include "fs/table.h"
 #include "fs/describe.h"
 #include "fs/state.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -163,6 +165,11 @@ static int text_again(struct fs *fs, const struct node *n, struct version **ret)
 	return r;
 }
 
+static enum result_format format_of(enum node_kind k)
+{
+	return (enum result_format)(k - (node_is_version(k) ? NODE_VERSION_CSV : NODE_OUT_CSV));
+}
+
 /* Consumes the snapshot (NULL: before the first version). */
 static int snapshot_version(struct fs *fs, const struct node *n, const struct look *l,
         struct snapshot *s, struct version **ret)
@@ -185,7 +192,7 @@ static int snapshot_version(struct fs *fs, const struct node *n, const struct lo
 	v->generation = table_generation(fs, l->run, number);
 	v->mtime = s ? snapshot_time(s) : query_created(l->query);
 	if (s && n->kind != NODE_RECORDS)
-		r = snapshot_text(s, (enum result_format)(n->kind - NODE_OUT_CSV), &v->rendered);
+		r = snapshot_text(s, format_of(n->kind), &v->rendered);
 	if (r == 0 && v->rendered)
 		v->len = v->rendered->len;
 	if (r < 0) {
@@ -215,6 +222,37 @@ int table_result(struct fs *fs, const struct node *n, const struct look *l, stru
 	return snapshot_version(fs, n, l, s, ret);
 }
 
+struct snapshot *table_kept(const struct node *n, const struct look *l)
+{
+	struct snapshot *now = l->result && !l->log ? result_snapshot(l->result) : NULL, *s = NULL;
+	uint64_t number;
+
+	if (now && (l->run & NODE_RUN_MASK) == n->run) {
+		number = fs_expand(snapshot_number(now), n->version, NODE_VERSION_MASK);
+		s = number ? result_kept(l->result, number - 1) : NULL;
+		if (s && snapshot_number(s) != number) {
+			snapshot_unref(s);
+			s = NULL;
+		}
+	}
+	snapshot_unref(now);
+	return s;
+}
+
+static int kept(struct fs *fs, const struct node *n, struct version **ret)
+{
+	struct snapshot *s;
+	struct look l;
+	int r = look_at(fs, n->serial, &l);
+
+	if (r < 0)
+		return r;
+	s = table_kept(n, &l);
+	r = s ? snapshot_version(fs, n, &l, s, ret) : -ESTALE;
+	look_release(&l);
+	return r;
+}
+
 int table_revive(struct fs *fs, const struct node *n, struct version **ret)
 {
 	struct snapshot *s, *now;
@@ -226,6 +264,8 @@ int table_revive(struct fs *fs, const struct node *n, struct version **ret)
 		return fixed(fs, n, ret);
 	if (node_nature(n->kind) == NATURE_TEXT)
 		return text_again(fs, n, ret);
+	if (node_nature(n->kind) == NATURE_VERSION)
+		return kept(fs, n, ret);
 	if (n->kind < NODE_OUT_CSV)
 		return -ESTALE;
 	r = look_at(fs, n->serial, &l);
@@ -243,6 +283,35 @@ int table_revive(struct fs *fs, const struct node *n, struct version **ret)
 		snapshot_unref(now);
 	look_release(&l);
 	return r;
+}
+
+void table_time_name(int64_t time, char to[TABLE_TIME_MAX])
+{
+	time_t seconds = time / NSEC;
+	char day[24];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(to, TABLE_TIME_MAX, "%s.%03dZ", day, (int)(time % NSEC / 1000000));
+}
+
+int64_t table_time_ms(const char *name)
+{
+	char again[TABLE_TIME_MAX];
+	struct tm tm = {0};
+	int ms, n = 0;
+	int64_t time;
+
+	if (sscanf(name, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+	            &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms, &n) != 7 ||
+	        name[n] || tm.tm_year < 1970 || tm.tm_year > 2261 || ms < 0)
+		return -1;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	time = timegm(&tm) * 1000 + ms;
+	table_time_name(time * 1000000, again);
+	return strcmp(name, again) == 0 ? time : -1;
 }
 
 bool table_is_small(const struct look *l)

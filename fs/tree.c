@@ -19,6 +19,13 @@ const struct node_row node_rows[NODE_KINDS] = {
         [NODE_MODULE] = {NODE_MODULES, NATURE_FIXED, 0444, NULL, NULL},
         [NODE_STREAMS] = {NODE_ROOT, NATURE_DIR, 0755, "streams", NULL},
         [NODE_STREAM] = {NODE_STREAMS, NATURE_STREAM, 0444, NULL, NULL},
+        [NODE_VERSIONS] = {NODE_QUERY, NATURE_DIR, 0555, "versions", NULL},
+        [NODE_VERSION] = {NODE_VERSIONS, NATURE_DIR, 0555, NULL, NULL},
+        [NODE_VERSION_CSV] = {NODE_VERSION, NATURE_VERSION, 0444, "out.csv", NULL},
+        [NODE_VERSION_TSV] = {NODE_VERSION, NATURE_VERSION, 0444, "out.tsv", NULL},
+        [NODE_VERSION_TXT] = {NODE_VERSION, NATURE_VERSION, 0444, "out.txt", NULL},
+        [NODE_VERSION_JSON] = {NODE_VERSION, NATURE_VERSION, 0444, "out.json", NULL},
+        [NODE_VERSION_PCAP] = {NODE_VERSION, NATURE_VERSION, 0444, "out.pcap", NULL},
         [NODE_QUERIES] = {NODE_ROOT, NATURE_DIR, 01777, "queries", NULL},
         [NODE_NEW] = {NODE_QUERIES, NATURE_CONTROL, 0666, "new", NULL},
         [NODE_ERRORS] = {NODE_QUERIES, NATURE_LOG, 0444, "errors", NULL},
@@ -105,6 +112,8 @@ uint64_t node_stat_ino(const struct node *n)
 {
 	struct node s = *n;
 
+	if (node_is_version(n->kind))
+		return node_ino(n);
 	if (!node_is_out(n->kind))
 		s.run = 0;
 	s.version = 0;

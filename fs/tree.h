@@ -45,7 +45,14 @@ enum node_kind {
 	NODE_LOG,
 	NODE_PLAN,
 	NODE_GRAPH,
-	NODE_STREAM,  /* streams/<query> */
+	NODE_STREAM,      /* streams/<query> */
+	NODE_VERSIONS,    /* versions/ of a table that keeps them */
+	NODE_VERSION,     /* versions/<time>/ */
+	NODE_VERSION_CSV, /* in the order of enum result_format */
+	NODE_VERSION_TSV,
+	NODE_VERSION_TXT,
+	NODE_VERSION_JSON,
+	NODE_VERSION_PCAP,
 	NODE_OUT_CSV, /* in the order of enum result_format */
 	NODE_OUT_TSV,
 	NODE_OUT_TXT,
@@ -64,6 +71,7 @@ enum node_nature {
 	NATURE_LOG,     /* only grows */
 	NATURE_CONTROL, /* written to */
 	NATURE_RESULT,  /* a log or a table, as the query's result is */
+	NATURE_VERSION, /* a version of a table that is kept: never changes */
 	NATURE_RECORD,
 	NATURE_STREAM, /* rows as they come */
 };
@@ -121,6 +129,12 @@ static inline enum node_nature node_nature(enum node_kind k)
 static inline bool node_is_out(enum node_kind k)
 {
 	return k >= NODE_OUT_CSV && k <= NODE_OUT_PCAP;
+}
+
+/* One of the files in versions/<time>, or that folder: `run` and `version` say which. */
+static inline bool node_is_version(enum node_kind k)
+{
+	return k >= NODE_VERSION && k <= NODE_VERSION_PCAP;
 }
 
 static inline bool node_is_dir(enum node_kind k)

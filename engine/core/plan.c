@@ -399,6 +399,15 @@ static void fuse(struct plan_graph *g)
 	}
 }
 
+static int no_versions(struct planner *pl)
+{
+	const struct ast_setting *s = pl->spec->settings;
+
+	while (strcmp(s->key, "keep") != 0)
+		s = s->next;
+	return weir_fail(pl->err, WEIR_E_NO_VERSIONS, s->pos, s->len);
+}
+
 static int build(struct planner *pl)
 {
 	struct plan *p = pl->p;
@@ -423,6 +432,8 @@ static int build(struct planner *pl)
 	p->root.last = (uint32_t)r;
 	p->out = p->root.nodes[r]->outside;
 	p->table = p->root.nodes[r]->table;
+	if (p->set.keep && !p->table)
+		return no_versions(pl);
 	fuse(&p->root);
 	r = planner_targets(pl, &p->root);
 	if (r == 0)

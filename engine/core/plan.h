@@ -102,6 +102,7 @@ struct settings {
 	uint64_t threads, tokens;
 	const char *spill; /* folder; NULL: none */
 	uint64_t spill_size;
+	uint64_t keep;      /* versions of a table; 0: none beyond what readers need */
 	uint32_t spill_pos; /* in the spec */
 	uint32_t order;     /* 0 arrival, 1 strict */
 	uint32_t scheduler; /* enum plan_scheduler */

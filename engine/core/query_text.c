@@ -169,6 +169,8 @@ static void result_lines(struct result *res, struct text *to)
 		text_printf(to, "result: table\nrows: %llu\nversion: %llu\n",
 		        (unsigned long long)(s ? snapshot_rows(s) : 0),
 		        (unsigned long long)(s ? snapshot_number(s) : 0));
+		if (result_keeps(res))
+			text_printf(to, "kept: %u\n", result_kept_count(res));
 		snapshot_unref(s);
 	}
 }

@@ -70,6 +70,11 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 		r->sink = *sink;
 	else
 		r->result = result_new(plan->out, !plan->table, plan->set.retain, r->mem);
+	if (r->result && plan->set.keep) { /* its versions are looked at later */
+		result_keep(r->result, (uint32_t)plan->set.keep);
+		r->watched = INT64_MAX;
+		r->attention = 1;
+	}
 	res = r->mem && r->context.pool && r->context.stats && (sink || r->result) ? 0 : -ENOMEM;
 	if (res == 0 && plan->nspills)
 		res = spill_try(plan, rights, err);
@@ -135,7 +140,8 @@ bool run_watch(struct run *r, int64_t now)
 	bool fresh;
 
 	pthread_mutex_lock(&r->lock);
-	r->watched = now + WATCH_NS;
+	if (r->watched < now + WATCH_NS)
+		r->watched = now + WATCH_NS;
 	fresh = r->state != QUERY_RUNNING;
 	if (!fresh)
 		attend(r);

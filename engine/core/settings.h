@@ -5,6 +5,8 @@
 
 #include <weir/option.h>
 
+#define SETTINGS_KEEP_MAX 10000
+
 extern const struct weir_option settings_rows[];
 extern const struct weir_option settings_spill[]; /* the size in `set spill DIR SIZE` */
 

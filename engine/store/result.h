@@ -72,6 +72,15 @@ struct snapshot *result_snapshot(struct result *r);
 /* Tables: a reference to version `n`, while it is held by somebody or is younger than a minute
  * (under a cap in bytes), else NULL. Versions count from 1. */
 struct snapshot *result_version(struct result *r, uint64_t n);
+/* Tables: the last n versions are kept, as far as they fit into the retention, and have times that
+ * differ in their milliseconds. Before the first version. */
+void result_keep(struct result *r, uint32_t n);
+bool result_keeps(const struct result *r);
+uint32_t result_kept_count(struct result *r);
+/* A reference to the oldest kept version after number `after`, or to that of a time in ms since the
+ * epoch. NULL: there is none. */
+struct snapshot *result_kept(struct result *r, uint64_t after);
+struct snapshot *result_kept_at(struct result *r, int64_t ms);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
 /* Whose version it is; borrowed. */

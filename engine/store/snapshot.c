@@ -10,16 +10,24 @@
 
 #include <stdlib.h>
 
+#define MS 1000000ll
+
 /* ---- life of a version; with the lock held ---- */
+
+/* Its texts, which can be made again. */
+static void drop_texts(struct result *r, struct snapshot *s)
+{
+	for (int f = 0; f < FORMATS; f++) {
+		r->text_bytes -= s->text[f].len;
+		rendered_release(&s->text[f]);
+	}
+}
 
 static void snapshot_free(struct result *r, struct snapshot *s)
 {
 	for (size_t i = 0; i < s->nblocks; i++)
 		block_put(r, s->blocks[i]);
-	for (int f = 0; f < FORMATS; f++) {
-		r->text_bytes -= s->text[f].len;
-		rendered_release(&s->text[f]);
-	}
+	drop_texts(r, s);
 	pthread_mutex_destroy(&s->text_lock);
 	free(s->blocks);
 	free(s);
@@ -54,6 +62,12 @@ static uint64_t own_bytes(const struct snapshot *s)
 	return n;
 }
 
+/* One of the last that were asked for. */
+static bool is_kept(const struct result *r, const struct snapshot *s)
+{
+	return s->kept && r->number - s->number < r->history;
+}
+
 /* Lets go of old versions that are past their minute or over the cap (UINT64_MAX: only by age). */
 static void expire(struct result *r, uint64_t cap)
 {
@@ -65,9 +79,11 @@ static void expire(struct result *r, uint64_t cap)
 
 		if (s == r->current || !s->kept)
 			continue;
+		if (r->history && !s->refs)
+			drop_texts(r, s);
 		if (cap != UINT64_MAX)
 			bytes += own_bytes(s);
-		s->kept = s->born >= oldest && bytes <= cap;
+		s->kept = (s->born >= oldest || is_kept(r, s)) && bytes <= cap;
 	}
 	sweep(r);
 }
@@ -185,6 +201,17 @@ static bool unchanged(const struct result *r)
 	       (!r->nnext || memcmp(s->blocks, r->next, r->nnext * sizeof *r->next) == 0);
 }
 
+/* `time`, or as many milliseconds later as it takes to be another than those of kept versions. */
+static int64_t own_time(const struct result *r, int64_t time)
+{
+	for (size_t i = 0; i < r->nversions; i++)
+		if (is_kept(r, r->versions[i]) && r->versions[i]->time / MS == time / MS) {
+			time += MS;
+			i = SIZE_MAX; /* from the first on */
+		}
+	return time;
+}
+
 int result_publish(struct result *r, int64_t time)
 {
 	struct snapshot *s;
@@ -220,6 +247,7 @@ int result_publish(struct result *r, int64_t time)
 		if (r->nnext)
 			memcpy(s->blocks, r->next, r->nnext * sizeof *r->next);
 		r->nnext = 0; /* its references moved */
+		s->time = own_time(r, time);
 		s->number = ++r->number;
 		r->versions[r->nversions++] = s;
 		r->current = s;
@@ -269,6 +297,61 @@ struct snapshot *result_version(struct result *r, uint64_t n)
 	return s;
 }
 
+void result_keep(struct result *r, uint32_t n)
+{
+	r->history = n;
+}
+
+bool result_keeps(const struct result *r)
+{
+	return r->history;
+}
+
+uint32_t result_kept_count(struct result *r)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->nversions; i++)
+		n += is_kept(r, r->versions[i]);
+	pthread_mutex_unlock(&r->lock);
+	return n;
+}
+
+struct snapshot *result_kept(struct result *r, uint64_t after)
+{
+	struct snapshot *s = NULL;
+	size_t lo = 0, hi;
+
+	pthread_mutex_lock(&r->lock);
+	hi = r->nversions;
+	while (lo < hi) { /* they stand by number */
+		size_t mid = (lo + hi) / 2;
+
+		if (r->versions[mid]->number > after)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	for (; lo < r->nversions && !s; lo++)
+		if (is_kept(r, r->versions[lo]))
+			s = hold(r, r->versions[lo]);
+	pthread_mutex_unlock(&r->lock);
+	return s;
+}
+
+struct snapshot *result_kept_at(struct result *r, int64_t ms)
+{
+	struct snapshot *s = NULL;
+
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->nversions && !s; i++)
+		if (is_kept(r, r->versions[i]) && r->versions[i]->time / MS == ms)
+			s = hold(r, r->versions[i]);
+	pthread_mutex_unlock(&r->lock);
+	return s;
+}
+
 struct snapshot *snapshot_ref(struct snapshot *s)
 {
 	pthread_mutex_lock(&s->r->lock);
@@ -287,6 +370,8 @@ void snapshot_unref(struct snapshot *s)
 	pthread_mutex_lock(&r->lock);
 	if (--s->refs == 0 && !s->kept)
 		sweep(r);
+	else if (!s->refs && r->history && s != r->current)
+		drop_texts(r, s);
 	pthread_mutex_unlock(&r->lock);
 	result_unref(r);
 }

@@ -107,6 +107,8 @@ struct result {
 	struct snapshot **versions; /* kept or held, by number */
 	size_t nversions, versions_cap;
 	uint64_t number;
+	uint32_t history; /* versions kept, the current one among them, beyond their minute; 0: none
+	                   */
 };
 
 struct snapshot {

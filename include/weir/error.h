@@ -72,6 +72,8 @@ extern "C" {
 	X(NOT_A_SOURCE, EINVAL, "'%s' is no source, it needs records from something before it")    \
 	X(EFFECT_IN_INSTANCES, EINVAL,                                                             \
 	        "'%s' cannot stand in '%s', whose instances would each do it anew")                \
+	X(NO_VERSIONS, EINVAL,                                                                     \
+	        "'set keep' is for tables, and this result is a log that only grows")              \
 	X(WINDOW_AFTER_TABLE, EINVAL, "'%s' needs records in time order, not those of '%s'")       \
 	/* rights, limits, system */                                                               \
 	X(NOT_PERMITTED, EPERM, "not permitted: %s")                                               \

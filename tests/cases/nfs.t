@@ -39,13 +39,14 @@ serve() {
 }
 serve || { tail -5 "$T/ganesha.log" | sed 's/^/# /'; skip_all 'nfs-ganesha does not start here'; }
 
-echo 't: packets | tail 2000 | print ts srcip len' >"$q/new"
+echo 't: set keep 2 packets | tail 2000 | print ts srcip len' >"$q/new"
 echo 'l: packets | head 1500 | print ts srcip len' >"$q/new"
 query_ended "$m" t
 query_ended "$m" l
+kept=queries/t/versions/$(ls "$q/t/versions")
 for v in 3 4; do
 	is "$(timeout 20 nfs-ls "$(url $v '')" | awk '{print $NF}' | sort | tr '\n' ' ')" 'README metrics modules queries sources status streams types ' "v$v: the root's names"
-	for f in queries/t/out.csv queries/t/out.json queries/l/out.csv queries/l/log queries/t/spec modules/head README; do
+	for f in queries/t/out.csv queries/t/out.json queries/l/out.csv queries/l/log queries/t/spec modules/head README "$kept/out.csv"; do
 		is "$(ncat $v $f | cksum)" "$(cksum <"$m/$f")" "v$v: $f"
 	done
 	is "$(ncat $v queries/t/records/1/1999)" "$(cat "$q/t/records/1/1999")" "v$v: a record of a table"
@@ -58,6 +59,7 @@ forget() { sync; echo 2 >/proc/sys/vm/drop_caches; }
 for v in 3 4; do
 	forget
 	is "$(ncat $v queries/t/out.csv | cksum)" "$(cksum <"$q/t/out.csv")" "v$v: a table after the kernel forgot"
+	is "$(ncat $v "$kept/out.csv" | cksum)" "$(cksum <"$m/$kept/out.csv")" "v$v: a version that is kept, too"
 	forget
 	is "$(ncat $v queries/l/out.csv | cksum)" "$(cksum <"$q/l/out.csv")" "v$v: a log after the kernel forgot"
 done

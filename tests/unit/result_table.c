@@ -348,6 +348,55 @@ static void stress(void **state)
 	assert_int_equal(mem.used, 0);
 }
 
+/* With result_keep(): the last versions by number and time, whatever the clock does, as far as they
+ * fit; texts of old ones take no room. */
+static void kept(void **state)
+{
+	struct result *r = result_new(schema, false, 100000, NULL);
+	uint64_t bytes, at = 0, n = 0;
+	struct snapshot *s, *last;
+	size_t len;
+
+	result_keep(r, 5);
+	assert_null(result_kept(r, 0));
+	for (uint64_t i = 1; i <= 20; i++) { /* a clock that stands, and one that goes back */
+		assert_int_equal(add_rows(r, 10, i, 0, 10), 0);
+		assert_int_equal(result_publish(r, i < 10 ? 5000000 : 3000000 - (int64_t)i), 1);
+		assert_int_equal(result_kept_count(r), i < 5 ? i : 5);
+	}
+	while ((s = result_kept(r, at))) {
+		at = snapshot_number(s);
+		n++;
+		last = result_kept_at(r, snapshot_time(s) / 1000000);
+		assert_ptr_equal(last, s);
+		snapshot_unref(last);
+		assert_null(result_kept_at(r, snapshot_time(s) / 1000000 + 1000));
+		snapshot_unref(s);
+	}
+	assert_int_equal(at, 20);
+	assert_int_equal(n, 5);
+	bytes = result_bytes(r);
+	for (at = 15; (s = result_kept(r, at)); at++) {
+		char *t = text_of(s, FORMAT_CSV, &len), *want = expected(10, at + 1, 0);
+
+		assert_string_equal(t, want);
+		free(t);
+		free(want);
+		snapshot_unref(s);
+	}
+	assert_true(result_bytes(r) <= bytes + len); /* of the current one alone */
+	/* large ones push the others out, not the current one */
+	for (uint64_t i = 1; i <= 5; i++) {
+		assert_int_equal(add_rows(r, 5000, i, 0, 1000), 0);
+		assert_int_equal(result_publish(r, (int64_t)i * 100000000), 1);
+	}
+	assert_true(result_kept_count(r) >= 1 && result_kept_count(r) < 5);
+	s = result_kept(r, 24);
+	assert_int_equal(snapshot_number(s), 25);
+	snapshot_unref(s);
+	result_unref(r);
+}
+
 static int setup(void **state)
 {
 	return one_schema(weir_schema_new("t", fields, sizeof fields / sizeof *fields));
@@ -358,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(sizes),
 	        cmocka_unit_test(versions),
+	        cmocka_unit_test(kept),
 	        cmocka_unit_test(cap),
 	        cmocka_unit_test(limit),
 	        cmocka_unit_test(formats),
