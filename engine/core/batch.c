@@ -150,7 +150,7 @@ struct weir_batch *pool_batch(struct weir_pool *p, const struct weir_schema *sch
 	return b;
 }
 
-struct weir_batch *pool_view(struct weir_pool *p, struct weir_batch *parent,
+struct weir_batch *pool_view_shared(struct weir_pool *p, struct weir_batch *parent,
         const struct weir_schema *schema, const int32_t *map)
 {
 	struct weir_batch *b = make(p, schema);
@@ -163,6 +163,16 @@ struct weir_batch *pool_view(struct weir_pool *p, struct weir_batch *parent,
 	b->sel = parent->sel;
 	b->nsel = parent->nsel;
 	b->token = parent->token;
+	return b;
+}
+
+struct weir_batch *pool_view(struct weir_pool *p, struct weir_batch *parent,
+        const struct weir_schema *schema, const int32_t *map)
+{
+	struct weir_batch *b = pool_view_shared(p, parent, schema, map);
+
+	if (!b)
+		return NULL;
 	for (uint32_t f = 0; f < schema->nfields; f++)
 		if (map[f] >= 0)
 			b->cols[f] = parent->cols[map[f]];

@@ -351,6 +351,8 @@ int planner_module(struct planner *pl, const struct weir_module *module, const c
 		r = weir_bind_pass(&b.pub, pl->err);
 	if (module->run) /* a loop keeps its place */
 		n->flags &= ~(uint32_t)WEIR_PARALLEL;
+	if ((n->flags & WEIR_PARALLEL) && (n->flags & WEIR_VIEWS))
+		n->said = planner_said(pl, name, args, nargs);
 	if (r >= 0)
 		r = finish(&b, n);
 	else if (r != -ENOMEM && pl->err && !pl->err->no)

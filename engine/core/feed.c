@@ -1,149 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /* feed.c: one thread reads, many queries get it. */
-#include "engine/core/feed.h"
+#include "engine/core/feed_parts.h"
 
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "engine/core/engine.h"
-
 #define NAP_MS 200 /* where the source does not say what to wait for */
+#define WAKE_BATCHES (FEED_QUEUE / 2)
+#define WAKE_NS (5ll * 1000000)   /* that fewer wait at most while there is more to be read */
+#define TELL_NS (250ll * 1000000) /* that counts wait which come without a batch */
 
-struct feed {
-	struct reader *reader; /* of the thread, once it runs; NULL after the end */
-	struct weir_schema *schema;
-	uint64_t total;        /* bytes of the source, 0: unknown */
-	double pace;           /* of the reader */
-	struct faults faults;  /* of the source, in the order they came */
-	uint64_t told;         /* how many of them the links have got */
-	struct feed_item next; /* read, and not handed on yet */
-	int event;             /* readable: wake up from poll(2), it ends */
-	pthread_t thread;
-
-	pthread_mutex_t lock; /* protects what follows, and the links */
-	pthread_cond_t room;  /* a link came, went, or took something */
-	struct feed_link *links;
-	bool started, waiting, stop, ended;
-	int error; /* ended: 0 or -errno with err */
-	struct weir_err err;
-	struct prefilters wanted; /* of a live source; texts of the links */
-	struct text wants;        /* the same, to be read */
-	uint64_t records, bytes;  /* handed on */
-	uint64_t batches;         /* the same */
-	uint64_t settled;         /* of them, see settle() */
-	uint64_t said;            /* of those, by the thread: the source knows */
-};
-
-/* ---- a batch of the query's own ---- */
-
-/* What such a batch keeps of the feed's, in its own memory. */
-struct hold {
-	struct weir_batch *from;
-	struct weir_mem *mem;
-	size_t charged;
-};
-
-static void let_go(const struct hold *h)
+static int64_t last_time(struct weir_batch *b)
 {
-	weir_batch_unref(h->from);
-	mem_give(h->mem, h->charged);
+	uint32_t n = weir_batch_count(b), row = n ? weir_batch_row(b, n - 1) : 0;
+	int f = weir_schema_find(b->schema, "ts", 2);
+	const struct weir_col *c;
+
+	if (n && feed_is_packets(b))
+		return ((const struct weir_packets *)b->priv)->pk[row].ts;
+	c = f < 0 ? NULL : weir_batch_col(b, (uint32_t)f);
+	return n && c && weir_col_has(c, row) ? weir_col_i64(c)[row] : INT64_MAX;
 }
 
-static void release_packets(struct weir_batch *b)
-{
-	struct weir_packets *p = b->priv;
-
-	if (p->owner)
-		let_go(p->owner);
-}
-
-static const struct weir_batch_ops packets = {
-        .fill = weir_packet_fill, .pack = weir_packet_pack, .release = release_packets};
-
-/* The descriptors are copied, the packets stay where they are. */
-static struct weir_batch *share_packets(struct reader *r, const struct hold *h)
-{
-	const struct weir_packets *from = h->from->priv;
-	struct weir_batch *b = weir_source_packets(&r->pub, &packets);
-	struct weir_packets *p = b ? b->priv : NULL;
-	struct hold *own = b ? weir_batch_alloc(b, sizeof *own) : NULL;
-
-	if (!own) {
-		weir_batch_unref(b);
-		return NULL;
-	}
-	*own = *h;
-	p->owner = own;
-	memcpy(p->pk, from->pk, h->from->n * sizeof *p->pk);
-	b->n = h->from->n;
-	b->sel = h->from->sel;
-	b->nsel = h->from->nsel;
-	b->token = h->from->token;
-	return b;
-}
-
-static void release_columns(struct weir_batch *b)
-{
-	if (b->priv)
-		let_go(b->priv);
-}
-
-static const struct weir_batch_ops columns = {.release = release_columns};
-
-/* Any other batch: every column was filled by the feed (fill_columns()), a view borrows them. */
-static struct weir_batch *share_columns(struct reader *r, const struct hold *h, const int32_t *map)
-{
-	struct weir_batch *b = pool_view(r->pool, h->from, h->from->schema, map);
-	struct hold *own = b ? weir_batch_alloc(b, sizeof *own) : NULL;
-
-	if (!own) {
-		weir_batch_unref(b);
-		return NULL;
-	}
-	*own = *h;
-	b->priv = own;
-	b->ops = &columns;
-	return b;
-}
-
-static bool is_packets(const struct weir_batch *b)
-{
-	return b->ops && b->ops->fill == weir_packet_fill;
-}
-
-static int fill_columns(struct feed_item *i)
+/* What is no packet is filled here: its source may not be asked by others. Nothing that two threads
+ * have is filled without a lock, see batch_share(). */
+static int prepare(struct feed_item *i)
 {
 	struct weir_batch *b = i->batch;
-	uint32_t n = b->schema->nfields;
-	int32_t *map = weir_batch_alloc(b, n * sizeof *map);
+	const struct weir_packets *p = b->priv;
 
-	if (!map)
-		return -ENOMEM;
-	for (uint32_t f = 0; f < n; f++) {
+	i->size = sizeof *i;
+	i->newest = last_time(b);
+	if (feed_is_packets(b)) {
+		for (uint32_t k = 0; k < b->n; k++)
+			i->size += p->pk[k].caplen + sizeof *p->pk;
+		return 0;
+	}
+	for (uint32_t f = 0; f < b->schema->nfields; f++) {
 		int r = weir_batch_fill(b, f);
 
 		if (r < 0)
 			return r;
-		map[f] = (int32_t)f;
 		i->size += b->n * weir_kind_size(b->schema->fields[f].kind);
 	}
-	i->map = map;
-	return 0;
-}
-
-/* Makes what was read ready for others. */
-static int prepare(struct feed_item *i)
-{
-	const struct weir_packets *p = i->batch->priv;
-
-	i->size = sizeof *i;
-	i->map = NULL;
-	if (!is_packets(i->batch))
-		return fill_columns(i);
-	for (uint32_t k = 0; k < i->batch->n; k++)
-		i->size += p->pk[k].caplen + sizeof *p->pk;
 	return 0;
 }
 
@@ -207,22 +108,7 @@ bool feed_losses(struct feed *f, struct weir_counts *ret)
 	return has;
 }
 
-/* ---- the queues ---- */
-
-/* A queue grows only while half of the query's memory is left to what works on the records. */
-static bool is_tight(const struct weir_mem *m, size_t more)
-{
-	size_t limit = __atomic_load_n(&m->limit, __ATOMIC_RELAXED);
-
-	return limit && __atomic_load_n(&m->used, __ATOMIC_RELAXED) + more > limit / 2;
-}
-
-/* One batch goes to an empty queue whatever its size: who has no memory for it says so then. */
-static bool is_full(const struct feed_link *l, size_t more)
-{
-	return l->n == FEED_QUEUE ||
-	       (l->n && (l->bytes + more > FEED_BYTES || is_tight(l->mem, more)));
-}
+/* ---- handing on ---- */
 
 /* Whether somebody wants a batch, and all who do have room. */
 static bool is_wanted(const struct feed *f)
@@ -233,71 +119,119 @@ static bool is_wanted(const struct feed *f)
 	for (const struct feed_link *l = f->links; l; l = l->next) {
 		if (l->paused || l->left)
 			continue;
-		if (is_full(l, more))
+		if (feed_is_full(l, more))
 			return false;
 		any = true;
 	}
 	return any;
 }
 
+static void wake(struct feed_link *l)
+{
+	l->sleeps = false;
+	l->wake(l->arg);
+}
+
+/* Wakes up all that have a batch, or have had counts for long. True: there are counts for others.
+ */
+static bool wake_all(struct feed *f)
+{
+	int64_t now = now_ns(CLOCK_MONOTONIC);
+	bool others = false;
+
+	for (struct feed_link *l = f->links; l; l = l->next) {
+		if (!l->sleeps || l->left)
+			continue;
+		if (__atomic_load_n(&l->n, __ATOMIC_RELAXED) || now - l->since > TELL_NS)
+			wake(l);
+		else
+			others = true;
+	}
+	return others;
+}
+
+/* The batch, or what the trunk has left of it. A query is woken up when some batches wait for it,
+ * or by and by: as often as for each batch would cost more than most queries do for one. */
+static void hand_to(struct feed *f, struct feed_link *l, int64_t now)
+{
+	struct weir_batch *b = f->next.batch;
+	uint32_t level = 0, n;
+
+	pthread_mutex_lock(&l->lock);
+	if (feed_has_counts(l))
+		b = trunk_out(f->trunk, &l->end, b, &level);
+	if (level) {
+		trunk_count(&l->end, f->next.batch, level, feed_counts(l, FEED_QUEUE));
+		l->owed = true;
+		l->owed_newest = f->next.newest;
+	}
+	n = b ? feed_put(l, &f->next, b, level) : 0;
+	pthread_mutex_unlock(&l->lock);
+	if (!l->sleeps) {
+		l->sleeps = true;
+		l->since = now;
+	}
+	if (n >= WAKE_BATCHES || now - l->since > (n ? WAKE_NS : TELL_NS))
+		wake(l);
+}
+
+/* With both locks. */
 static void hand_on(struct feed *f)
 {
 	struct feed_item *i = &f->next;
 	uint32_t n = weir_batch_count(i->batch);
+	int64_t now = now_ns(CLOCK_MONOTONIC);
 
 	i->number = f->batches++;
-	for (struct feed_link *l = f->links; l; l = l->next) {
-		struct feed_item *to = &l->item[(l->at + l->n) % FEED_QUEUE];
-
-		if (l->left)
-			continue;
-		if (l->paused) {
+	batch_share(i->batch);
+	for (struct feed_link *l = f->links; l; l = l->next)
+		if (l->paused && !l->left)
 			__atomic_add_fetch(&l->skipped, n, __ATOMIC_RELAXED);
-			continue;
-		}
-		*to = *i;
-		weir_batch_ref(to->batch);
-		to->charged = mem_take(l->mem, i->size) ? i->size : 0;
-		l->bytes += i->size;
-		if (l->n++ == 0)
-			l->wake(l->arg);
-	}
+		else if (!l->left)
+			hand_to(f, l, now);
 	f->records += n;
 	f->bytes = i->done;
 	weir_batch_unref(i->batch);
 	i->batch = NULL;
 }
 
-static struct feed_item take(struct feed_link *l)
+/* What is read goes on, the trunk's stages first; with the lock, given up meanwhile. */
+static void work(struct feed *f)
 {
-	struct feed_item i = l->item[l->at];
-
-	l->at = (l->at + 1) % FEED_QUEUE;
-	l->n--;
-	l->bytes -= i.size;
-	/* not for each batch: a thread that is woken up finds some room */
-	if (l->feed->waiting && l->n <= FEED_QUEUE / 2)
-		pthread_cond_signal(&l->feed->room);
-	return i;
+	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_lock(&f->trunk_lock);
+	trunk_run(f->trunk, f->next.batch);
+	pthread_mutex_lock(&f->lock);
+	hand_on(f);
+	trunk_rest(f->trunk);
+	pthread_mutex_unlock(&f->trunk_lock);
 }
 
 /* The first batch that the query has not worked off. */
-static uint64_t low(const struct feed_link *l)
+static uint64_t low(struct feed_link *l)
 {
+	uint64_t r;
+
+	pthread_mutex_lock(&l->lock);
 	if (l->works)
-		return l->on;
-	if (l->left)
-		return l->low;
-	return l->n ? l->item[l->at].number : l->feed->batches;
+		r = l->on;
+	else if (l->left)
+		r = l->low;
+	else
+		r = l->n ? l->item[l->at].number : l->feed->batches;
+	pthread_mutex_unlock(&l->lock);
+	return r;
 }
 
 static void settle(struct feed *f)
 {
 	uint64_t least = UINT64_MAX;
 
-	for (const struct feed_link *l = f->links; l; l = l->next)
-		if (low(l) < least)
-			least = low(l);
+	for (struct feed_link *l = f->links; l && f->remembers; l = l->next) {
+		uint64_t first = low(l);
+
+		least = first < least ? first : least;
+	}
 	if (least != UINT64_MAX && least > f->settled)
 		f->settled = least;
 }
@@ -313,6 +247,17 @@ static void unlist(struct feed_link *l)
 	l->joined = l->left = false;
 }
 
+void feed_took(struct feed_link *l)
+{
+	pthread_mutex_lock(&l->feed->lock);
+	pthread_mutex_lock(&l->lock);
+	l->works = false;
+	pthread_mutex_unlock(&l->lock);
+	if (l->left)
+		unlist(l);
+	pthread_mutex_unlock(&l->feed->lock);
+}
+
 /* ---- the thread ---- */
 
 /* The source may forget what all have had. Without the lock, which protects `settled`. */
@@ -326,7 +271,7 @@ static void tell_settled(struct feed *f, uint64_t settled)
 }
 
 /* The source has nothing now. */
-static void nap(const struct feed *f)
+static void nap(const struct feed *f, bool tells)
 {
 	const struct weir_reader *r = &f->reader->pub;
 	struct pollfd p[2] = {
@@ -337,7 +282,19 @@ static void nap(const struct feed *f)
 		ms = (r->wake - now_ns(CLOCK_MONOTONIC)) / 1000000 + 1;
 		ms = ms < 0 ? 0 : ms > 3600000 ? 3600000 : ms;
 	}
+	if (tells && (ms < 0 || ms > TELL_NS / 1000000))
+		ms = TELL_NS / 1000000;
 	poll(p, 2, (int)ms);
+}
+
+static void rest(struct feed *f)
+{
+	bool tells;
+
+	pthread_mutex_lock(&f->lock);
+	tells = wake_all(f);
+	pthread_mutex_unlock(&f->lock);
+	nap(f, tells);
 }
 
 /* Faults that came with the last read go to all who wait for what comes behind them. */
@@ -364,9 +321,9 @@ static void tell_faults(struct feed *f)
 
 static void finish(struct feed *f, int error)
 {
-	f->ended = true;
 	f->error = error;
 	f->bytes = f->reader->pub.bytes_done;
+	__atomic_store_n(&f->ended, true, __ATOMIC_RELEASE); /* pairs with read_link() */
 	for (struct feed_link *l = f->links; l; l = l->next)
 		if (!l->left)
 			l->wake(l->arg);
@@ -384,13 +341,16 @@ static void *run(void *arg)
 		int r;
 
 		if (!is_wanted(f)) {
-			f->waiting = true;
-			pthread_cond_wait(&f->room, &f->lock);
-			f->waiting = false;
+			wake_all(f);
+			/* pairs with feed_take() */
+			__atomic_store_n(&f->waiting, true, __ATOMIC_SEQ_CST);
+			if (!is_wanted(f))
+				pthread_cond_wait(&f->room, &f->lock);
+			__atomic_store_n(&f->waiting, false, __ATOMIC_RELAXED);
 			continue;
 		}
 		if (f->next.batch) {
-			hand_on(f);
+			work(f);
 			continue;
 		}
 		settle(f);
@@ -400,7 +360,7 @@ static void *run(void *arg)
 		i.batch = NULL;
 		r = f->reader->source->read(pub, &i.batch, &f->err);
 		if (r == -EAGAIN)
-			nap(f);
+			rest(f);
 		if (r > 0) {
 			i.done = pub->bytes_done;
 			r = prepare(&i) < 0 ? -ENOMEM : 1;
@@ -444,6 +404,13 @@ struct feed *feed_new(struct reader *r)
 	f->total = r->pub.bytes_total;
 	f->pace = r->pub.pace;
 	f->err = (struct weir_err)WEIR_ERR_INIT;
+	f->trunk = trunk_new(r->pub.mem);
+	if (!f->trunk) {
+		close(f->event);
+		free(f);
+		return NULL;
+	}
+	f->remembers = r->source->taken;
 	faults_init(&f->faults);
 	r->faults = &f->faults;
 	for (uint64_t i = 0; r->of && i < r->of->faults.count && i < FAULTS_MAX; i++) {
@@ -451,6 +418,7 @@ struct feed *feed_new(struct reader *r)
 
 		faults_add(&f->faults, was->file, was->offset, was->text);
 	}
+	pthread_mutex_init(&f->trunk_lock, NULL);
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->room, NULL);
 	return f;
@@ -479,103 +447,22 @@ void feed_free(struct feed *f)
 	close(f->event);
 	pthread_cond_destroy(&f->room);
 	pthread_mutex_destroy(&f->lock);
+	pthread_mutex_destroy(&f->trunk_lock);
+	trunk_free(f->trunk);
 	free(f);
 }
 
-/* ---- a query's reader ---- */
-
-struct state {
-	struct feed_link *link;
-};
-
-static int open_link(struct weir_reader *r, struct weir_err *err)
+/* Both locks, in their order. */
+static void lock(struct feed *f)
 {
-	struct state *s = r->state;
-	const struct feed_link *l = r->config;
-
-	s->link = (struct feed_link *)l;
-	r->schema = weir_schema_ref(l->feed->schema);
-	r->pace = l->feed->pace;
-	return 0;
-}
-
-/* With the lock. */
-static void worked_off(struct feed_link *l)
-{
-	l->works = false;
-	if (l->left)
-		unlist(l);
-}
-
-void feed_took(struct feed_link *l)
-{
-	pthread_mutex_lock(&l->feed->lock);
-	worked_off(l);
-	pthread_mutex_unlock(&l->feed->lock);
-}
-
-static int read_link(struct weir_reader *pub, struct weir_batch **ret, struct weir_err *err)
-{
-	struct feed_link *l = ((struct state *)pub->state)->link;
-	struct feed *f = l->feed;
-	struct feed_item i = {0};
-	struct hold h;
-	int r = -EAGAIN;
-
+	pthread_mutex_lock(&f->trunk_lock);
 	pthread_mutex_lock(&f->lock);
-	worked_off(l);
-	if (l->n) {
-		i = take(l);
-		l->works = true;
-		l->on = i.number;
-	} else if (l->joined && f->ended) {
-		r = f->error;
-		if (r < 0 && err)
-			*err = f->err;
-	}
+}
+
+static void unlock(struct feed *f)
+{
 	pthread_mutex_unlock(&f->lock);
-	if (!i.batch)
-		return r;
-	h = (struct hold){i.batch, l->mem, i.charged};
-	*ret = i.map ? share_columns((struct reader *)pub, &h, i.map)
-	             : share_packets((struct reader *)pub, &h);
-	if (!*ret) {
-		let_go(&h);
-		return -ENOMEM;
-	}
-	pub->bytes_done = i.done - l->offset;
-	pub->bytes_total = f->total > l->offset ? f->total - l->offset : 0;
-	return 1;
-}
-
-static void close_link(struct weir_reader *r)
-{
-	struct feed_link *l = ((struct state *)r->state)->link;
-
-	if (!l)
-		return;
-	feed_leave(l);
-	pthread_mutex_lock(&l->feed->lock);
-	if (l->left)
-		unlist(l);
-	pthread_mutex_unlock(&l->feed->lock);
-}
-
-static const struct weir_source source = {
-        .abi = WEIR_ABI,
-        .name = "feed",
-        .summary = "what a feed hands on",
-        .reader_size = sizeof(struct state),
-        .open = open_link,
-        .read = read_link,
-        .close = close_link,
-};
-
-int feed_open(struct feed_link *l, struct engine *e, struct reader **ret, struct weir_err *err)
-{
-	struct rights all = {.all = true};
-
-	return reader_open(&source, l, &all, e, l->mem, l->faults, ret, err);
+	pthread_mutex_unlock(&f->trunk_lock);
 }
 
 int feed_join(struct feed_link *l)
@@ -583,17 +470,19 @@ int feed_join(struct feed_link *l)
 	struct feed *f = l->feed;
 	int r = 0;
 
-	pthread_mutex_lock(&f->lock);
+	lock(f);
 	if (!f->started && !f->stop) {
-		r = pthread_create(&f->thread, NULL, run, f);
+		r = -pthread_create(&f->thread, NULL, run, f);
 		f->started = r == 0;
 	}
+	if (r == 0 && !l->joined && !f->ended)
+		r = trunk_add(f->trunk, &l->end);
 	if (r == 0 && !l->joined) {
 		l->begins = f->records + 1;
 		l->offset = f->bytes;
 		l->ended = f->ended;
 		l->joined = true;
-		l->left = l->works = false;
+		l->left = l->works = l->sleeps = false;
 		l->next = f->links;
 		f->links = l;
 		losses(f, &l->before);
@@ -601,40 +490,51 @@ int feed_join(struct feed_link *l)
 		say_wanted(f);
 		pthread_cond_signal(&f->room);
 	}
-	pthread_mutex_unlock(&f->lock);
-	return -r;
+	unlock(f);
+	return r;
 }
 
 void feed_leave(struct feed_link *l)
 {
 	struct feed *f = l->feed;
+	bool works;
 
-	pthread_mutex_lock(&f->lock);
+	lock(f);
+	trunk_remove(f->trunk, &l->end);
 	if (l->joined && !l->left) {
+		pthread_mutex_lock(&l->lock);
 		l->low = l->n ? l->item[l->at].number : f->batches;
-		l->left = true;
+		__atomic_store_n(&l->left, true, __ATOMIC_RELAXED);
 		losses(f, &l->lost);
 		say_wanted(f);
-		if (!l->works)
-			unlist(l);
-		while (l->n) {
-			struct feed_item i = take(l);
-
-			let_go(&(struct hold){i.batch, l->mem, i.charged});
+		for (; l->n; l->n--) {
+			feed_drop(l, &l->item[l->at]);
+			l->at = (l->at + 1) % FEED_QUEUE;
 		}
+		l->bytes = 0;
+		works = l->works;
+		pthread_mutex_unlock(&l->lock);
+		if (!works)
+			unlist(l);
 		pthread_cond_signal(&f->room);
 	}
-	pthread_mutex_unlock(&f->lock);
+	unlock(f);
+}
+
+void feed_link_release(struct feed_link *l)
+{
+	free(l->counts);
+	pthread_mutex_destroy(&l->lock);
 }
 
 void feed_pause(struct feed_link *l, bool pause)
 {
-	pthread_mutex_lock(&l->feed->lock);
-	l->paused = pause;
+	lock(l->feed);
+	l->paused = l->end.passed_over = pause;
 	if (l->joined && !l->left)
 		say_wanted(l->feed);
 	pthread_cond_signal(&l->feed->room);
-	pthread_mutex_unlock(&l->feed->lock);
+	unlock(l->feed);
 }
 
 void feed_stats(struct feed *f, void (*line)(void *arg, const char *key, uint64_t value), void *arg)
@@ -670,7 +570,7 @@ void feed_text(struct feed *f, const struct text *about, struct text *to)
 	const struct weir_source *s;
 	unsigned n = 0;
 
-	pthread_mutex_lock(&f->lock);
+	lock(f);
 	s = live(f);
 	if (s && s->info)
 		s->info(&f->reader->pub, info_line, to, NULL);
@@ -683,5 +583,6 @@ void feed_text(struct feed *f, const struct text *about, struct text *to)
 	        : !n || f->waiting ? "waits for queries"
 	                           : "reading",
 	        n);
-	pthread_mutex_unlock(&f->lock);
+	trunk_text(f->trunk, to);
+	unlock(f);
 }

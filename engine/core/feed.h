@@ -8,9 +8,10 @@
  * A query that joins later begins with the next batch. At the end, or at an error, each gets it
  * behind what is in its queue.
  *
- * Batches fill their columns lazily and without locks, so no two threads may share one. What is in
- * a queue is a reference to the feed's batch, whose columns nobody touches any more; each query's
- * own batch is made from it in the query's thread (see share_packets(), share_columns()).
+ * What is in a queue is a reference to the feed's batch; each query's own is a view of it, made in
+ * the query's thread. So a packet's headers are decoded once, by who first asks. And stages that
+ * queries have in common at their beginning are run once, by the feed's thread: see trunk.h. A
+ * query for which they have left nothing is not even woken up, but now and then for its counters.
  *
  * A batch is *settled* when every query that was given it has worked it off (feed_took()) or is
  * gone; the source is told (weir_source.taken), so that it can remember what need not be read
@@ -20,25 +21,29 @@
  * A live source is told what its queries want (weir_source.want), before they join and after they
  * have left, so that it need not bring more.
  *
- * Lock order: the feed's lock, then what `wake` takes.
+ * Lock order: that of the trunk, the feed's lock, a link's, then what `wake` takes.
  */
 #ifndef FEED_H
 #define FEED_H
 
 #include "engine/core/prefilter.h"
 #include "engine/core/reader.h"
+#include "engine/core/trunk.h"
 
-#define FEED_QUEUE 8             /* batches in a queue */
+#define FEED_QUEUE 16            /* batches in a queue */
 #define FEED_BYTES (16ull << 20) /* of them */
 
 struct feed;
 
 struct feed_item {
-	struct weir_batch *batch; /* the feed's */
-	const int32_t *map;       /* of share_columns(), in the batch */
-	size_t size, charged;     /* bytes; those that are counted with the query */
-	uint64_t done;            /* bytes of the source behind it */
-	uint64_t number;          /* of the batch, from 0 */
+	struct weir_batch *batch;  /* the feed's, or what the trunk has left of it */
+	struct trunk_stage *stage; /* that has made it, or NULL; a reference */
+	uint32_t level;            /* stages of the query that are done */
+	bool counted;              /* the trunk has counts for the query, in the item's place */
+	size_t size, charged;      /* bytes; those that are counted with the query */
+	uint64_t done;             /* bytes of the source behind it */
+	uint64_t number;           /* of the batch, from 0 */
+	int64_t newest;            /* time of its last record, of the source; INT64_MAX: none */
 };
 
 /* One query's end of it. Owned by the query, and there until feed_leave() at least. */
@@ -51,15 +56,28 @@ struct feed_link {
 	struct weir_mem *mem;  /* the queue is counted there */
 	struct faults *faults; /* those of the source go there too */
 	const char *prefilter; /* see prefilter.h */
+	struct trunk_end end;  /* protected by the trunk's lock */
+
+	uint64_t records; /* of the source that the query has had; the query's thread's, as `level`
+	                   */
+	uint32_t level;   /* of the batch that was read last */
+	int64_t newest;   /* time of the last of the records; INT64_MAX: none */
 
 	struct feed_link *next; /* from here on protected by the feed's lock */
 	bool joined, paused;
-	bool left;        /* it gets no more, and is in the list for what it works on still … */
+	bool sleeps;   /* it has not been woken up for what it has … */
+	int64_t since; /* … since then, CLOCK_MONOTONIC ns; both the feed's thread's */
+	bool left;     /* it gets no more, and is in the list for what it works on still … */
+	pthread_mutex_t
+	        lock;     /* protects what follows, up to `counts`, and is enough to read `left` */
 	bool works;       /* … on batch `on` … */
 	uint64_t on, low; /* … and has not had `low` and what came behind */
 	uint32_t at, n;   /* item[at .. at + n) */
 	size_t bytes;     /* of them */
 	struct feed_item item[FEED_QUEUE];
+	bool owed;                 /* the trunk has counts that belong to no item yet … */
+	int64_t owed_newest;       /* … up to this time */
+	struct node_stats *counts; /* of the items, and those; NULL: there were none yet */
 
 	uint64_t begins; /* set by feed_join(): number of its first record, from 1 */
 	uint64_t offset; /* bytes of the source before it */
@@ -85,6 +103,8 @@ void feed_took(struct feed_link *l);
  * -EAGAIN from then on. May be called again, and by any thread. */
 void feed_leave(struct feed_link *l);
 void feed_pause(struct feed_link *l, bool pause);
+/* When nobody uses the link any more. */
+void feed_link_release(struct feed_link *l);
 
 /* The source's own counters. */
 void feed_stats(

@@ -454,6 +454,7 @@ int plan_make(struct engine *e, const char *text, size_t len, const struct right
 
 	if (!p)
 		return -ENOMEM;
+	p->refs = 1;
 	arena_init(&p->arena, NULL);
 	pl.g = &p->root;
 	p->set = (struct settings){.refresh = e->options.refresh,
@@ -472,16 +473,22 @@ int plan_make(struct engine *e, const char *text, size_t len, const struct right
 	if (r < 0) {
 		if (err && err->id == WEIR_E_NONE)
 			weir_fail(err, WEIR_E_NO_MEMORY, WEIR_NOPOS, 0, "");
-		plan_free(p);
+		plan_unref(p);
 		return r;
 	}
 	*ret = p;
 	return 0;
 }
 
-void plan_free(struct plan *p)
+struct plan *plan_ref(struct plan *p)
 {
-	if (!p)
+	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+void plan_unref(struct plan *p)
+{
+	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	for (struct plan_release *k = p->releases; k; k = k->next) {
 		if (k->expr)

@@ -54,6 +54,7 @@ struct plan_node {
 	uint32_t flags;    /* the module's, or what bind said instead; else 0 */
 	const char *name;  /* for status and plan */
 	uint32_t pos, len; /* in the spec */
+	const char *said;  /* of stages that can be shared: see plan_said.c; or NULL */
 	uint32_t nins;
 	struct plan_edge *ins;
 	const struct weir_schema *in;  /* of input 0; NULL for sources */
@@ -109,6 +110,7 @@ struct settings {
 };
 
 struct plan {
+	uint32_t refs; /* atomic */
 	struct arena arena;
 	const char *text;
 	uint32_t text_len;
@@ -123,6 +125,10 @@ struct plan {
 	uint32_t nspills;             /* nodes that spill */
 	struct plan_stretch *stretch; /* see stretch.h */
 	uint32_t nstretches;          /* 0: it cannot be cut */
+	uint32_t source;              /* node of the root, where there is one only */
+	const uint32_t *lead; /* nodes of the root behind its one source that keep nothing and give
+	                       * at most one batch for each: what can be shared, see trunk.h */
+	uint32_t nlead;
 	struct plan_release *releases;
 	struct plan_schema *schemas;
 };
@@ -131,7 +137,8 @@ struct plan {
  * their schema. 0 and *ret, or -errno and *err. */
 int plan_make(struct engine *e, const char *text, size_t len, const struct rights *rights,
         struct plan **ret, struct weir_err *err);
-void plan_free(struct plan *p); /* NULL is fine */
+struct plan *plan_ref(struct plan *p);
+void plan_unref(struct plan *p); /* NULL is fine */
 
 /* The plan as indented text; `counters(arg, node, to)` may append live figures of a node. */
 typedef void plan_counters(void *arg, const struct plan_node *n, struct text *to);

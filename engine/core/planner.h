@@ -170,6 +170,9 @@ void planner_spills(struct planner *pl);
 
 /* Cuts the plan for worker threads, once the needs are known; see stretch.h. */
 int planner_stretches(struct planner *pl);
+/* What a stage was told, see plan_said.c; NULL: it is like no other. */
+const char *planner_said(
+        struct planner *pl, const char *name, const struct ast_arg *args, uint32_t nargs);
 
 /* Marks what each node's consumers read (plan_node.needs). */
 int planner_needs(struct planner *pl);

@@ -26,6 +26,11 @@ struct weir_batch *pool_batch(struct weir_pool *p, const struct weir_schema *sch
 struct weir_batch *pool_view(struct weir_pool *p, struct weir_batch *parent,
         const struct weir_schema *schema, const int32_t *map);
 
+/* The same of a parent that others may have, too, see batch_share(): its columns are looked at when
+ * they are asked for. */
+struct weir_batch *pool_view_shared(struct weir_pool *p, struct weir_batch *parent,
+        const struct weir_schema *schema, const int32_t *map);
+
 /* The map of a view that has its parent's fields: 0, 1, 2 … WEIR_FIELDS_MAX - 1. */
 extern int32_t batch_identity[];
 

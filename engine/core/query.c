@@ -241,7 +241,7 @@ static int prepare(struct engine *e, const char *spec, size_t len, const struct 
 		r = weir_fail(err, WEIR_E_BAD_VALUE, 0, (uint32_t)strlen(plan->name), plan->name,
 		        "name", name);
 	if (r < 0) {
-		plan_free(plan);
+		plan_unref(plan);
 		return r;
 	}
 	return run_new(e, plan, &rights, sink, ret, err);
@@ -307,7 +307,7 @@ int query_check(struct engine *e, const char *spec, size_t len, const struct cre
 		return r;
 	if (plan)
 		plan_text(p, NULL, NULL, plan);
-	plan_free(p);
+	plan_unref(p);
 	return 0;
 }
 

@@ -27,6 +27,19 @@ static void joint(const struct run *r, struct text *to)
 		text_printf(to, " left after %llu", (unsigned long long)(left_at - 1));
 }
 
+/* Of a stage at the beginning: for how many queries it runs at once. */
+static void together(const struct run *r, const struct plan_node *n, struct text *to)
+{
+	const struct plan *p = r->plan;
+
+	for (uint32_t i = 0; i < p->nlead && i < TRUNK_STAGES; i++) {
+		uint32_t queries = __atomic_load_n(&r->links[0].end.together[i], __ATOMIC_RELAXED);
+
+		if (queries && p->root.nodes[p->lead[i]] == n)
+			text_printf(to, " shared by %u", queries);
+	}
+}
+
 static void node_counters(void *arg, const struct plan_node *n, struct text *to)
 {
 	struct run *r = arg;
@@ -42,6 +55,7 @@ static void node_counters(void *arg, const struct plan_node *n, struct text *to)
 	for (int i = 0; n->module && n->module->counters && n->module->counters[i]; i++)
 		text_printf(to, " %s %llu", n->module->counters[i],
 		        (unsigned long long)stat_get(&s->counters[i]));
+	together(r, n, to);
 }
 
 static void drops(struct run *r, const struct plan_graph *g, struct text *to)

@@ -17,6 +17,9 @@ static void run_free(struct run *r)
 	for (uint32_t i = 0; r->readers && i < r->plan->nsources; i++)
 		reader_close(r->readers[i]);
 	free(r->readers);
+	for (uint32_t i = 0; r->links && i < r->plan->nsources; i++)
+		if (r->links[i].feed)
+			feed_link_release(&r->links[i]);
 	free(r->links);
 	if (r->event >= 0)
 		close(r->event);
@@ -26,7 +29,7 @@ static void run_free(struct run *r)
 	faults_release(&r->faults);
 	late_windows_release(&r->late);
 	mem_unref(r->mem);
-	plan_free(r->plan);
+	plan_unref(r->plan);
 	pthread_cond_destroy(&r->wake);
 	pthread_mutex_destroy(&r->lock);
 	pthread_mutex_destroy(&r->sink_lock);
@@ -40,7 +43,7 @@ int run_new(struct engine *e, struct plan *plan, const struct rights *rights,
 	int res;
 
 	if (!r) {
-		plan_free(plan);
+		plan_unref(plan);
 		return -ENOMEM;
 	}
 	r->begun = r->refreshed = now_ns(CLOCK_MONOTONIC); /* others see it before it starts */

@@ -60,13 +60,13 @@ void run_clock_open(struct run *r)
 	r->context.clock = &c->live;
 }
 
-static int64_t last_time(struct weir_batch *b, int64_t none)
+int64_t run_clock_time(struct weir_batch *b)
 {
 	int f = weir_schema_find(b->schema, "ts", 2);
 	const struct weir_col *c = f < 0 ? NULL : weir_batch_col(b, (uint32_t)f);
 	uint32_t n = weir_batch_count(b), row = n ? weir_batch_row(b, n - 1) : 0;
 
-	return n && c && weir_col_has(c, row) ? weir_col_i64(c)[row] : none;
+	return n && c && weir_col_has(c, row) ? weir_col_i64(c)[row] : INT64_MAX;
 }
 
 /* As far as it may have gone by `now`. */
@@ -77,15 +77,16 @@ static int64_t at_most(const struct run_clock *c, int64_t at, int64_t now)
 	return at > most ? most : at;
 }
 
-void run_clock_batch(struct run *r, struct weir_batch *b)
+void run_clock_batch(struct run *r, int64_t t)
 {
 	struct run_clock *c = &r->clock;
-	int64_t now, t, at = c->at;
+	int64_t now, at = c->at;
 
 	if (c->pace <= 0)
 		return;
 	now = now_ns(CLOCK_MONOTONIC);
-	t = last_time(b, c->newest);
+	if (t == INT64_MAX)
+		t = c->newest;
 	if (c->newest != INT64_MAX && t > c->newest &&
 	        __builtin_add_overflow(at, t - c->newest, &at))
 		at = INT64_MAX;

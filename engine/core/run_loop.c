@@ -102,6 +102,7 @@ static int loop(struct run *r, struct graph *g, struct run_head *head, bool *ret
 			int64_t refresh =
 			        watched && r->plan->table ? r->refreshed + r->plan->set.refresh : 0;
 
+			run_took(r, i, NULL);
 			run_clock_wait(r);
 			ret = run_clock_tick(r, g);
 			if (ret < 0)
@@ -111,9 +112,8 @@ static int loop(struct run *r, struct graph *g, struct run_head *head, bool *ret
 		}
 		if (ret <= 0)
 			return ret;
-		run_clock_batch(r, head[i].batch);
-		run_progress(r, r->records + weir_batch_count(head[i].batch));
-		ret = graph_push(g, head[i].node, head[i].batch);
+		run_took(r, i, head[i].batch);
+		ret = graph_push(g, run_entry(r, i, &head[i]), head[i].batch);
 		head[i].batch = NULL;
 		if (ret < 0)
 			return ret;

@@ -66,6 +66,7 @@ int run_open_sources(struct run *r, struct weir_err *err)
 			        .mem = r->mem,
 			        .faults = &r->faults,
 			        .prefilter = prefilter_of(g, n)};
+			pthread_mutex_init(&l->lock, NULL);
 			ret = feed_open(l, r->e, &r->readers[n->reader], err);
 			if (ret < 0)
 				return ret;

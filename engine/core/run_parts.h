@@ -28,6 +28,10 @@ enum query_state run_execute(struct run *r);
 /* run_read.c */
 /* The next batch is at head[*ret]: 1; 0 at the end of all. -EAGAIN: a source has none yet. */
 int run_read(struct run *r, struct run_head *head, uint32_t *ret);
+/* Where it goes: behind the stages of the query that a feed has done. */
+uint32_t run_entry(const struct run *r, uint32_t i, const struct run_head *h);
+/* Batch b of source i is about to go there; NULL: there is none, but the feed may have gone on. */
+void run_took(struct run *r, uint32_t i, struct weir_batch *b);
 /* Whether anything that is not at its end is asked for still. */
 bool run_wanted(const struct run *r, const struct graph *g, const struct run_head *head);
 /* Records that the query has had: with worker threads some were read that it no longer wanted. */
@@ -46,9 +50,11 @@ void run_nudge(struct run *r); /* ends that sleep; with the lock held */
 void run_wake(void *arg);      /* a feed has something for the run `arg` */
 
 /* run_clock.c */
-void run_clock_open(struct run *r);                        /* once the sources are open */
-void run_clock_batch(struct run *r, struct weir_batch *b); /* before it is pushed */
-void run_clock_wait(struct run *r);                        /* the sources have nothing */
+void run_clock_open(struct run *r); /* once the sources are open */
+/* The time of a batch's last record; INT64_MAX: it has none. */
+int64_t run_clock_time(struct weir_batch *b);
+void run_clock_batch(struct run *r, int64_t time); /* before it is pushed */
+void run_clock_wait(struct run *r);                /* the sources have nothing */
 /* When run_clock_tick() has something to do, CLOCK_MONOTONIC ns; 0: it has not. */
 int64_t run_clock_next(const struct run *r);
 int run_clock_tick(struct run *r, struct graph *g); /* 0 or -errno */

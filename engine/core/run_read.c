@@ -66,6 +66,29 @@ bool run_wanted(const struct run *r, const struct graph *g, const struct run_hea
 	return false;
 }
 
+uint32_t run_entry(const struct run *r, uint32_t i, const struct run_head *h)
+{
+	uint32_t level = r->links[i].level;
+
+	return level ? r->plan->lead[level - 1] : h->node;
+}
+
+void run_took(struct run *r, uint32_t i, struct weir_batch *b)
+{
+	struct feed_link *l = &r->links[i];
+	uint64_t n = b ? weir_batch_count(b) : 0;
+
+	if (l->feed) { /* its trunk may have left less, or nothing */
+		n = l->records;
+		l->records = 0;
+	}
+	if (!b && !n)
+		return;
+	if (r->clock.pace > 0)
+		run_clock_batch(r, l->feed ? l->newest : run_clock_time(b));
+	run_progress(r, r->records + n);
+}
+
 uint64_t run_taken(const struct run *r)
 {
 	uint64_t n = 0;
@@ -123,8 +146,16 @@ int run_join(struct run *r)
 {
 	int ret = 0;
 
-	for (uint32_t i = 0; i < r->plan->nsources && ret == 0; i++)
-		if (r->links[i].feed)
-			ret = feed_join(&r->links[i]);
+	for (uint32_t i = 0; i < r->plan->nsources && ret == 0; i++) {
+		struct feed_link *l = &r->links[i];
+
+		if (!l->feed)
+			continue;
+		/* worker threads have lanes enough of their own; a union goes by its sources' time
+		 */
+		if (r->plan->nsources == 1 && r->context.scheduler != &scheduler_workers)
+			l->end = (struct trunk_end){.plan = r->plan, .stats = r->context.stats};
+		ret = feed_join(l);
+	}
 	return ret;
 }

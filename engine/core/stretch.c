@@ -282,6 +282,23 @@ static int take_keyed(struct cutting *c, uint32_t first)
 	return find_fill(c, s, first, end) < 0 ? -ENOMEM : (int)end;
 }
 
+/* What several queries may share: the nodes at the beginning that any thread may run. */
+static int find_lead_nodes(struct cutting *c)
+{
+	uint32_t *lead = arena_alloc(&c->pl->p->arena, (c->n + 1) * sizeof *lead), n = 0;
+
+	if (!lead)
+		return -ENOMEM;
+	while (n < c->n && planner_is_parallel(at(c, n)) && (at(c, n)->flags & WEIR_VIEWS)) {
+		lead[n] = c->chain[n];
+		n++;
+	}
+	c->pl->p->source = c->source;
+	c->pl->p->lead = lead;
+	c->pl->p->nlead = n;
+	return 0;
+}
+
 /* What is not in stretches yet, the first `taken` of the chain being so. */
 static int take_rest(struct cutting *c, uint32_t taken)
 {
@@ -322,6 +339,8 @@ int planner_stretches(struct planner *pl)
 	*c = (struct cutting){.pl = pl, .root = &p->root};
 	if (!find_chain(c))
 		return 0;
+	if (find_lead_nodes(c) < 0)
+		return -ENOMEM;
 	while (i < c->n && p->nstretches < STRETCHES_MAX - 2) {
 		uint32_t end = i;
 		int r;

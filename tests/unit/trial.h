@@ -122,7 +122,7 @@ static inline void trial_free(struct trial *t)
 	free(t->context.stats);
 	render_release(&t->render);
 	text_release(&t->out);
-	plan_free(t->plan);
+	plan_unref(t->plan);
 }
 
 /* Fails where the texts differ, with what stands there in both; `format` says whose they are. */

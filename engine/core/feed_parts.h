@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* feed_parts.h: what the files of a feed share. Not for others; see feed.h.
+ *
+ * feed.c is the thread, the queues and who is joined, feed_link.c a query's reader and its batches.
+ */
+#ifndef FEED_PARTS_H
+#define FEED_PARTS_H
+
+#include "engine/core/engine.h"
+#include "engine/core/feed.h"
+
+struct feed {
+	struct reader *reader; /* of the thread, once it runs; NULL after the end */
+	struct weir_schema *schema;
+	uint64_t total;        /* bytes of the source, 0: unknown */
+	double pace;           /* of the reader */
+	struct faults faults;  /* of the source, in the order they came */
+	uint64_t told;         /* how many of them the links have got */
+	struct feed_item next; /* read, and not handed on yet */
+	int event;             /* readable: wake up from poll(2), it ends */
+	pthread_t thread;
+
+	pthread_mutex_t trunk_lock; /* protects the trunk, the links' ends of it */
+	struct trunk *trunk;
+
+	pthread_mutex_t lock; /* protects what follows, and the links */
+	pthread_cond_t room;  /* a link came, went, or took something */
+	struct feed_link *links;
+	bool started, stop;
+	bool waiting, ended; /* written with the lock, and atomic */
+	int error;           /* ended: 0 or -errno with err */
+	struct weir_err err;
+	struct prefilters wanted; /* of a live source; texts of the links */
+	struct text wants;        /* the same, to be read */
+	uint64_t records, bytes;  /* handed on */
+	uint64_t batches;         /* the same */
+	bool remembers;           /* the source wants to know what is settled; never changed */
+	uint64_t settled;         /* of them, see settle() in feed.c */
+	uint64_t said;            /* of those, by the thread: the source knows */
+};
+
+static inline bool feed_is_packets(const struct weir_batch *b)
+{
+	return b->ops && b->ops->fill == weir_packet_fill;
+}
+
+/* Numbers of counts that a query has for a batch: the source's, its stages'. */
+static inline uint32_t feed_width(const struct feed_link *l)
+{
+	uint32_t n = l->end.plan ? l->end.plan->nlead : 0;
+
+	return 1 + (n < TRUNK_STAGES ? n : TRUNK_STAGES);
+}
+
+/* Those of place i of the queue; FEED_QUEUE: those of no item. */
+static inline struct node_stats *feed_counts(const struct feed_link *l, uint32_t i)
+{
+	return l->counts + (size_t)i * feed_width(l);
+}
+
+/* Whether a link's queue has no place for a batch of so many bytes. */
+bool feed_is_full(const struct feed_link *l, size_t more);
+/* Whether the trunk may run stages for it: there is memory for their counts. */
+bool feed_has_counts(struct feed_link *l);
+/* Puts batch b of i, behind `level` stages, into the queue, with the counts up to there. With the
+ * link's lock. How many are there now. */
+uint32_t feed_put(
+        struct feed_link *l, const struct feed_item *i, struct weir_batch *b, uint32_t level);
+/* Lets go what is not wanted any more. */
+void feed_drop(struct feed_link *l, struct feed_item *i);
+
+#endif
