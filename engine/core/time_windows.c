@@ -69,12 +69,16 @@ static int count_late(struct time_windows *tw, int64_t from, uint32_t k, bool *r
 	return r;
 }
 
+/* The rows have come, and nothing that they close is open: so it does not matter which of them it
+ * was that closed windows without records, for none of the pane is among those. */
 static int push_pane(struct time_windows *tw, struct weir_batch *b, int64_t from,
         const uint16_t *rows, uint32_t k)
 {
 	bool open;
-	int r = count_late(tw, from, k, &open);
+	int r;
 
+	window_closed(tw, tw->time.highest - tw->late);
+	r = count_late(tw, from, k, &open);
 	return r == 0 && open ? tw->keeper->push(tw, b, from, rows, k) : r;
 }
 
@@ -106,6 +110,12 @@ static int advance(struct time_windows *tw, int64_t t, int64_t clock)
 	return r;
 }
 
+/* Whether the record, behind others of the pane, is the newest of all, and closes nothing. */
+static inline bool is_next(const struct time_windows *tw, int64_t from, int64_t t)
+{
+	return t >= tw->time.highest && t < from + tw->pane && t - tw->late < tw->first;
+}
+
 /* Rows of one pane go to it together. Those before a record come before what its time closes. */
 int time_windows_push(struct time_windows *tw, struct weir_batch *b, const struct weir_col *ts)
 {
@@ -123,6 +133,11 @@ int time_windows_push(struct time_windows *tw, struct weir_batch *b, const struc
 			continue;
 		}
 		t = record_time(ts, row);
+		if (k && is_next(tw, from, t)) {
+			tw->time = (struct stream_time){.highest = t, .seen = clock};
+			rows[k++] = (uint16_t)row;
+			continue;
+		}
 		if (k && (t < from || t >= from + tw->pane || t - tw->late >= tw->first ||
 		                 t < tw->time.highest - tw->step)) {
 			r = push_pane(tw, b, from, rows, k);
