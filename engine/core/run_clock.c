@@ -136,7 +136,7 @@ int run_clock_tick(struct run *r, struct graph *g)
 	ret = graph_tick(g, c->at - behind, &due);
 	c->ticked = now_ns(CLOCK_MONOTONIC);
 	c->rest = (c->ticked - now) * SHARE;
-	c->fresh = false;
+	c->fresh = !c->waits; /* what is due then is asked once it does */
 	c->next = 0;
 	if (due == INT64_MAX || !c->waits)
 		return ret;
