@@ -6,6 +6,7 @@
  * that they interrupt its wait; all other threads are started with them blocked.
  */
 #include "fs/mount.h"
+#include "engine/core/registry.h"
 #include "engine/lang/ast.h"
 #include "fs/cmd.h"
 #include "fs/jobs.h"
@@ -60,6 +61,14 @@ static int recover(const char *dir)
 	return stat(dir, &st) == 0 ? 0 : complain("cannot mount on", dir, errno);
 }
 
+/* "kind:what": the source sees to it itself. */
+static bool has_kind(const char *path)
+{
+	const char *colon = strchr(path, ':');
+
+	return colon && registry_source(path, (size_t)(colon - path));
+}
+
 /* Adds a source by its full path, since the daemon leaves its directory. */
 static int add_source(struct engine *e, const char *arg, struct weir_err *err)
 {
@@ -69,7 +78,8 @@ static int add_source(struct engine *e, const char *arg, struct weir_err *err)
 	char *cwd;
 	int r;
 
-	cwd = path[0] != '/' && (access(path, F_OK) == 0 || strpbrk(path, "*?[")) &&
+	cwd = path[0] != '/' && !has_kind(path) &&
+	                      (access(path, F_OK) == 0 || strpbrk(path, "*?[")) &&
 	                      strcmp(path, "-") != 0
 	              ? getcwd(NULL, 0)
 	              : NULL;

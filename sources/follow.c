@@ -109,9 +109,9 @@ static int go_on(struct follow *f, struct weir_err *err)
 		return 0;
 	was = *e;
 	state_file_drop(&f->progress.state);
-	f->at = (struct progress_file){was.id, was.offset, was.done, 0};
+	f->at = (struct progress_file){was.id, was.offset, was.size, 0};
 	same = file_id_is(&was.id, f->file.trace.in.from.fd);
-	if (!same && !was.done)
+	if (!same && !was.size)
 		fault(f, 0,
 		        "another file than the one that was followed last; what that one got "
 		        "since is not known");
@@ -157,7 +157,7 @@ static void save(struct follow *f, bool last)
 {
 	if (!progress_is_due(&f->progress, last))
 		return;
-	progress_write(&f->progress, &(struct state_entry){f->at.id, f->at.offset, f->at.done}, 1);
+	progress_write(&f->progress, &(struct state_entry){f->at.id, f->at.offset, f->at.size}, 1);
 }
 
 void follow_close(struct follow *f)
@@ -194,7 +194,8 @@ static int next_file(struct follow *f, bool lost)
 			        "read is lost");
 		else if (t->fault[0])
 			fault(f, t->fault_offset, t->fault);
-		r = progress_end(&f->progress, &f->at, &f->file.id, grown_offset(&f->file), false);
+		r = progress_end(&f->progress, &f->at, &f->file.id, grown_offset(&f->file),
+		        t->in.from.done + !t->in.from.done, false);
 		if (r < 0)
 			return r;
 		close_file(f);

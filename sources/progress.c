@@ -68,7 +68,7 @@ static void settle(struct progress *p)
 
 		m->file->id = m->id;
 		m->file->offset = m->offset;
-		m->file->done = m->done;
+		m->file->size = m->size;
 		m->file->marks--;
 		p->at = (p->at + 1) % p->room;
 		p->n--;
@@ -82,7 +82,7 @@ static int add(struct progress *p, const struct progress_mark *m)
 
 	if (!p->keeps)
 		return 0;
-	if (p->n >= MARKS && last->file == m->file && !last->done) {
+	if (p->n >= MARKS && last->file == m->file && !last->size) {
 		*last = *m; /* settles later than it might */
 		return 0;
 	}
@@ -98,13 +98,13 @@ int progress_batch(
         struct progress *p, struct progress_file *f, const struct file_id *id, uint64_t offset)
 {
 	p->given++;
-	return add(p, &(struct progress_mark){p->given, f, *id, offset, false});
+	return f ? add(p, &(struct progress_mark){p->given, f, *id, offset, 0}) : 0;
 }
 
 int progress_end(struct progress *p, struct progress_file *f, const struct file_id *id,
-        uint64_t offset, bool pending)
+        uint64_t offset, uint64_t size, bool pending)
 {
-	return add(p, &(struct progress_mark){p->given + pending, f, *id, offset, true});
+	return add(p, &(struct progress_mark){p->given + pending, f, *id, offset, size});
 }
 
 void progress_taken(struct progress *p, uint64_t batches)

@@ -16,7 +16,7 @@
 struct progress_file {
 	struct file_id id;
 	uint64_t offset; /* settled: of the first packet that has not been worked off */
-	bool done;       /* settled: to its end */
+	uint64_t size;   /* settled: its bytes, at its end; 0: it is not */
 	uint32_t marks;  /* that point here */
 };
 
@@ -24,8 +24,7 @@ struct progress_mark {
 	uint64_t after; /* batches */
 	struct progress_file *file;
 	struct file_id id;
-	uint64_t offset;
-	bool done;
+	uint64_t offset, size;
 };
 
 struct progress {
@@ -46,12 +45,14 @@ int progress_open(struct progress *p, struct weir_reader *r, const char *state, 
         struct weir_err *err);
 void progress_close(struct progress *p); /* the marks are dropped, the state is not written */
 
-/* A batch is about to be given, which ends at `offset` of the file. 0 or -ENOMEM. */
+/* A batch is about to be given, which ends at `offset` of the file; NULL: at the end of one that
+ * has a mark already. 0 or -ENOMEM. */
 int progress_batch(
         struct progress *p, struct progress_file *f, const struct file_id *id, uint64_t offset);
-/* The file has ended; `pending`: a batch that has not been given yet has packets of it. */
+/* The file has ended, of `size` bytes (not 0); `pending`: a batch that has not been given yet has
+ * packets of it. */
 int progress_end(struct progress *p, struct progress_file *f, const struct file_id *id,
-        uint64_t offset, bool pending);
+        uint64_t offset, uint64_t size, bool pending);
 
 /* So many batches have been worked off. */
 void progress_taken(struct progress *p, uint64_t batches);

@@ -83,13 +83,12 @@ static char *last_line(char *p, size_t n, uint32_t *ret_entries)
 
 static bool parse_entry(const char *line, struct state_entry *e)
 {
-	char how[8];
-
-	if (sscanf(line, "file %" SCNu64 " %" SCNu64 " %" SCNu32 " %16" SCNx64 " %" SCNu64 " %7s",
-	            &e->id.dev, &e->id.ino, &e->id.len, &e->id.hash, &e->offset, how) != 6)
-		return false;
-	e->done = strcmp(how, "done") == 0;
-	return e->id.len <= FILE_ID_HEAD && (e->done || strcmp(how, "open") == 0);
+	return sscanf(line,
+	               "file %" SCNu64 " %" SCNu64 " %" SCNu32 " %16" SCNx64 " %" SCNu64
+	               " %" SCNu64,
+	               &e->id.dev, &e->id.ino, &e->id.len, &e->id.hash, &e->offset,
+	               &e->size) == 6 &&
+	       e->id.len <= FILE_ID_HEAD;
 }
 
 /* The text is whole: what it says. NULL, or what is wrong. */
@@ -241,9 +240,10 @@ static char *render(
 	len = (size_t)snprintf(p, size, HEAD "of %s\n", s->of);
 	for (uint32_t i = 0; i < n; i++)
 		len += (size_t)snprintf(p + len, size - len,
-		        "file %" PRIu64 " %" PRIu64 " %" PRIu32 " %016" PRIx64 " %" PRIu64 " %s\n",
+		        "file %" PRIu64 " %" PRIu64 " %" PRIu32 " %016" PRIx64 " %" PRIu64
+		        " %" PRIu64 "\n",
 		        e[i].id.dev, e[i].id.ino, e[i].id.len, e[i].id.hash, e[i].offset,
-		        e[i].done ? "done" : "open");
+		        e[i].size);
 	len += (size_t)snprintf(
 	        p + len, size - len, "end %" PRIu32 " %016" PRIx64 "\n", n, hash(p, len));
 	*ret_len = len;

@@ -3,16 +3,16 @@
  *
  *   weir-state 1
  *   of spool:/var/cap
- *   file 2049 131 1024 9f2c… 73912 done
- *   file 2049 132 1024 04be… 24 open
+ *   file 2049 131 1024 9f2c… 73912 73912
+ *   file 2049 132 1024 04be… 24 0
  *   end 2 b1946ac9…
  *
- * A file has its identity (file_id.h: device, inode, bytes hashed, hash) and the offset of the
- * first packet that is to be read next time; the last line has the number of files, and a hash of
- * all that is before it: a file that is torn, or another one, is told from one that is whole. It is
- * written under another name in the same folder, brought to disk and renamed, so that there is
- * always a whole one. A lock on it keeps two readers from using one state. An empty file is a new
- * state.
+ * A file has its identity (file_id.h: device, inode, bytes hashed, hash), the offset of the
+ * first packet that is to be read next time, and its size where it was read to its end; the last
+ * line has the number of files, and a hash of all that is before it: a file that is torn, or
+ * another one, is told from one that is whole. It is written under another name in the same folder,
+ * brought to disk and renamed, so that there is always a whole one. A lock on it keeps two readers
+ * from using one state. An empty file is a new state.
  */
 #ifndef STATE_FILE_H
 #define STATE_FILE_H
@@ -24,8 +24,8 @@
 
 struct state_entry {
 	struct file_id id;
-	uint64_t offset;
-	bool done; /* to its end, as it was then */
+	uint64_t offset; /* in the decompressed file */
+	uint64_t size;   /* bytes, at its end; 0: it was not read to it */
 };
 
 struct state_file {

@@ -127,20 +127,36 @@ static bool is_reserved(const char *name)
 	       registry_source(name, len);
 }
 
+/* Where in the spec the name is: behind the last slash; of a pattern behind a kind, that of its
+ * folder.
+ */
+static const char *name_in(const char *spec)
+{
+	const char *colon = strchr(spec, ':'), *base = strrchr(spec, '/');
+
+	if (!base || !colon || !registry_source(spec, (size_t)(colon - spec)) ||
+	        (base[1] && !strpbrk(base, "*?[")))
+		return base ? base + 1 : spec;
+	while (base > colon + 1 && base[-1] == '/')
+		base--;
+	while (base > colon + 1 && base[-1] != '/')
+		base--;
+	return base;
+}
+
 /* "dir/trace.pcap.gz" is "trace"; what cannot stand in a name becomes '_', and what would be
  * something else than a source gets one behind it. */
 static void make_name(struct engine *e, const char *spec, char *to, size_t size)
 {
-	const char *base = strrchr(spec, '/');
+	const char *base = name_in(spec);
 	size_t n = 0;
 	char stem[52] = "s";
 
-	base = base ? base + 1 : spec;
 	if (strcmp(spec, "-") == 0)
 		base = "stdin";
 	if (!isalpha((unsigned char)base[0]))
 		n++;
-	for (; *base && *base != '.' && n < sizeof stem - 2; base++)
+	for (; *base && *base != '.' && *base != '/' && n < sizeof stem - 2; base++)
 		stem[n++] = (char)(isalnum((unsigned char)*base) || *base == '-' ? *base : '_');
 	stem[n] = 0;
 	if (is_reserved(stem))

@@ -250,6 +250,15 @@ int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err 
 	return fd;
 }
 
+int weir_source_folder(struct weir_reader *pub, const char *path, struct weir_err *err)
+{
+	int fd = rights_open(&of(pub)->rights, path, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		weir_fail_no(err, -fd, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, path, strerror(-fd));
+	return fd;
+}
+
 int weir_source_glob(struct weir_reader *r, const char *pattern,
         int (*each)(void *arg, const char *path), void *arg, struct weir_err *err)
 {

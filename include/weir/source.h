@@ -112,6 +112,10 @@ struct weir_source {
  * the mounting user): a file descriptor, O_CLOEXEC, or -errno with *err. */
 int weir_source_open(struct weir_reader *r, const char *path, struct weir_err *err);
 
+/* The same for a folder, to read its list: so only its names are known, and each file in it is
+ * opened with these rights for itself. */
+int weir_source_folder(struct weir_reader *r, const char *path, struct weir_err *err);
+
 /* For what can be read only once and needs the mount's rights: 0, or -EPERM with *err where the
  * reader is not that of a source named on the command line. */
 int weir_source_once(struct weir_reader *r, const char *what, struct weir_err *err);
