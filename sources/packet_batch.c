@@ -32,7 +32,6 @@ int packet_batch_begin(struct packet_batch *b, struct weir_reader *r, uint32_t b
 	if (!b->batch)
 		return -ENOMEM;
 	b->batch->n = 0;
-	b->partial = 0;
 	b->turns = 0;
 	b->batches++;
 	p = b->batch->priv;

@@ -16,7 +16,6 @@ struct packet_batch {
 	struct weir_batch *batch; /* NULL: none is being filled */
 	uint64_t batches;         /* begun so far */
 	uint32_t turns, turn;     /* blocks with packets of the batch; the last one of them */
-	int64_t partial;          /* for the source: CLOCK_MONOTONIC ns; 0 in a new batch */
 };
 
 /* Sees to it that there is a batch, with room for so many blocks. 0 or -ENOMEM. */

@@ -24,8 +24,10 @@
 
 #define BLOCK (160u << 10)      /* three of them stay in a second-level cache */
 #define BLOCK_SMALL (64u << 10) /* where many files are open at once */
-#define PARTIAL_NS 50000000     /* a slow pipe's packets wait so long for a full batch */
-#define NAP_NS 1000000          /* a replay does not wake more often */
+#define FULL_NS                                                                                    \
+	50000000 /* a pipe's packets wait so long for a full batch, as long as they get it */
+#define PARTIAL_NS 10000000 /* else: between two batches that are not full */
+#define NAP_NS 1000000      /* a replay does not wake more often */
 
 struct config {
 	struct weir_words files;
@@ -41,8 +43,10 @@ struct state {
 	double speed;
 	struct packet_batch out;
 	struct pieces *pieces; /* of one file; NULL: it is read as it is walked through */
-	int64_t partial;       /* CLOCK_MONOTONIC ns at which it goes as it is; 0: not set */
-	bool started;          /* the replay: `clock` (CLOCK_MONOTONIC) is the time `zero` */
+	/* a pipe: CLOCK_MONOTONIC ns at which a batch that is not full may go; 0: not set */
+	int64_t partial;
+	bool slow;    /* it had no full batch since one went that was not */
+	bool started; /* the replay: `clock` (CLOCK_MONOTONIC) is the time `zero` */
 	int64_t clock, zero;
 };
 
@@ -54,7 +58,8 @@ static int64_t monotonic(void)
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-/* A pipe has nothing: what is in the batch waits a little, then goes. */
+/* A pipe has nothing. What comes fast is waited for, so that batches are full; from a pipe that is
+ * once found slow a batch goes as it is, unless another one went just before. */
 static int idle(struct weir_reader *r, struct state *s, int fd, struct weir_batch **ret)
 {
 	int64_t now = monotonic();
@@ -63,12 +68,23 @@ static int idle(struct weir_reader *r, struct state *s, int fd, struct weir_batc
 	r->wake = 0;
 	if (!packet_batch_count(&s->out))
 		return -EAGAIN;
-	if (!s->out.partial)
-		s->out.partial = now + PARTIAL_NS;
-	if (now >= s->out.partial)
+	if (!s->slow && !s->partial)
+		s->partial = now + FULL_NS;
+	if (now >= s->partial) {
+		s->partial = now + PARTIAL_NS;
+		s->slow = true;
 		return packet_batch_hand_on(&s->out, ret);
-	r->wake = s->out.partial;
+	}
+	r->wake = s->partial;
 	return -EAGAIN;
+}
+
+/* A batch that did not have to wait. */
+static int hand_on(struct state *s, struct weir_batch **ret)
+{
+	s->partial = 0;
+	s->slow = false;
+	return packet_batch_hand_on(&s->out, ret);
 }
 
 static bool is_followed(const struct weir_reader *r)
@@ -102,7 +118,7 @@ static int read_one(struct weir_reader *r, struct state *s, struct weir_batch **
 	if (n < 0)
 		return n;
 	if (packet_batch_count(&s->out))
-		return packet_batch_hand_on(&s->out, ret);
+		return hand_on(s, ret);
 	merge_drop(&s->merge);
 	return 0;
 }
@@ -203,7 +219,7 @@ static int read_merged(struct weir_reader *r, struct state *s, struct weir_batch
 		return idle(r, s, fd, ret);
 	if (n < 0)
 		return n;
-	return packet_batch_count(&s->out) ? packet_batch_hand_on(&s->out, ret) : 0;
+	return packet_batch_count(&s->out) ? hand_on(s, ret) : 0;
 }
 
 static int read_packets(struct weir_reader *r, struct weir_batch **ret, struct weir_err *err)

@@ -190,9 +190,44 @@ live_part() {
 }
 
 # From a packet's time stamp until its row has been read, at light load.
+# The same of a pipe, whose packets bear the time at which they were written.
+pipe_latency() {
+	local f pid writer n=200 end=$((SECONDS + 20))
+	command -v python3 >/dev/null || { note 'latency: python3 is not installed'; return; }
+	rm -f "$OUT/pipe" "$OUT/go"
+	mkfifo "$OUT/pipe"
+	MNT=$(mktemp -d)
+	"$WEIR" -f lab=- "$MNT" <"$OUT/pipe" &
+	mounted_pid=$!
+	python3 tests/bench/trickle.py "$OUT/pipe" "$OUT/go" $n &
+	writer=$!
+	until [ -e "$MNT/queries/new" ]; do
+		[ $SECONDS -lt $end ] || { fail 'weir did not mount a pipe'; kill $writer; return; }
+		read -rt 0.02 <> <(:)
+	done
+	echo 'lag: packets | print ts srcip len' >"$MNT/queries/new"
+	printf 'a pipe, 50 packets a second, ms from when they were written: median, 99 %%, largest, rows\n'
+	pid=()
+	for f in queries/lag/out.csv streams/lag; do
+		"$LAG" "$MNT/$f" 7 >"$OUT/${f%%/*}.lag" &
+		pid+=($!)
+	done
+	until [ "$(sed -n 's/^weir_stream_readers //p' "$MNT/metrics")" = 1 ] || [ $SECONDS -gt $end ]; do read -rt 0.1 <> <(:); done
+	touch "$OUT/go"
+	wait "${pid[@]}" || fail 'a pipe: no rows'
+	wait $writer
+	unmount_weir
+	for f in queries/lag/out.csv streams/lag; do
+		read -r -a pid <"$OUT/${f%%/*}.lag"
+		printf '  %-22s %s\n' "$f" "${pid[*]}"
+		[ "${pid[3]}" = $n ] || fail "$f: ${pid[3]} rows of $n packets"
+		awk -v m="${pid[0]}" 'BEGIN { exit !(m < 20) }' || fail "$f: the median is not below 20 ms"
+	done
+}
+
 latency_part() {
 	local f pid
-	[ -n "${WEIR_NETNS:-}" ] || { apart latency; return; }
+	[ -n "${WEIR_NETNS:-}" ] || { pipe_latency; apart latency; return; }
 	pair || return
 	mount_live || return
 	echo 'lag: packets | print ts srcip len' >"$MNT/queries/new"
