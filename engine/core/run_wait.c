@@ -12,7 +12,8 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#define IDLE_NS (200ll * 1000000) /* longest sleep where the source says nothing */
+#define IDLE_NS (200ll * 1000000)     /* longest sleep where a source says nothing */
+#define HOUR_NS (3600ll * 1000000000) /* where all will wake the run up */
 #define IDLE_FDS 16               /* sources waited for at once; others wait for IDLE_NS */
 
 void run_nudge(struct run *r)
@@ -57,7 +58,7 @@ static void idle_in_poll(struct run *r, struct pollfd *p, uint32_t n, int64_t ns
 
 void run_idle(struct run *r, const struct run_head *head, int64_t until)
 {
-	int64_t now = now_ns(CLOCK_MONOTONIC), at = now + IDLE_NS;
+	int64_t now = now_ns(CLOCK_MONOTONIC), at = now + HOUR_NS;
 	struct pollfd p[1 + IDLE_FDS];
 	struct timespec t;
 	uint32_t n = 0;
@@ -69,6 +70,8 @@ void run_idle(struct run *r, const struct run_head *head, int64_t until)
 
 		if (!head[i].waits)
 			continue;
+		if (!r->links[i].feed && !pub->wake && pub->wake_fd < 0 && at > now + IDLE_NS)
+			at = now + IDLE_NS;
 		if (pub->wake && pub->wake < at)
 			at = pub->wake;
 		if (pub->wake_fd >= 0 && n < IDLE_FDS)

@@ -2,6 +2,8 @@
 /* stretch.c: see stretch.h. */
 #include "engine/core/stretch.h"
 
+#include <stdlib.h>
+
 #include "engine/core/planner.h"
 
 #define STRETCHES_MAX 16
@@ -327,16 +329,10 @@ static int take_rest(struct cutting *c, uint32_t taken)
 	return planner_targets(c->pl, &s->graph);
 }
 
-int planner_stretches(struct planner *pl)
+static int cut(struct cutting *c, struct plan *p)
 {
-	struct plan *p = pl->p;
-	struct cutting *c = arena_alloc(&p->arena, sizeof *c);
 	uint32_t i = 0;
 
-	p->stretch = arena_alloc(&p->arena, STRETCHES_MAX * sizeof *p->stretch);
-	if (!c || !p->stretch)
-		return -ENOMEM;
-	*c = (struct cutting){.pl = pl, .root = &p->root};
 	if (!find_chain(c))
 		return 0;
 	if (find_lead_nodes(c) < 0)
@@ -358,4 +354,19 @@ int planner_stretches(struct planner *pl)
 		i = (uint32_t)r;
 	}
 	return take_rest(c, i);
+}
+
+int planner_stretches(struct planner *pl)
+{
+	struct plan *p = pl->p;
+	struct cutting *c = malloc(sizeof *c); /* more than all the rest of a small plan */
+	int r = -ENOMEM;
+
+	p->stretch = arena_alloc(&p->arena, STRETCHES_MAX * sizeof *p->stretch);
+	if (c && p->stretch) {
+		*c = (struct cutting){.pl = pl, .root = &p->root};
+		r = cut(c, p);
+	}
+	free(c);
+	return r;
 }
