@@ -486,3 +486,30 @@ int graph_end(struct graph *g)
 	r = graph_restart(g);
 	return r < 0 ? r : graph_mark(g, true);
 }
+
+/* What does something in the world goes on with it, whatever is forgotten before it. */
+static bool stays(const struct node *n)
+{
+	return !n->plan->module || ((n->plan->flags & WEIR_EFFECT) && !n->plan->in_table);
+}
+
+int graph_cut(struct graph *g, bool answer)
+{
+	int r = answer ? graph_restart(g) : g->run->scheduler->drain(g);
+
+	for (uint32_t i = 0; answer && i < g->n && r >= 0; i++)
+		if (!stays(&g->node[i]))
+			r = flush(&g->node[i], WEIR_END, NULL);
+	if (r >= 0)
+		r = g->run->scheduler->drain(g);
+	for (uint32_t i = 0; i < g->n && r >= 0; i++) {
+		struct node *n = &g->node[i];
+
+		n->live = (uint16_t)n->plan->ntargets;
+		if (!stays(n))
+			r = node_reset(n);
+		else
+			n->done = false;
+	}
+	return r < 0 ? r : 0;
+}

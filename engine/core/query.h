@@ -114,8 +114,8 @@ uint64_t query_run(struct query *q);
 int query_text(struct query *q, const char *what, struct text *to);
 uint64_t query_text_version(struct query *q, const char *what);
 
-/* One command of `ctl`: pause resume stop restart refresh flush cancel. The place of an error is in
- * the spec, that of UNKNOWN_COMMAND in the command. */
+/* One command of `ctl`: pause resume stop restart refresh flush cancel reset, see weir(5). The
+ * place of an error is in the spec, that of UNKNOWN_COMMAND in the command. */
 int query_control(struct query *q, const char *command, size_t len, struct weir_err *err);
 
 /* Somebody looks at the result: a table is kept fresh for a while. Calls done(arg) once (from

@@ -28,7 +28,7 @@ static int restart(struct query *q, struct weir_err *err)
 }
 
 static const char *const commands[] = {
-        "pause", "resume", "stop", "restart", "refresh", "flush", "cancel", NULL};
+        "pause", "resume", "stop", "restart", "refresh", "flush", "cancel", "reset", NULL};
 
 static const char *next_command(void *arg, size_t i)
 {
@@ -55,12 +55,21 @@ int query_control(struct query *q, const char *command, size_t len, struct weir_
 	if (strcmp(word, "pause") == 0 || strcmp(word, "resume") == 0) {
 		if (r)
 			run_pause(r, word[0] == 'p');
-	} else if (strcmp(word, "stop") == 0 || strcmp(word, "cancel") == 0) {
+	} else if (strcmp(word, "stop") == 0) {
 		if (r)
 			run_stop(r);
-	} else if (strcmp(word, "refresh") == 0 || strcmp(word, "flush") == 0) {
+	} else if (strcmp(word, "cancel") == 0) {
 		if (r)
-			run_refresh(r);
+			run_cancel(r);
+	} else if (strcmp(word, "refresh") == 0) {
+		if (r)
+			run_ask(r, RUN_REFRESH);
+	} else if (strcmp(word, "flush") == 0 || strcmp(word, "reset") == 0) {
+		if (r && !run_can_begin_anew(r))
+			ret = weir_fail_no(err, EOPNOTSUPP, WEIR_E_NOT_PERMITTED, WEIR_NOPOS, 0,
+			        "a query on worker threads cannot begin anew, restart it");
+		else if (r)
+			run_ask(r, word[0] == 'f' ? RUN_FLUSH : RUN_RESET);
 	} else {
 		ret = weir_fail(err, WEIR_E_UNKNOWN_COMMAND, 0, (uint32_t)len, word,
 		        weir_did_you_mean(

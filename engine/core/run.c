@@ -111,13 +111,24 @@ static void attend(struct run *r)
 	run_nudge(r);
 }
 
-void run_stop(struct run *r)
+static void stop(struct run *r, bool cancel)
 {
 	pthread_mutex_lock(&r->lock);
 	r->stop = true;
+	r->cancel |= cancel;
 	attend(r);
 	pthread_mutex_unlock(&r->lock);
 	run_leave_feeds(r); /* whatever it works on still, nobody waits for it */
+}
+
+void run_stop(struct run *r)
+{
+	stop(r, false);
+}
+
+void run_cancel(struct run *r)
+{
+	stop(r, true);
 }
 
 void run_pause(struct run *r, bool pause)
@@ -130,12 +141,17 @@ void run_pause(struct run *r, bool pause)
 	pthread_mutex_unlock(&r->lock);
 }
 
-void run_refresh(struct run *r)
+void run_ask(struct run *r, uint32_t what)
 {
 	pthread_mutex_lock(&r->lock);
-	r->refresh = true;
+	r->asked |= what;
 	attend(r);
 	pthread_mutex_unlock(&r->lock);
+}
+
+bool run_can_begin_anew(const struct run *r)
+{
+	return r->context.scheduler != &scheduler_workers;
 }
 
 bool run_watch(struct run *r, int64_t now)

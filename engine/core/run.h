@@ -49,7 +49,9 @@ struct run {
 
 	pthread_mutex_t lock; /* protects what follows, up to `attention` */
 	pthread_cond_t wake;
-	bool stop, pause, refresh;
+	bool stop, pause;
+	bool cancel;     /* with stop: nothing is answered any more */
+	uint32_t asked;  /* bits of RUN_… */
 	bool more;       /* a feed has handed something on since idle() */
 	int event;       /* eventfd, readable: what idle() polls with; -1: not needed yet */
 	int64_t watched; /* a table is kept fresh until then, CLOCK_MONOTONIC ns */
@@ -78,7 +80,18 @@ void run_unref(struct run *r);
 
 void run_stop(struct run *r); /* asks; the thread ends soon */
 void run_pause(struct run *r, bool pause);
-void run_refresh(struct run *r);
+/* Ends without a last answer. */
+void run_cancel(struct run *r);
+
+enum {
+	RUN_REFRESH = 1, /* answer as things stand */
+	RUN_FLUSH = 2,   /* answer as at the end, and begin anew */
+	RUN_RESET = 4,   /* begin anew */
+};
+/* Between two batches, also while it is paused. */
+void run_ask(struct run *r, uint32_t what);
+/* Whether it can begin anew: worker threads can not. */
+bool run_can_begin_anew(const struct run *r);
 /* Keeps the table fresh for a while; true where its current version is fresh enough now. */
 bool run_watch(struct run *r, int64_t now);
 enum query_state run_state(struct run *r);

@@ -70,6 +70,21 @@ int run_answer(struct run *r, struct graph *g)
 	return ret;
 }
 
+int run_begin_anew(struct run *r, struct graph *g, bool answer)
+{
+	int ret;
+
+	__atomic_store_n(&r->refreshed, now_ns(CLOCK_MONOTONIC), __ATOMIC_RELAXED);
+	if (answer && r->plan->table && r->result)
+		result_restart(r->result);
+	ret = graph_cut(g, answer);
+	if (ret == 0 && answer && r->plan->table)
+		ret = publish(r);
+	if (answer)
+		r->changed(r->arg, r, false);
+	return ret;
+}
+
 int run_finish(struct run *r, struct graph *g)
 {
 	int ret;

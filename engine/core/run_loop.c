@@ -19,7 +19,7 @@ static void rest(struct run *r)
 	pthread_mutex_unlock(&r->lock);
 	run_pause_feeds(r, true);
 	pthread_mutex_lock(&r->lock);
-	while (r->pause && !r->stop && !r->refresh) {
+	while (r->pause && !r->stop && !r->asked) {
 		r->state = QUERY_PAUSED;
 		pthread_cond_wait(&r->wake, &r->lock);
 	}
@@ -32,8 +32,8 @@ static void rest(struct run *r)
 	pthread_mutex_lock(&r->lock);
 }
 
-/* Waits while paused; whether to go on. *ret_refresh: somebody asked. */
-static bool attention(struct run *r, bool *ret_refresh, bool *ret_watched)
+/* Waits while paused; whether to go on. *ret_asked: what somebody asked for. */
+static bool attention(struct run *r, uint32_t *ret_asked, bool *ret_watched)
 {
 	int64_t now = now_ns(CLOCK_MONOTONIC);
 	bool go;
@@ -44,37 +44,50 @@ static bool attention(struct run *r, bool *ret_refresh, bool *ret_watched)
 		rest(r);
 	if (r->state == QUERY_PAUSED && !r->pause)
 		r->state = QUERY_RUNNING;
-	*ret_refresh = r->refresh;
-	r->refresh = false;
+	*ret_asked = r->asked;
+	r->asked = 0;
 	*ret_watched = r->watched > now;
 	go = !r->stop;
 	pthread_mutex_unlock(&r->lock);
 	return go;
 }
 
+/* What the last of a flush and a reset left is what counts, so a reset goes first. */
+static int answer(struct run *r, struct graph *g, uint32_t asked)
+{
+	int ret = 0;
+
+	if (asked & RUN_RESET)
+		ret = run_begin_anew(r, g, false);
+	if (ret == 0 && (asked & RUN_FLUSH))
+		ret = run_begin_anew(r, g, true);
+	else if (ret == 0)
+		ret = run_answer(r, g);
+	return ret;
+}
+
 /* Between batches: 0 to go on, 1 to stop, -errno. *refreshed is set where a mark went through. */
 static int look_up(struct run *r, struct graph *g, bool *watched, bool *refreshed)
 {
-	bool now = false;
+	uint32_t asked = 0;
 
-	while (__atomic_load_n(&r->attention, __ATOMIC_ACQUIRE)) {
-		int ret = 0;
+	for (;;) {
+		bool due = __atomic_load_n(&r->attention, __ATOMIC_ACQUIRE), due_now = false;
+		int ret;
 
-		if (!attention(r, &now, watched))
+		if (!due && *watched && r->plan->table)
+			due_now = now_ns(CLOCK_MONOTONIC) >= r->refreshed + r->plan->set.refresh;
+		if (!due && !due_now)
+			return 0;
+		if (!attention(r, &asked, watched))
 			return 1;
-		if (now)
-			ret = run_answer(r, g);
-		*refreshed |= now;
+		if (due_now && *watched)
+			asked |= RUN_REFRESH;
+		ret = asked ? answer(r, g, asked) : 0;
+		*refreshed |= asked != 0;
 		if (ret < 0)
 			return ret;
 	}
-	if (*watched && r->plan->table &&
-	        now_ns(CLOCK_MONOTONIC) >= r->refreshed + r->plan->set.refresh) {
-		attention(r, &now, watched);
-		*refreshed |= *watched;
-		return *watched ? run_answer(r, g) : 0;
-	}
-	return 0;
 }
 
 /* The earlier of two times, of which each may be 0: never. */
@@ -157,6 +170,16 @@ static int loop_beside(struct run *r, struct graph *g, bool *ret_stopped)
 	return ret < 0 ? ret : 0;
 }
 
+static bool is_cancelled(struct run *r)
+{
+	bool is;
+
+	pthread_mutex_lock(&r->lock);
+	is = r->cancel;
+	pthread_mutex_unlock(&r->lock);
+	return is;
+}
+
 enum query_state run_execute(struct run *r)
 {
 	struct run_head *head = calloc(r->plan->nsources + 1, sizeof *head);
@@ -183,7 +206,8 @@ enum query_state run_execute(struct run *r)
 			run_answer(r, g);
 		__atomic_store_n(&r->mem->limit, r->plan->set.memory, __ATOMIC_RELAXED);
 	} else if (stopped) {
-		run_answer(r, g);
+		if (!is_cancelled(r))
+			run_answer(r, g);
 	} else {
 		ret = run_finish(r, g);
 		if (ret < 0)

@@ -65,6 +65,8 @@ int run_rows_to_sink(void *arg, struct weir_batch *b);
 void run_tick(struct run *r, bool waits); /* the sink's clock */
 /* A new version of a table. 0 or -errno. */
 int run_answer(struct run *r, struct graph *g);
+/* Forgets what has come. `answer`: its rows, or a version, first, as at the end. 0 or -errno. */
+int run_begin_anew(struct run *r, struct graph *g, bool answer);
 /* The last rows, and the last version. 0 or -errno. */
 int run_finish(struct run *r, struct graph *g);
 /* Puts -errno `ret` in words where nobody has; returns it. */

@@ -14,7 +14,7 @@
 
 #define IDLE_NS (200ll * 1000000)     /* longest sleep where a source says nothing */
 #define HOUR_NS (3600ll * 1000000000) /* where all will wake the run up */
-#define IDLE_FDS 16               /* sources waited for at once; others wait for IDLE_NS */
+#define IDLE_FDS 16                   /* sources waited for at once; others wait for IDLE_NS */
 
 void run_nudge(struct run *r)
 {
