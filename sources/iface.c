@@ -259,6 +259,13 @@ static int want(struct weir_reader *r, const char *const *filter, uint32_t n)
 	return e;
 }
 
+static bool pressed(struct weir_reader *r)
+{
+	struct state *s = r->state;
+
+	return s->link.ring && ring_pressed(s->link.ring);
+}
+
 static void counts(struct weir_reader *r, struct weir_counts *ret)
 {
 	struct state *s = r->state;
@@ -358,5 +365,6 @@ WEIR_SOURCE(iface) = {
         .close = close_source,
         .info = info,
         .want = want,
+        .pressed = pressed,
         .counts = counts,
 };

@@ -210,6 +210,19 @@ bool ring_take(struct ring *r, struct taken *ret)
 	return true;
 }
 
+bool ring_pressed(struct ring *r)
+{
+	/* the kernel goes in order: if that one has been handed over, so have those before */
+	struct slot *s = &r->slot[(r->next + r->nslots / 2) % r->nslots];
+	bool lent;
+
+	pthread_mutex_lock(&r->lock);
+	lent = s->loan != NULL;
+	pthread_mutex_unlock(&r->lock);
+	return !lent &&
+	       (__atomic_load_n(&header(s)->block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER);
+}
+
 /* ---- open, close ---- */
 
 int ring_fd(const struct ring *r)

@@ -67,6 +67,8 @@ struct taken {
 bool ring_take(struct ring *r, struct taken *ret);
 /* Whether the reader had better copy what it takes. */
 bool ring_copies(const struct ring *r);
+/* Whether half of the ring waits to be taken. The reader. */
+bool ring_pressed(struct ring *r);
 /* Moves everything that is lent; poll(2) on the socket would not sleep otherwise. */
 void ring_clear(struct ring *r);
 /* Blocks of the kernel's that are lent; bytes that were moved and are still held. */

@@ -47,6 +47,8 @@ bool aggregate_check(struct aggregate *a)
 
 static uint32_t bytes_of(const struct aggregate *a)
 {
+	if (a->weighted)
+		return sizeof(struct weighted);
 	switch (a->op) {
 	case AGG_MEAN:
 		return 16; /* sum, number */
@@ -108,8 +110,8 @@ void aggregate_close(struct aggregate_run *run)
 
 bool aggregate_is_plain(const struct aggregate *a)
 {
-	return (a->op == AGG_COUNT && a->kind == WEIR_NONE) ||
-	       (a->op == AGG_SUM && a->kind == WEIR_U64);
+	return !a->weighted && ((a->op == AGG_COUNT && a->kind == WEIR_NONE) ||
+	                               (a->op == AGG_SUM && a->kind == WEIR_U64));
 }
 
 bool aggregate_is_pair(const struct aggregate *a)
@@ -117,12 +119,15 @@ bool aggregate_is_pair(const struct aggregate *a)
 	const struct aggregate *count = a->op == AGG_COUNT ? a : a + 1,
 	                       *sum = a->op == AGG_COUNT ? a + 1 : a;
 
-	return count->op == AGG_COUNT && count->kind == WEIR_NONE && sum->op == AGG_SUM &&
-	       sum->kind == WEIR_U64 && sum->field >= 0 && !aggregate_has_seen(sum);
+	return !a->weighted && count->op == AGG_COUNT && count->kind == WEIR_NONE &&
+	       sum->op == AGG_SUM && sum->kind == WEIR_U64 && sum->field >= 0 &&
+	       !aggregate_has_seen(sum);
 }
 
 bool aggregate_adds(const struct aggregate *a)
 {
+	if (a->weighted)
+		return false;
 	switch (a->op) {
 	case AGG_COUNT:
 		return true;

@@ -12,6 +12,8 @@
  * by Welford's recurrence (Technometrics 4, 1962). Percentiles are exact: the smallest value that
  * at least p percent of the values do not exceed (nearest rank); they keep all values.
  *
+ * Over a sample, count and sum are scaled back, and have an error (aggregate_weight.c).
+ *
  * distinct and percentile can be estimated instead (aggregate_sketch.c): by HyperLogLog++ and
  * DDSketch, whose cells of the heap the group's state points to.
  */
@@ -51,6 +53,10 @@ struct aggregate {
 	 * exact */
 	unsigned sketch;
 	uint64_t seed;
+	/* count and sum of records that stand for several: fields of the input, see
+	 * aggregate_weight.c */
+	bool weighted;
+	int32_t weight, flow;
 	uint32_t at, seen; /* bytes in the group's state; seen: whether there is a figure */
 	uint32_t out;      /* output field */
 };
@@ -97,7 +103,8 @@ struct aggregate_rows {
 int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struct weir_batch *b,
         const struct aggregate_rows *r, uint64_t *overflows);
 
-/* Of an estimated figure: its error (the relative standard error of distinct, the largest relative
+/* Of an estimated figure: its error (the relative standard error of distinct and of what is scaled
+ * back, the largest relative
  * error of a percentile) and its bytes in the group with this state. */
 double aggregate_error(const struct aggregate *a, const uint8_t *state);
 uint64_t aggregate_memory(const struct aggregate *a, const uint8_t *state);
@@ -106,6 +113,11 @@ uint64_t aggregate_memory(const struct aggregate *a, const uint8_t *state);
 int aggregate_sketch_update(const struct aggregate *a, struct aggregate_run *run,
         struct weir_batch *b, const struct aggregate_rows *r, const struct weir_col *value);
 bool aggregate_sketch_value(const struct aggregate *a, const uint8_t *state, union weir_datum *ret);
+
+/* aggregate_weight.c: the same where a->weighted; value NULL: count() of records. */
+int aggregate_weight_update(const struct aggregate *a, struct weir_batch *b,
+        const struct weir_col *value, const struct aggregate_rows *r, uint64_t *overflows);
+double aggregate_weight_error(const struct aggregate *a, const uint8_t *state);
 
 /* Whether it takes only state[0] of rows that are all of one group. */
 bool aggregate_is_plain(const struct aggregate *a);

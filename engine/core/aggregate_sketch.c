@@ -119,6 +119,8 @@ bool aggregate_sketch_value(const struct aggregate *a, const uint8_t *state, uni
 
 double aggregate_error(const struct aggregate *a, const uint8_t *state)
 {
+	if (a->weighted)
+		return aggregate_weight_error(a, state);
 	return a->op == AGG_DISTINCT ? hll_error(get(a, state), a->sketch)
 	                             : ldexp(1, -(int)a->sketch);
 }

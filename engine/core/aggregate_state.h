@@ -19,6 +19,18 @@ struct welford {
 	double mean, m2;
 };
 
+#define WEIGHTED_SIGNS 16
+
+/* Of a sample: the figure, then what its error is estimated by. */
+struct weighted {
+	union {
+		uint64_t u;
+		int64_t i;
+		double f;
+	} sum;
+	double z[WEIGHTED_SIGNS];
+};
+
 struct mean {
 	double sum;
 	uint64_t n;

@@ -236,6 +236,8 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 	if (a->op == AGG_DISTINCT)
 		return a->sketch ? aggregate_sketch_update(a, run, b, r, NULL)
 		                 : update_distinct(a, run, b, r);
+	if (a->weighted && a->kind == WEIR_NONE)
+		return aggregate_weight_update(a, b, NULL, r, overflows);
 	if (a->kind == WEIR_NONE && r->one) {
 		*(uint64_t *)(r->state[0] + a->at) += r->n;
 		return 0;
@@ -251,6 +253,8 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 		return -ENOMEM;
 	if (!c)
 		return -ENOMEM;
+	if (a->weighted)
+		return aggregate_weight_update(a, b, c, r, overflows);
 	word = is_word ? c->data : none;
 	valid = c->valid;
 	switch (a->op) {

@@ -7,7 +7,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define NAP_MS 200 /* where the source does not say what to wait for */
+#define PRESSED_NS 5000000 /* how often a source is asked whether it is */
+#define NAP_MS 200         /* where the source does not say what to wait for */
 #define WAKE_BATCHES (FEED_QUEUE / 2)
 #define WAKE_NS (5ll * 1000000)   /* that fewer wait at most while there is more to be read */
 #define TELL_NS (250ll * 1000000) /* that counts wait which come without a batch */
@@ -114,16 +115,34 @@ bool feed_losses(struct feed *f, struct weir_counts *ret)
 static bool is_wanted(const struct feed *f)
 {
 	size_t more = f->next.batch ? f->next.size : 0;
-	bool any = false;
+	bool any = false, all = true, pressed = feed_is_pressed(f);
 
-	for (const struct feed_link *l = f->links; l; l = l->next) {
+	for (struct feed_link *l = f->links; l; l = l->next) {
+		bool full;
+
 		if (l->paused || l->left)
 			continue;
-		if (feed_is_full(l, more))
-			return false;
+		full = feed_is_full(l, more);
+		if (!(l->shed.mode ? feed_sheds(l, full, pressed) : !full))
+			all = false;
 		any = true;
 	}
-	return any;
+	return any && all;
+}
+
+/* Until a query has room, or, if any goes without something, the source may be pressed. */
+static void wait_for_room(struct feed *f)
+{
+	int64_t at = now_ns(CLOCK_MONOTONIC) + PRESSED_NS;
+	struct timespec t = {at / 1000000000, at % 1000000000};
+	bool sheds = false;
+
+	for (const struct feed_link *l = f->links; l; l = l->next)
+		sheds |= l->shed.mode != SHED_NONE;
+	if (sheds)
+		pthread_cond_timedwait(&f->room, &f->lock, &t);
+	else
+		pthread_cond_wait(&f->room, &f->lock);
 }
 
 static void wake(struct feed_link *l)
@@ -165,7 +184,10 @@ static void hand_to(struct feed *f, struct feed_link *l, int64_t now)
 		l->owed = true;
 		l->owed_newest = f->next.newest;
 	}
-	n = b ? feed_put(l, &f->next, b, level) : 0;
+	if (b && !level && l->shed.mode)
+		n = feed_put_shed(l);
+	else
+		n = b ? feed_put(l, &f->next, b, level) : 0;
 	pthread_mutex_unlock(&l->lock);
 	if (!l->sleeps) {
 		l->sleeps = true;
@@ -345,7 +367,7 @@ static void *run(void *arg)
 			/* pairs with feed_take() */
 			__atomic_store_n(&f->waiting, true, __ATOMIC_SEQ_CST);
 			if (!is_wanted(f))
-				pthread_cond_wait(&f->room, &f->lock);
+				wait_for_room(f);
 			__atomic_store_n(&f->waiting, false, __ATOMIC_RELAXED);
 			continue;
 		}
@@ -390,6 +412,7 @@ static void *run(void *arg)
 struct feed *feed_new(struct reader *r)
 {
 	struct feed *f = calloc(1, sizeof *f);
+	pthread_condattr_t attr;
 
 	if (!f)
 		return NULL;
@@ -420,7 +443,10 @@ struct feed *feed_new(struct reader *r)
 	}
 	pthread_mutex_init(&f->trunk_lock, NULL);
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_cond_init(&f->room, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&f->room, &attr);
+	pthread_condattr_destroy(&attr);
 	return f;
 }
 

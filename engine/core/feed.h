@@ -28,6 +28,7 @@
 
 #include "engine/core/prefilter.h"
 #include "engine/core/reader.h"
+#include "engine/core/shed.h"
 #include "engine/core/trunk.h"
 
 #define FEED_QUEUE 16            /* batches in a queue */
@@ -44,6 +45,8 @@ struct feed_item {
 	uint64_t done;             /* bytes of the source behind it */
 	uint64_t number;           /* of the batch, from 0 */
 	int64_t newest;            /* time of its last record, of the source; INT64_MAX: none */
+	uint16_t *rows;            /* of a sample: those that are in, owned; else NULL */
+	uint32_t nrows, weight;
 };
 
 /* One query's end of it. Owned by the query, and there until feed_leave() at least. */
@@ -53,10 +56,11 @@ struct feed_link {
 	/* There is something to read again. Called with the feed's lock held. */
 	void (*wake)(void *arg);
 	void *arg;
-	struct weir_mem *mem;  /* the queue is counted there */
-	struct faults *faults; /* those of the source go there too */
-	const char *prefilter; /* see prefilter.h */
-	struct trunk_end end;  /* protected by the trunk's lock */
+	struct weir_mem *mem;             /* the queue is counted there */
+	struct faults *faults;            /* those of the source go there too */
+	const char *prefilter;            /* see prefilter.h */
+	const struct weir_schema *schema; /* of its batches: the feed's, or with `weight` */
+	struct trunk_end end;             /* protected by the trunk's lock */
 
 	uint64_t records; /* of the source that the query has had; the query's thread's, as `level`
 	                   */
@@ -64,6 +68,7 @@ struct feed_link {
 	int64_t newest;   /* time of the last of the records; INT64_MAX: none */
 
 	struct feed_link *next; /* from here on protected by the feed's lock */
+	struct shed shed;       /* its mode is set before it joins */
 	bool joined, paused;
 	bool sleeps;   /* it has not been woken up for what it has … */
 	int64_t since; /* … since then, CLOCK_MONOTONIC ns; both the feed's thread's */
@@ -109,6 +114,8 @@ void feed_link_release(struct feed_link *l);
 /* The source's own counters. */
 void feed_stats(
         struct feed *f, void (*line)(void *arg, const char *key, uint64_t value), void *arg);
+/* What the query went without, as lines of its status. */
+void feed_shed_text(struct feed_link *l, struct text *to);
 /* What was handed on so far, of how many bytes of the source. */
 void feed_count(struct feed *f, uint64_t *ret_records, uint64_t *ret_bytes);
 /* What came and was lost, of a source that says so; false: it does not. */

@@ -26,6 +26,7 @@ static void let_go(const struct hold *h)
 void feed_drop(struct feed_link *l, struct feed_item *i)
 {
 	let_go(&(struct hold){i->batch, i->stage, l->mem, i->charged});
+	free(i->rows);
 }
 
 /* ---- the queue ---- */
@@ -121,19 +122,41 @@ static const struct weir_schema *schema_at(const struct feed_link *l, uint32_t l
 	return level ? p->root.nodes[p->lead[level - 1]]->outside : l->feed->schema;
 }
 
+/* Of a query that samples: the rows that are in, and what each stands for. */
+static bool add_weight(struct weir_batch *b, const struct feed_item *i)
+{
+	struct weir_col *c = weir_batch_own(b, b->schema->nfields - 1);
+	uint16_t *sel = i->rows ? weir_batch_sel(b, i->nrows) : NULL;
+
+	if (!c || (i->rows && !sel))
+		return false;
+	for (uint32_t k = 0; k < b->n; k++)
+		((uint64_t *)c->data)[k] = i->weight;
+	if (i->rows) {
+		memcpy(sel, i->rows, i->nrows * sizeof *sel);
+		weir_batch_select(b, sel, i->nrows);
+	}
+	return true;
+}
+
 /* The query's own batch. NULL: out of memory, and the item is let go. */
 static struct weir_batch *view(struct reader *r, struct feed_link *l, struct feed_item *i)
 {
-	struct weir_batch *b =
-	        pool_view_shared(r->pool, i->batch, schema_at(l, i->level), batch_identity);
+	bool weighs = l->shed.mode == SHED_SAMPLE;
+	const struct weir_schema *s = weighs ? l->schema : schema_at(l, i->level);
+	const int32_t *map = weighs ? shed_map(s->nfields) : batch_identity;
+	struct weir_batch *b = map ? pool_view_shared(r->pool, i->batch, s, map) : NULL;
 	struct hold *h = b ? weir_batch_alloc(b, sizeof *h) : NULL;
 
+	if (h && weighs && !add_weight(b, i))
+		h = NULL;
 	if (!h) {
 		weir_batch_unref(b);
 		feed_drop(l, i);
 		return NULL;
 	}
 	*h = (struct hold){i->batch, i->stage, l->mem, i->charged};
+	free(i->rows);
 	b->priv = h;
 	b->ops = &ops;
 	return b;
@@ -180,7 +203,10 @@ static int read_link(struct weir_reader *pub, struct weir_batch **ret, struct we
 	if (__atomic_load_n(&l->left, __ATOMIC_RELAXED))
 		feed_took(l);
 	pthread_mutex_lock(&l->lock);
-	l->works = take(l, &i);
+	while ((l->works = take(l, &i)) && i.rows && !i.nrows) {
+		feed_drop(l, &i); /* nothing of it is in the sample */
+		i = (struct feed_item){0};
+	}
 	if (l->works) {
 		l->on = i.number;
 		l->newest = i.newest;
@@ -195,7 +221,7 @@ static int read_link(struct weir_reader *pub, struct weir_batch **ret, struct we
 	tell_room(l);
 	l->level = i.level;
 	if (!i.level)
-		l->records += weir_batch_count(i.batch);
+		l->records += i.rows ? i.nrows : weir_batch_count(i.batch);
 	*ret = view((struct reader *)pub, l, &i);
 	if (!*ret)
 		return -ENOMEM;

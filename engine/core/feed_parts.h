@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* feed_parts.h: what the files of a feed share. Not for others; see feed.h.
  *
- * feed.c is the thread, the queues and who is joined, feed_link.c a query's reader and its batches.
+ * feed.c is the thread, the queues and who is joined, feed_link.c a query's reader and its batches,
+ * feed_shed.c who goes without something.
  */
 #ifndef FEED_PARTS_H
 #define FEED_PARTS_H
@@ -66,6 +67,16 @@ bool feed_has_counts(struct feed_link *l);
  * link's lock. How many are there now. */
 uint32_t feed_put(
         struct feed_link *l, const struct feed_item *i, struct weir_batch *b, uint32_t level);
+/* feed_shed.c: whether a query goes without something, and the source is half full. By the thread,
+ * with the feed's lock, as what follows. */
+bool feed_is_pressed(const struct feed *f);
+/* Whether the feed need not wait for this query, which is full for `more` bytes or not; raises and
+ * lowers what it goes without. */
+bool feed_sheds(struct feed_link *l, bool full, bool pressed);
+/* Puts the batch that is read into the queue, or what the query takes of it; with the link's lock.
+ * How many are there now. */
+uint32_t feed_put_shed(struct feed_link *l);
+
 /* Lets go what is not wanted any more. */
 void feed_drop(struct feed_link *l, struct feed_item *i);
 

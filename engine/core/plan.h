@@ -106,6 +106,7 @@ struct settings {
 	uint64_t keep;      /* versions of a table; 0: none beyond what readers need */
 	uint32_t spill_pos; /* in the spec */
 	uint32_t order;     /* 0 arrival, 1 strict */
+	uint32_t shed;      /* enum shed_mode */
 	uint32_t scheduler; /* enum plan_scheduler */
 };
 

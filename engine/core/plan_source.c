@@ -56,7 +56,14 @@ static int learn(struct planner *pl, const struct weir_source *source, void *con
 
 int planner_mounted(struct planner *pl, struct mounted *m, const struct ast_stage *st)
 {
-	return add_source(pl, m->source, m->config, false, weir_schema_ref(m->schema), m, st);
+	const struct weir_schema *s;
+
+	/* who samples is told what each record stands for */
+	if (pl->p->set.shed == SHED_SAMPLE && m->feed && m->source->pressed)
+		s = shed_schema(m->schema);
+	else
+		s = weir_schema_ref(m->schema);
+	return s ? add_source(pl, m->source, m->config, false, s, m, st) : -ENOMEM;
 }
 
 /* `packets`, `flows`: every source of the mount with this flag, in time order. */

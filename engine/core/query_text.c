@@ -93,6 +93,7 @@ static void feeds(const struct run *r, struct text *to)
 			        (unsigned long long)l->begins);
 		if (skipped)
 			text_printf(to, "%s.skipped: %llu\n", l->name, (unsigned long long)skipped);
+		feed_shed_text(l, to);
 		if (feed_lost(l, &lost))
 			text_printf(to,
 			        "%s.kernel_drops: %llu\n%s.interface_drops: %llu\n"

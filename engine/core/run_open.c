@@ -65,7 +65,9 @@ int run_open_sources(struct run *r, struct weir_err *err)
 			        .arg = r,
 			        .mem = r->mem,
 			        .faults = &r->faults,
-			        .prefilter = prefilter_of(g, n)};
+			        .prefilter = prefilter_of(g, n),
+			        .schema = n->out,
+			        .shed.mode = n->source->pressed ? r->plan->set.shed : SHED_NONE};
 			pthread_mutex_init(&l->lock, NULL);
 			ret = feed_open(l, r->e, &r->readers[n->reader], err);
 			if (ret < 0)

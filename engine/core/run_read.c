@@ -151,9 +151,10 @@ int run_join(struct run *r)
 
 		if (!l->feed)
 			continue;
-		/* worker threads have lanes enough of their own; a union goes by its sources' time
-		 */
-		if (r->plan->nsources == 1 && r->context.scheduler != &scheduler_workers)
+		/* worker threads have lanes enough of their own; a union goes by its sources' time;
+		 * a sample is the query's own */
+		if (r->plan->nsources == 1 && l->shed.mode != SHED_SAMPLE &&
+		        r->context.scheduler != &scheduler_workers)
 			l->end = (struct trunk_end){.plan = r->plan, .stats = r->context.stats};
 		ret = feed_join(l);
 	}

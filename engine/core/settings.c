@@ -7,6 +7,7 @@
 #define AT(field) offsetof(struct settings, field)
 
 static const char *const orders[] = {"arrival", "strict", NULL};
+static const char *const sheds[] = {"nothing", "drop", "sample", NULL}; /* enum shed_mode */
 static const char *const schedulers[] = {"auto", "depth", "breadth", "workers", NULL};
 
 const struct weir_option settings_rows[] = {
@@ -41,6 +42,10 @@ const struct weir_option settings_rows[] = {
                 .choices = orders, .arg = "ORDER",
                 .doc = "the order of records from several sources; traces are merged by time "
                        "either way"},
+        {WEIR_OPT_CHOICE, "shed", .flags = WEIR_OPT_POSITIONAL, .offset = AT(shed),
+                .choices = sheds, .arg = "WHAT",
+                .doc = "what to go without when an interface brings more than the query can take: "
+                       "batches (drop), or all but a sample of the flows"},
         {WEIR_OPT_CHOICE, "scheduler", .flags = WEIR_OPT_POSITIONAL, .offset = AT(scheduler),
                 .choices = schedulers, .arg = "NAME",
                 .doc = "how batches travel through the query; auto: workers where there is more "

@@ -196,6 +196,30 @@ static int bind_aggregate(struct weir_bind *b, struct aggregate *agg, const stru
 	return 0;
 }
 
+/* Records that stand for several: counts and sums are scaled back. */
+static void choose_weighted(struct weir_bind *b)
+{
+	struct config *c = b->config;
+	int32_t weight = -1, flow = weir_schema_find(b->in, "flowid", 6);
+
+	for (uint32_t f = 0; f < b->in->nfields; f++)
+		if (b->in->fields[f].flags & WEIR_FIELD_WEIGHT)
+			weight = (int32_t)f;
+	if (weight < 0 || flow < 0)
+		return;
+	for (uint32_t i = 0; i < c->nagg; i++) {
+		struct aggregate *a = &c->agg[i];
+
+		if ((a->op != AGG_COUNT && a->op != AGG_SUM) || a->field == weight)
+			continue;
+		a->weighted = true;
+		a->weight = weight;
+		a->flow = flow;
+		weir_bind_use(b, (uint32_t)weight);
+		weir_bind_use(b, (uint32_t)flow);
+	}
+}
+
 /* Which figures are estimated. */
 static int choose_sketches(struct weir_bind *b, struct weir_err *err)
 {
@@ -256,12 +280,12 @@ static int bind_notes(struct weir_bind *b, const char *const *names, struct weir
 	if (!c->noted)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < c->nagg && r >= 0; i++) {
-		if (!c->agg[i].sketch)
+		if (!c->agg[i].sketch && !c->agg[i].weighted)
 			continue;
 		c->noted[c->nnotes++] = i;
 		r = bind_note(b, names[i],
-		        c->agg[i].op == AGG_DISTINCT ? "relative standard error"
-		                                     : "largest relative error",
+		        c->agg[i].op != AGG_PERCENTILE ? "relative standard error"
+		                                       : "largest relative error",
 		        err);
 	}
 	return r < 0 || !c->nnotes ? r : weir_bind_add(b, &memory, err);
@@ -313,8 +337,10 @@ static int group_bind(struct weir_bind *b, struct weir_err *err)
 	}
 	if (r >= 0)
 		r = choose_sketches(b, err);
-	if (r >= 0)
+	if (r >= 0) {
+		choose_weighted(b);
 		r = bind_notes(b, names, err);
+	}
 	c->size = aggregate_layout(c->agg, c->nagg);
 	c->slice = c->keys.n ? SLICE : WEIR_BATCH_ROWS;
 	for (uint32_t i = 0; i < c->nagg; i++)
@@ -582,6 +608,9 @@ WEIR_MODULE(group) = {
                "appearance: the fields, then the figures. A field that a record lacks is a value "
                "of "
                "its own, shown as nothing. Without fields there is one row for all records.\n\n"
+               "Of a sample (set shed sample, see weir-query(7)) count and sum are scaled back, "
+               "and "
+               "have their relative standard error beside them, n_error of n.\n\n"
                "Figures: count() of records; count(F) of records that have F; sum(F) mean(F) "
                "stddev(F) of numbers, durations and booleans (true is 1); min(F) max(F) first(F) "
                "last(F) of any kind; percentile(F, P) with P from 0 to 100, of numbers, times and "

@@ -20,6 +20,8 @@ enum {
 	WEIR_FIELD_DEFAULT = 4,    /* shown where the query does not say what to print */
 	WEIR_FIELD_ALWAYS = 8,     /* no record lacks it */
 	WEIR_FIELD_PACKET = 16,    /* the bytes of a packet: `out.pcap` can be made */
+	WEIR_FIELD_WEIGHT =
+	        32, /* of a sample by flowid: records that it stands for, a power of 2 */
 };
 
 /* Names of enumerated numbers (protocols); ends with a NULL name. */

@@ -96,13 +96,16 @@ struct weir_source {
 	        struct weir_err *err);
 
 	/* For live sources (WEIR_SOURCE_ONCE); any thread, between open and close, while another
-	 * one reads; so may `info` be then. Both may be NULL. */
+	 * one reads; so may `info` be then. All may be NULL. */
 
 	/* What is wanted from now on: `n` filters (pcap-filter(7)), NULL for everything, of which a
 	 * record has to pass one; those that pass none may come or not. n 0: nothing, and what was
 	 * not read yet is not wanted either. Without a call: everything. The texts are borrowed
 	 * for the call. 0, or -errno: it cannot, and everything comes. */
 	int (*want)(struct weir_reader *r, const char *const *filter, uint32_t n);
+	/* Whether half of the room is taken that it has for records which nobody reads: then
+	 * queries go without some that said they can. By the thread that reads. */
+	bool (*pressed)(struct weir_reader *r);
 	void (*counts)(struct weir_reader *r, struct weir_counts *ret);
 };
 
