@@ -22,7 +22,8 @@ static int collect(void *arg, struct weir_batch *b)
 	return batches_add(&in->out, weir_batch_ref(b));
 }
 
-int instance_open(struct flow *f, struct stage *st, struct instance *in)
+/* Before there are other threads: they count in f->run. */
+static int instance_open(struct flow *f, struct stage *st, struct instance *in)
 {
 	int r;
 
@@ -112,6 +113,8 @@ static int stage_open(struct flow *f, struct stage *st, const struct plan_stretc
 	for (uint32_t i = 0; i < st->ninstances && r == 0; i++)
 		r = st->nlanes ? lane_instance_open(st, &st->lane[i])
 		               : instance_open(f, st, &st->instance[i]);
+	if (plan->adds && r == 0)
+		r = instance_open(f, st, &st->whole);
 	return r;
 }
 

@@ -141,7 +141,6 @@ int flow_tick(struct flow *f, int64_t now, int64_t *ret_due); /* as graph_tick()
 
 /* ---- flow.c, for fold.c ---- */
 
-int instance_open(struct flow *f, struct stage *st, struct instance *in);
 void instance_close(struct instance *in);
 
 /* ---- stages.c ---- */

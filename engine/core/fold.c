@@ -89,15 +89,18 @@ static void close_lane(struct lane *l)
 int fold_stage(struct stage *st, bool end)
 {
 	struct lane *l;
-	int r = st->whole.graph ? 0 : instance_open(st->flow, st, &st->whole);
+	int r = 0;
 
 	while (r == 0 && (l = first_of(st)))
 		r = take_run(st, l);
-	for (uint32_t i = 0; i < st->nlanes && r == 0; i++)
+	for (uint32_t i = 0; i < st->nlanes && r == 0; i++) {
+		if (!st->lane[i].instance->graph) /* closed at an end */
+			continue;
 		if (end)
 			close_lane(&st->lane[i]);
 		else
 			begin_anew(&st->lane[i]);
+	}
 	if (r < 0 && !st->flow->run->failed)
 		st->flow->run->failed = stretch_last(st->plan)->name;
 	return r;
