@@ -93,13 +93,25 @@ static inline __attribute__((always_inline)) void collect(
 	}
 }
 
+/* Whether n ascending rows follow each other. */
+static bool are_dense(const uint16_t *rows, uint32_t n)
+{
+	return rows[n - 1] - rows[0] == (int)n - 1;
+}
+
 int dealt_pack(
         struct dealt *d, const uint16_t *rows, uint32_t n, uint8_t *to, struct weir_packed *ret)
 {
+	uint8_t own[WEIR_PACK_ROWS * WEIR_PACK_SIZE] __attribute__((aligned(64)));
+	uint8_t *place = NULL;
 	int r;
 
 	if (!d->from)
 		return 0;
+	if (are_dense(rows, n))
+		place = d->keys + (size_t)rows[0] * d->pack.size;
+	if (!to)
+		to = place ? place : own;
 	ret->done = 0;
 	ret->nodd = ret->nip6 = 0;
 	r = d->from->ops->pack(d->from, &d->pack, rows, n, to, ret);
@@ -107,7 +119,11 @@ int dealt_pack(
 		d->from = NULL;
 		return r;
 	}
-	if (d->pack.size == 8)
+	if (place && to != place)
+		memcpy(place, to, (size_t)n * d->pack.size);
+	else if (place)
+		;
+	else if (d->pack.size == 8)
 		scatter(d->keys, rows, n, to, 8);
 	else if (d->pack.size == 16)
 		scatter(d->keys, rows, n, to, 16);
@@ -201,7 +217,9 @@ static int pack(struct weir_batch *b, const struct weir_pack *p, const uint16_t 
 	w.f = f;
 	if (!n || !is_same(d, p) || !has_fields(d, f))
 		return d->from->ops->pack(d->from, &w, rows, n, to, ret);
-	if (p->size == 8)
+	if (are_dense(rows, n))
+		memcpy(to, d->keys + (size_t)rows[0] * p->size, (size_t)n * p->size);
+	else if (p->size == 8)
 		collect(d->keys, rows, n, to, 8);
 	else if (p->size == 16)
 		collect(d->keys, rows, n, to, 16);

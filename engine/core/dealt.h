@@ -19,8 +19,8 @@ struct dealt;
 /* For batch b, n rows to come; NULL: out of memory. It lives as long as b. */
 struct dealt *dealt_new(struct weir_batch *b, const struct keypack *key);
 
-/* Packs rows[0..n), n <= WEIR_PACK_ROWS, behind those of the call before: to *ret_keys, one behind
- * the other, and *ret. 1; 0: the source does not do it all; -ENOMEM. */
+/* Packs rows[0..n), n <= WEIR_PACK_ROWS, behind those of the call before: also to `to`, one behind
+ * the other, unless that is NULL, and *ret. 1; 0: the source does not do it all; -ENOMEM. */
 int dealt_pack(
         struct dealt *d, const uint16_t *rows, uint32_t n, uint8_t *to, struct weir_packed *ret);
 

@@ -47,12 +47,12 @@ static int instance_open(struct flow *f, struct stage *st, struct instance *in)
 	return r;
 }
 
-/* A lane whose keys are numbered as they come. */
+/* A lane whose keys are numbered as they come, where there are others. */
 static int lane_instance_open(struct stage *st, struct lane *l)
 {
 	int r = instance_open(st->flow, st, l->instance);
 
-	if (r == 0 && st->plan->blocking)
+	if (r == 0 && st->plan->blocking && st->nlanes > 1)
 		l->instance->graph->firsts = &l->firsts;
 	return r;
 }
@@ -89,9 +89,10 @@ static int stage_open(struct flow *f, struct stage *st, const struct plan_stretc
 	pthread_mutex_init(&st->gate, NULL);
 	st->flow = f;
 	st->plan = plan;
-	st->ninstances = keyed                          ? f->crew.n * FLOW_LANES
-	                 : plan->kind == STRETCH_SERIAL ? 1
-	                                                : f->crew.n;
+	st->folds = plan->adds && f->crew.n > FLOW_FEW;
+	st->ninstances = plan->kind == STRETCH_SERIAL || (plan->adds && !st->folds) ? 1
+	                 : keyed ? f->crew.n * FLOW_LANES
+	                         : f->crew.n;
 	if (keyed && st->ninstances > CREW_MAX)
 		st->ninstances = CREW_MAX;
 	st->nlanes = plan->kind == STRETCH_PARALLEL ? 0 : st->ninstances;
@@ -100,7 +101,7 @@ static int stage_open(struct flow *f, struct stage *st, const struct plan_stretc
 	st->lane = calloc(st->nlanes + 1, sizeof *st->lane);
 	if (!st->waiting || !st->instance || !st->lane)
 		return -ENOMEM;
-	if (keyed && !plan->adds) {
+	if (keyed && !st->folds) {
 		const struct weir_schema *in = stretch_entry(plan)->out;
 
 		r = split_init(&st->split, f->run->mem, in, plan->key, plan->nkeys, st->nlanes);
@@ -113,7 +114,7 @@ static int stage_open(struct flow *f, struct stage *st, const struct plan_stretc
 	for (uint32_t i = 0; i < st->ninstances && r == 0; i++)
 		r = st->nlanes ? lane_instance_open(st, &st->lane[i])
 		               : instance_open(f, st, &st->instance[i]);
-	if (plan->adds && r == 0)
+	if (st->folds && r == 0)
 		r = instance_open(f, st, &st->whole);
 	return r;
 }
@@ -132,7 +133,7 @@ static void stage_close(struct stage *st)
 		free(st->lane[i].queue);
 		pthread_mutex_destroy(&st->lane[i].lock);
 	}
-	if (st->plan->kind == STRETCH_KEYED && !st->plan->adds)
+	if (st->plan->kind == STRETCH_KEYED && !st->folds)
 		split_release(&st->split);
 	free(st->instance);
 	free(st->lane);
@@ -294,7 +295,7 @@ static void fold(struct flow *f)
 	flow_hold(f, true);
 	crew_wait(&f->crew, is_empty, f);
 	for (uint32_t i = 0; i < f->nstages && r == 0 && !flow_error(f); i++)
-		if (f->stage[i].plan->adds)
+		if (f->stage[i].folds)
 			r = fold_stage(&f->stage[i], false);
 	if (r < 0)
 		flow_fail(f, f->run, r);
@@ -404,7 +405,7 @@ static int push_last(void *arg, struct weir_batch *b)
 static int answer(struct flow *f, struct stage *st, bool end)
 {
 	const struct plan_node *last = stretch_last(st->plan);
-	uint32_t nodes = st->plan->graph.n, n = st->plan->adds ? 1 : st->nlanes;
+	uint32_t nodes = st->plan->graph.n, n = st->folds ? 1 : st->nlanes;
 	struct node_stats *part = f->slot[0].part, *to = &f->run->stats[last->id], sum = {0};
 	struct to_last out = {.f = f};
 	struct answer a = {.nlanes = n,
@@ -415,14 +416,14 @@ static int answer(struct flow *f, struct stage *st, bool end)
 	        .arg = &out};
 	uint16_t *place = weir_alloc(f->run->mem, n * WEIR_BATCH_ROWS * sizeof *place);
 	int64_t start = now_ns(CLOCK_MONOTONIC);
-	int r = st->plan->adds ? fold_stage(st, end) : 0;
+	int r = st->folds ? fold_stage(st, end) : 0;
 
 	a.lane = weir_calloc(f->run->mem, n * sizeof *a.lane);
 	memset(part, 0, n * nodes * sizeof *part);
 	if (!a.lane || !place)
 		r = -ENOMEM;
 	for (uint32_t l = 0; r == 0 && l < n; l++) {
-		struct instance *in = st->plan->adds ? &st->whole : &st->instance[l];
+		struct instance *in = st->folds ? &st->whole : &st->instance[l];
 		struct graph *g = in->graph;
 
 		a.lane[l].node = &g->node[g->n - 1];
@@ -436,7 +437,7 @@ static int answer(struct flow *f, struct stage *st, bool end)
 	if (r < 0 && !f->run->failed)
 		f->run->failed = last->name;
 	for (uint32_t l = 0; l < n; l++) {
-		(st->plan->adds ? &st->whole : &st->instance[l])->answer = NULL;
+		(st->folds ? &st->whole : &st->instance[l])->answer = NULL;
 		for (int i = 0; i < NODE_COUNTERS; i++)
 			sum.counters[i] +=
 			        part[l * nodes].counters[i] + part[l * nodes].counting[i];

@@ -9,7 +9,8 @@
  * - A keyed stretch is split over lanes, each with its own instance: the token's batches are dealt
  *   by the hash of the key (split.h), and what the lanes leave is put back into the order of rows
  *   (recombine.h). A lane is a queue, worked off by one worker at a time: what idle workers steal.
- *   Where keys can be added up of parts nothing is dealt: see fold.h.
+ *   Where keys can be added up of parts nothing is dealt: a few workers share one lane, which gets
+ *   the keys packed and is a third of the work; more have a lane each, see fold.h.
  * - The serial stretch at the end is one lane, whose output is the query's.
  *
  * Tokens enter the lanes of a stretch in the order of the source: who brings one that is not next
@@ -46,6 +47,7 @@
 #include "engine/core/stretch.h"
 
 #define FLOW_LANES 1         /* for each worker */
+#define FLOW_FEW 3           /* workers that one lane of a table keeps busy */
 #define FLOW_TOKENS_MAX 4096 /* in flight */
 
 struct answer;
@@ -69,7 +71,7 @@ struct lane {
 	uint32_t number;
 	struct instance *instance;
 	struct firsts firsts;
-	uint32_t keys; /* atomic: that stage->whole has not; of a stretch that adds up, as below */
+	uint32_t keys; /* atomic: that stage->whole has not; where the stage folds, as below */
 	uint32_t taken, run;  /* keys, and runs of firsts, that it has, since the lane began anew */
 	uint64_t ns;          /* at work; written by who runs it, relaxed */
 	pthread_mutex_t lock; /* protects what follows */
@@ -83,10 +85,11 @@ struct stage {
 	const struct plan_stretch *plan;
 	struct split split;        /* keyed */
 	uint32_t nlanes;           /* 0: parallel */
+	bool folds;                /* each worker has a lane of its own, see fold.h */
 	struct lane *lane;         /* nlanes */
 	struct instance *instance; /* one for each lane, or worker */
 	uint32_t ninstances;
-	struct instance whole; /* of a stretch that adds up: what the lanes had; see fold.h */
+	struct instance whole; /* where it folds: what the lanes had */
 	pthread_mutex_t gate;  /* protects what follows */
 	uint64_t next;         /* token that enters next */
 	uint64_t entered;      /* batches that have: their places in the order of keys */

@@ -20,7 +20,7 @@ bool fold_is_due(const struct flow *f, bool is_short)
 		const struct stage *st = &f->stage[i];
 		uint64_t keys = 0;
 
-		for (uint32_t l = 0; st->plan->adds && l < st->nlanes; l++)
+		for (uint32_t l = 0; st->folds && l < st->nlanes; l++)
 			keys += __atomic_load_n(&st->lane[l].keys, __ATOMIC_RELAXED);
 		if (keys >= most)
 			return true;

@@ -384,6 +384,31 @@ static bool numbers(const struct weir_batch *b)
 	return b->ops && b->ops->numbers;
 }
 
+/* The batch as it is, for the one lane, with its keys. */
+static int hand_over(
+        struct weir_pool *pool, struct weir_batch *b, struct dealt *d, struct weir_batch **view)
+{
+	uint32_t total = weir_batch_count(b);
+	struct weir_packed packed;
+	uint16_t rows[WEIR_PACK_ROWS];
+	int r = d ? 1 : 0;
+
+	for (uint32_t first = 0; first < total && r > 0; first += WEIR_PACK_ROWS) {
+		uint32_t n = total - first < WEIR_PACK_ROWS ? total - first : WEIR_PACK_ROWS;
+
+		for (uint32_t k = 0; k < n; k++)
+			rows[k] = weir_batch_row(b, first + k);
+		r = dealt_pack(d, rows, n, NULL, &packed);
+	}
+	*view = r < 0 ? NULL : pool_view(pool, b, b->schema, batch_identity);
+	if (!*view)
+		return -ENOMEM;
+	weir_batch_select(*view, b->sel, total);
+	if (d)
+		dealt_attach(d, *view);
+	return 0;
+}
+
 int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch *b,
         struct weir_batch **views)
 {
@@ -392,6 +417,9 @@ int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch
 	struct dealt *d = s->lead.n && !numbers(b) ? dealt_new(b, &s->lead) : NULL;
 	uint32_t lanes = s->lanes;
 	int r = rows ? 0 : -ENOMEM;
+
+	if (lanes == 1)
+		return hand_over(pool, b, d, views);
 
 	if (r == 0)
 		r = hash_of(s, &h, b, d, b->sel, weir_batch_count(b));

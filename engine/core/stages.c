@@ -153,7 +153,7 @@ static int prepare(struct hand *w, struct stage *st, struct slot *s)
 	if (keyed)
 		memset(s->part, 0, st->nlanes * nodes * sizeof *s->part);
 	for (uint32_t k = 0; k < s->in.n && r == 0; k++) {
-		if (st->plan->adds) { /* nobody else will look at it */
+		if (st->folds) { /* nobody else will look at it */
 			s->cut.batch[k * st->nlanes + w->id % st->nlanes] =
 			        weir_batch_ref(s->in.batch[k]);
 			continue;
@@ -294,7 +294,7 @@ static void run_lane(struct hand *w, struct lane *l, struct slot *s)
 		if (r < 0)
 			flow_fail(st->flow, &l->instance->run, r);
 	}
-	if (st->plan->adds)
+	if (st->folds)
 		fold_count(l);
 	if (__atomic_sub_fetch(&s->pending, 1, __ATOMIC_ACQ_REL))
 		return;

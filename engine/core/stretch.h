@@ -26,8 +26,8 @@ struct plan_stretch {
 	enum stretch_kind kind;
 	bool blocking; /* keyed: the last node answers at marks, with begin and part */
 	struct plan_graph graph;
-	/* keyed and blocking, of one node: records go to any lane, and what the lanes have of a key
-	 * is added up (WEIR_ADDS) */
+	/* keyed and blocking, of one node: records may go to any lane, since what lanes have of a
+	 * key can be added up (WEIR_ADDS) */
 	bool adds;
 	/* keyed: fields of what comes in */
 	const uint32_t *key;

@@ -157,7 +157,7 @@ static bool trial_of(struct trial *t, struct engine *e, const char *query,
 	if (stalls)
 		stall_all(t->plan);
 	trial_start(t, e, s, threads, tokens);
-	t->context.fold_keys = threads % 2 ? 100 : 0; /* often, or at marks alone */
+	t->context.fold_keys = tokens % 2 ? 100 : 0; /* often, or at marks alone */
 	return true;
 }
 
