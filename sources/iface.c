@@ -31,6 +31,9 @@
 #define LOOK 256               /* batches between two looks at the interface, when always busy */
 #define LENT_NAP_NS 2000000    /* nothing there, and poll(2) of no use */
 #define LENT_NAPS 10           /* then it is of use again */
+#define BUSY_BYTES (RING_BLOCK / 2) /* of one go, from which on more is waited for … */
+#define BUSY_NAP_NS 8000000         /* … so long … */
+#define BUSY_PART 8                 /* … unless that was more than such a part of the ring */
 
 /* The blocks of a batch; lives in the batch's memory. */
 struct hold {
@@ -46,6 +49,7 @@ struct state {
 	uint32_t copied;    /* bytes of `copy` that are used */
 	struct block *copy; /* of the block at hand; NULL: it is lent */
 	uint32_t batches, naps;
+	uint64_t came; /* bytes of blocks since there was nothing last */
 	int64_t since; /* packets before are of no one; protected by the link's lock */
 	uint64_t own;  /* atomic: packets passed over */
 };
@@ -88,6 +92,7 @@ static int enter_block(struct state *s)
 	if (!s->link.ring || !ring_take(s->link.ring, &s->at))
 		return 0;
 	s->naps = 0;
+	s->came += s->at.used;
 	if (s->at.used >= COPY_BELOW && !ring_copies(s->link.ring))
 		return 1;
 	s->copied = 0;
@@ -197,22 +202,26 @@ static int fill(struct state *s, struct weir_batch *b, uint64_t *bytes)
 /* ---- nothing there ---- */
 
 /* A block that is lent looks to poll(2) like one that has come. So while any is, it is looked after
- * again soon; before long the rest is moved. */
+ * again soon; before long the rest is moved. And where much comes, it is not looked after for each
+ * block: to wake up, and to wake up the queries, takes longer than what they do with it. */
 static void idle(struct weir_reader *r, struct state *s)
 {
+	bool busy = s->came >= BUSY_BYTES && s->came <= s->link.config->ring / BUSY_PART;
+
+	s->came = 0;
 	iface_link_look(&s->link);
 	r->wake = 0;
 	r->wake_fd = s->link.epoll;
 	if (s->link.gone)
 		r->wake = now_on(CLOCK_MONOTONIC) + 1000000000;
-	if (!s->link.ring || !ring_lent(s->link.ring))
+	if (!s->link.ring || !(busy || ring_lent(s->link.ring)))
 		return;
-	if (++s->naps > LENT_NAPS) {
+	if (!busy && ++s->naps > LENT_NAPS) {
 		ring_clear(s->link.ring);
 		s->naps = 0;
 		return;
 	}
-	r->wake = now_on(CLOCK_MONOTONIC) + LENT_NAP_NS;
+	r->wake = now_on(CLOCK_MONOTONIC) + (busy ? BUSY_NAP_NS : LENT_NAP_NS);
 	r->wake_fd = s->link.watch;
 }
 
