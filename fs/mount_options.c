@@ -20,6 +20,7 @@ enum action {
 	TOKENS,
 	REFRESH,
 	CACHE,
+	HISTORY,
 	MODULES,
 	ALLOW_OTHER,
 	USER,
@@ -40,6 +41,8 @@ static const struct row rows[] = {
         {"cache", "SIZE", CACHE,
                 "memory for the headers of traces that were read, 0: none (256MB)"},
         {"retain", "SIZE", RETAIN, "rows kept of each result (64MB)"},
+        {"history", "SIZE", HISTORY,
+                "past that a live source keeps for 'set history' (64MB, while a query wants it)"},
         {"queries", "N", QUERIES, "queries at once (1024)"},
         {"threads", "N", THREADS, "most threads that work for a query (1)"},
         {"tokens", "N", TOKENS, "most batches in flight between a query's threads (4 N + 4)"},
@@ -160,6 +163,7 @@ static int number(const struct row *row, const char *value, union weir_datum *re
 	static const struct weir_option own[] = {
 	        {WEIR_OPT_F64, "speed", .min = 1e-9, .max = 1e9},
 	        {WEIR_OPT_SIZE, "cache", .min = 0, .max = 1e13},
+	        {WEIR_OPT_SIZE, "history", .min = 0, .max = 1e12},
 	        {WEIR_OPT_U64, "queries", .min = 1, .max = UINT_MAX},
 	        WEIR_OPTIONS_END,
 	};
@@ -234,6 +238,9 @@ static int apply(
 		break;
 	case CACHE:
 		o->engine.cache = d.u;
+		break;
+	case HISTORY:
+		o->engine.history = d.u;
 		break;
 	case RETAIN:
 		o->engine.retain = d.u;

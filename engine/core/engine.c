@@ -193,7 +193,8 @@ static void info_line(void *arg, const char *key, const char *value)
 }
 
 /* Takes the reader of a source just opened: to feed all queries, or to be closed. */
-static int settle(struct mounted *m, struct reader *reader, bool once, struct weir_err *err)
+static int settle(
+        struct mounted *m, struct reader *reader, bool once, uint64_t history, struct weir_err *err)
 {
 	int r = 0;
 
@@ -204,7 +205,7 @@ static int settle(struct mounted *m, struct reader *reader, bool once, struct we
 	}
 	if (m->source->info)
 		r = m->source->info(&reader->pub, info_line, &m->about, err);
-	if (r == 0 && !(m->feed = feed_new(reader)))
+	if (r == 0 && !(m->feed = feed_new(reader, history)))
 		r = -ENOMEM;
 	if (r < 0)
 		reader_close(reader);
@@ -249,7 +250,7 @@ int engine_add_source(struct engine *e, const char *name, const char *spec, stru
 		r = reader_open_named(m, &all, e, &reader, err);
 	}
 	if (r == 0)
-		r = settle(m, reader, all.pipes || reader->pub.once, err);
+		r = settle(m, reader, all.pipes || reader->pub.once, e->options.history, err);
 	if (r < 0) {
 		mounted_free(m);
 		return r;

@@ -67,6 +67,8 @@ static void say_wanted(struct feed *f)
 	for (const struct feed_link *l = f->links; l; l = l->next)
 		if (!l->left && !l->paused)
 			prefilters_add(&f->wanted, l->prefilter);
+	if (f->history.always || f->history.span) /* nobody knows what who comes will want of it */
+		prefilters_add(&f->wanted, NULL);
 	if (s->want(&f->reader->pub, f->wanted.text, f->wanted.n) < 0)
 		prefilters_add(&f->wanted, NULL);
 	text_clear(&f->wants);
@@ -127,7 +129,8 @@ static bool is_wanted(const struct feed *f)
 			all = false;
 		any = true;
 	}
-	return any && all;
+	/* with -o history it would go by unseen */
+	return all && (any || (f->history.always && live(f)));
 }
 
 /* Until a query has room, or, if any goes without something, the source may be pressed. */
@@ -211,6 +214,7 @@ static void hand_on(struct feed *f)
 			__atomic_add_fetch(&l->skipped, n, __ATOMIC_RELAXED);
 		else if (!l->left)
 			hand_to(f, l, now);
+	history_add(&f->history, i->batch, i->size);
 	f->records += n;
 	f->bytes = i->done;
 	weir_batch_unref(i->batch);
@@ -409,7 +413,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-struct feed *feed_new(struct reader *r)
+struct feed *feed_new(struct reader *r, uint64_t history)
 {
 	struct feed *f = calloc(1, sizeof *f);
 	pthread_condattr_t attr;
@@ -422,6 +426,8 @@ struct feed *feed_new(struct reader *r)
 		return NULL;
 	}
 	f->reader = r;
+	f->history.always = history;
+	f->history.most = history ? history : HISTORY_BYTES;
 	say_wanted(f);
 	f->schema = weir_schema_ref(r->pub.schema);
 	f->total = r->pub.bytes_total;
@@ -470,6 +476,7 @@ void feed_free(struct feed *f)
 	weir_schema_unref(f->schema);
 	faults_release(&f->faults);
 	text_release(&f->wants);
+	history_release(&f->history);
 	close(f->event);
 	pthread_cond_destroy(&f->room);
 	pthread_mutex_destroy(&f->lock);
@@ -491,6 +498,16 @@ static void unlock(struct feed *f)
 	pthread_mutex_unlock(&f->trunk_lock);
 }
 
+/* How much of the past those want that run. */
+static void find_span(struct feed *f)
+{
+	f->history.span = 0;
+	for (const struct feed_link *l = f->links; l; l = l->next)
+		if (!l->left && l->history > f->history.span)
+			f->history.span = l->history;
+	history_trim(&f->history);
+}
+
 int feed_join(struct feed_link *l)
 {
 	struct feed *f = l->feed;
@@ -505,12 +522,15 @@ int feed_join(struct feed_link *l)
 		r = trunk_add(f->trunk, &l->end);
 	if (r == 0 && !l->joined) {
 		l->begins = f->records + 1;
+		if (l->history)
+			l->begins -= history_begin(&f->history, l->history, &l->past);
 		l->offset = f->bytes;
 		l->ended = f->ended;
 		l->joined = true;
 		l->left = l->works = l->sleeps = false;
 		l->next = f->links;
 		f->links = l;
+		find_span(f);
 		losses(f, &l->before);
 		l->lost = l->before;
 		say_wanted(f);
@@ -532,6 +552,7 @@ void feed_leave(struct feed_link *l)
 		l->low = l->n ? l->item[l->at].number : f->batches;
 		__atomic_store_n(&l->left, true, __ATOMIC_RELAXED);
 		losses(f, &l->lost);
+		find_span(f);
 		say_wanted(f);
 		for (; l->n; l->n--) {
 			feed_drop(l, &l->item[l->at]);
@@ -549,6 +570,7 @@ void feed_leave(struct feed_link *l)
 
 void feed_link_release(struct feed_link *l)
 {
+	past_release(&l->past);
 	free(l->counts);
 	pthread_mutex_destroy(&l->lock);
 }
@@ -610,5 +632,9 @@ void feed_text(struct feed *f, const struct text *about, struct text *to)
 	                           : "reading",
 	        n);
 	trunk_text(f->trunk, to);
+	if (f->history.always || f->history.span || f->history.bytes)
+		text_printf(to, "history: %llu records, %llu of %llu bytes\n",
+		        (unsigned long long)f->history.records,
+		        (unsigned long long)f->history.bytes, (unsigned long long)f->history.most);
 	unlock(f);
 }

@@ -26,6 +26,7 @@
 #ifndef FEED_H
 #define FEED_H
 
+#include "engine/core/history.h"
 #include "engine/core/prefilter.h"
 #include "engine/core/reader.h"
 #include "engine/core/shed.h"
@@ -60,7 +61,9 @@ struct feed_link {
 	struct faults *faults;            /* those of the source go there too */
 	const char *prefilter;            /* see prefilter.h */
 	const struct weir_schema *schema; /* of its batches: the feed's, or with `weight` */
-	struct trunk_end end;             /* protected by the trunk's lock */
+	int64_t history;                  /* ns of the past that it begins with; 0: it begins now */
+	struct past_end past; /* of that, what it has not read yet; the query's thread's */
+	struct trunk_end end; /* protected by the trunk's lock */
 
 	uint64_t records; /* of the source that the query has had; the query's thread's, as `level`
 	                   */
@@ -92,8 +95,10 @@ struct feed_link {
 	uint64_t skipped; /* atomic: records passed over while paused */
 };
 
-/* Takes an open reader. NULL: out of memory. Nothing is read yet. */
-struct feed *feed_new(struct reader *r);
+/* history: bytes of the past that are kept for queries to come; 0: some, as long as a query runs
+ * that wants any (`set history`). Takes an open reader. NULL: out of memory. Nothing is read yet.
+ */
+struct feed *feed_new(struct reader *r, uint64_t history);
 /* Ends the thread, wherever it waits. No query may be joined. NULL is fine. */
 void feed_free(struct feed *f);
 

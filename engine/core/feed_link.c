@@ -162,6 +162,30 @@ static struct weir_batch *view(struct reader *r, struct feed_link *l, struct fee
 	return b;
 }
 
+/* The next of what the query begins with, as past_read(). */
+static int read_past(struct feed_link *l, struct weir_reader *pub, struct weir_batch **ret)
+{
+	struct weir_batch *b = NULL, *v;
+	const int32_t *map;
+	int r = past_read(&l->past, pub, &b, &l->newest);
+
+	if (r > 0)
+		l->records += weir_batch_count(b);
+	l->level = 0;
+	*ret = b;
+	if (r <= 0 || l->shed.mode != SHED_SAMPLE)
+		return r;
+	map = shed_map(l->schema->nfields);
+	v = map ? pool_view(((struct reader *)pub)->pool, b, l->schema, map) : NULL;
+	weir_batch_unref(b);
+	if (v && !add_weight(v, &(struct feed_item){.weight = 1})) {
+		weir_batch_unref(v);
+		v = NULL;
+	}
+	*ret = v;
+	return v ? 1 : -ENOMEM;
+}
+
 /* ---- the reader ---- */
 
 struct state {
@@ -200,6 +224,12 @@ static int read_link(struct weir_reader *pub, struct weir_batch **ret, struct we
 	struct feed_item i = {0};
 	bool ended = __atomic_load_n(&f->ended, __ATOMIC_ACQUIRE); /* nothing comes behind that */
 
+	if (l->past.next) {
+		int got = read_past(l, pub, ret);
+
+		if (got)
+			return got;
+	}
 	if (__atomic_load_n(&l->left, __ATOMIC_RELAXED))
 		feed_took(l);
 	pthread_mutex_lock(&l->lock);

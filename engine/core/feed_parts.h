@@ -33,11 +33,12 @@ struct feed {
 	struct weir_err err;
 	struct prefilters wanted; /* of a live source; texts of the links */
 	struct text wants;        /* the same, to be read */
-	uint64_t records, bytes;  /* handed on */
-	uint64_t batches;         /* the same */
-	bool remembers;           /* the source wants to know what is settled; never changed */
-	uint64_t settled;         /* of them, see settle() in feed.c */
-	uint64_t said;            /* of those, by the thread: the source knows */
+	struct history history;
+	uint64_t records, bytes; /* handed on */
+	uint64_t batches;        /* the same */
+	bool remembers;          /* the source wants to know what is settled; never changed */
+	uint64_t settled;        /* of them, see settle() in feed.c */
+	uint64_t said;           /* of those, by the thread: the source knows */
 };
 
 static inline bool feed_is_packets(const struct weir_batch *b)

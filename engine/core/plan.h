@@ -98,6 +98,7 @@ enum plan_scheduler { PLAN_AUTO, PLAN_DEPTH, PLAN_BREADTH, PLAN_WORKERS };
 struct settings {
 	int64_t refresh; /* ns */
 	int64_t late;    /* ns */
+	int64_t history; /* ns; 0: none */
 	int64_t idle;    /* ns; 0: not given, see run_clock.c */
 	uint64_t retain, memory;
 	uint64_t threads, tokens;

@@ -33,8 +33,10 @@ struct source_option {
 #define SOURCE_OPTIONS_MAX 64
 
 struct engine_options {
-	uint64_t memory;                    /* default limit for a query, bytes; 0: 512 MB */
-	uint64_t retain;                    /* default retention, bytes; 0: 64 MB */
+	uint64_t memory;  /* default limit for a query, bytes; 0: 512 MB */
+	uint64_t history; /* bytes of the past that a source keeps which is read once; 0: see feed.h
+	                   */
+	uint64_t retain;  /* default retention, bytes; 0: 64 MB */
 	uint32_t max_queries;               /* 0: 1024 */
 	int64_t refresh;                    /* default, ns; 0: 1 s */
 	const struct source_option *source; /* borrowed */

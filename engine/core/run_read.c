@@ -156,6 +156,7 @@ int run_join(struct run *r)
 		if (r->plan->nsources == 1 && l->shed.mode != SHED_SAMPLE &&
 		        r->context.scheduler != &scheduler_workers)
 			l->end = (struct trunk_end){.plan = r->plan, .stats = r->context.stats};
+		l->history = r->plan->set.history;
 		ret = feed_join(l);
 	}
 	return ret;

@@ -18,6 +18,10 @@ const struct weir_option settings_rows[] = {
                 .max = 86400, .arg = "TIME",
                 .doc = "how far behind the newest record a record may come and still count in its "
                        "window"},
+        {WEIR_OPT_DURATION, "history", .flags = WEIR_OPT_POSITIONAL, .offset = AT(history),
+                .min = 0.001, .max = 86400, .arg = "TIME",
+                .doc = "how much of the past a query on a live source begins with, as far as it is "
+                       "kept"},
         {WEIR_OPT_DURATION, "idle", .flags = WEIR_OPT_POSITIONAL, .offset = AT(idle), .min = 0.001,
                 .max = 86400, .arg = "TIME",
                 .doc = "how long records may be held up on their way from a source that is not "

@@ -483,7 +483,7 @@ static void columns(void **state)
 	pthread_t id[3];
 
 	assert_int_equal(reader_open(&numbers, NULL, &all, NULL, &mem, NULL, &r, NULL), 0);
-	f = feed_new(r);
+	f = feed_new(r, 0);
 	assert_non_null(f);
 	for (int i = 0; i < 3; i++) {
 		faults_init(&t[i].faults);
