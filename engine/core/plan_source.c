@@ -66,7 +66,23 @@ int planner_mounted(struct planner *pl, struct mounted *m, const struct ast_stag
 	return s ? add_source(pl, m->source, m->config, false, s, m, st) : -ENOMEM;
 }
 
-/* `packets`, `flows`: every source of the mount with this flag, in time order. */
+/* All sources of the mount with this flag, each by itself, as one stream. */
+static int unite_all(struct planner *pl, uint32_t flag, const struct ast_stage *st)
+{
+	int ins[SOURCES_MAX], r = 0;
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < pl->e->nmounted && r >= 0; i++) {
+		if (!(pl->e->mounted[i]->source->flags & flag))
+			continue;
+		r = planner_mounted(pl, pl->e->mounted[i], st);
+		ins[n++] = r;
+	}
+	return r < 0 ? r : planner_union(pl, ins, n, st);
+}
+
+/* `packets`, `flows`: every source of the mount with this flag, in time order; of live ones in that
+ * in which they come. */
 int planner_all(struct planner *pl, uint32_t flag, const struct ast_stage *st)
 {
 	const char *specs[SOURCES_MAX];
@@ -82,8 +98,7 @@ int planner_all(struct planner *pl, uint32_t flag, const struct ast_stage *st)
 		if (!(m->source->flags & flag))
 			continue;
 		if (first && (first->source != m->source || first->feed || m->feed))
-			return weir_fail(pl->err, WEIR_E_UNKNOWN_SOURCE, st->pos, st->len, st->name,
-			        ": sources of different kinds cannot be merged, name one");
+			return unite_all(pl, flag, st);
 		if (!first)
 			first = m;
 		specs[n++] = m->spec;

@@ -59,6 +59,8 @@ struct run {
 	struct weir_err err;
 	uint32_t attention; /* atomic: any of the above changed */
 
+	int64_t hold;                   /* of the run's thread: until then a batch waits for another
+	                                 * source, CLOCK_MONOTONIC ns; 0: none does, or for ever */
 	struct run_clock clock;         /* of the run's thread */
 	int64_t begun, ended;           /* CLOCK_MONOTONIC ns */
 	int64_t refreshed;              /* atomic: last refresh, CLOCK_MONOTONIC ns */

@@ -48,6 +48,11 @@ static int64_t scaled(int64_t ns, double by)
 	return v < 4e18 ? (int64_t)v : (int64_t)4e18;
 }
 
+int64_t run_clock_held(const struct run *r)
+{
+	return r->plan->set.idle ? r->plan->set.idle : IDLE_NS;
+}
+
 void run_clock_open(struct run *r)
 {
 	struct run_clock *c = &r->clock;
@@ -55,7 +60,7 @@ void run_clock_open(struct run *r)
 	*c = (struct run_clock){.pace = r->plan->root.clocked ? pace(r) : 0, .newest = INT64_MAX};
 	if (c->pace <= 0)
 		return;
-	c->held = r->plan->set.idle ? r->plan->set.idle : IDLE_NS;
+	c->held = run_clock_held(r);
 	c->begun = c->ticked = now_ns(CLOCK_MONOTONIC);
 	r->context.clock = &c->live;
 }

@@ -120,7 +120,7 @@ static int loop(struct run *r, struct graph *g, struct run_head *head, bool *ret
 			ret = run_clock_tick(r, g);
 			if (ret < 0)
 				return ret;
-			run_idle(r, head, earlier(refresh, run_clock_next(r)));
+			run_idle(r, head, earlier(earlier(refresh, r->hold), run_clock_next(r)));
 			continue;
 		}
 		if (ret <= 0)

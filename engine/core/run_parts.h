@@ -12,7 +12,8 @@
 /* A reader, and the next batch of it. */
 struct run_head {
 	struct weir_batch *batch;
-	int64_t ts; /* of its first record, where there are several readers */
+	int64_t ts;    /* of its first record, where there are several readers */
+	int64_t since; /* it waits: CLOCK_MONOTONIC ns */
 	bool end;
 	bool waits; /* it has none yet */
 	uint32_t node;
@@ -58,6 +59,7 @@ void run_clock_wait(struct run *r);                /* the sources have nothing *
 /* When run_clock_tick() has something to do, CLOCK_MONOTONIC ns; 0: it has not. */
 int64_t run_clock_next(const struct run *r);
 int run_clock_tick(struct run *r, struct graph *g); /* 0 or -errno */
+int64_t run_clock_held(const struct run *r);        /* ns that records may be on their way */
 
 /* run_answer.c */
 int run_rows_to_result(void *arg, struct weir_batch *b);

@@ -2,9 +2,12 @@
 /* run_read.c: the sources of a run while it runs: whose batch comes next, what has been read.
  *
  * The reader that is behind in time goes first, so that several sources run in step; while one of
- * them has nothing yet, none of the others gets ahead of it.
+ * them has nothing yet, none of the others gets ahead of it. But one that is live may have nothing
+ * for ever: once it had nothing for a while, the others wait for it no more until it has.
  */
 #include "engine/core/run_parts.h"
+
+#define HOLD_NS 10000000ll /* with `set order arrival` */
 
 static int64_t first_time(struct weir_batch *b)
 {
@@ -15,9 +18,40 @@ static int64_t first_time(struct weir_batch *b)
 	return c && weir_col_has(c, row) ? weir_col_i64(c)[row] : INT64_MIN;
 }
 
+/* Until when others wait for a source that has nothing; INT64_MAX: until it has. */
+static int64_t hold_until(const struct run *r, uint32_t source, const struct run_head *h)
+{
+	const struct weir_reader *pub = &r->readers[source]->pub;
+	const struct settings *set = &r->plan->set;
+
+	if (!r->links[source].feed || (pub->pace <= 0 && !set->idle))
+		return INT64_MAX;
+	return h->since + (set->order ? run_clock_held(r) / 2 : HOLD_NS);
+}
+
+/* Whether what is there must wait for a source; *ret is which. */
+static bool is_held(struct run *r, const struct run_head *head, uint32_t n, bool any, uint32_t *ret)
+{
+	int64_t until = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (head[i].waits && !head[i].batch && !head[i].end) {
+			int64_t at = any ? hold_until(r, i, &head[i]) : INT64_MAX;
+
+			*ret = i;
+			until = at > until ? at : until;
+		}
+	if (!until || until <= now_ns(CLOCK_MONOTONIC))
+		return false;
+	r->hold = until == INT64_MAX ? 0 : until;
+	return true;
+}
+
 static int next_batch(struct run *r, struct run_head *head, uint32_t n, uint32_t *ret)
 {
-	int best = -1, wait = -1;
+	int best = -1;
+
+	r->hold = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct run_head *h = &head[i];
@@ -26,11 +60,11 @@ static int next_batch(struct run *r, struct run_head *head, uint32_t n, uint32_t
 		if (!h->batch && !h->end) {
 			int got = reader->source->read(&reader->pub, &h->batch, &r->context.err);
 
+			if (got == -EAGAIN && !h->waits)
+				h->since = now_ns(CLOCK_MONOTONIC);
 			h->waits = got == -EAGAIN;
-			if (h->waits) {
-				wait = (int)i;
+			if (h->waits)
 				continue;
-			}
 			if (got < 0)
 				return got;
 			h->end = got == 0;
@@ -40,10 +74,8 @@ static int next_batch(struct run *r, struct run_head *head, uint32_t n, uint32_t
 		if (h->batch && (best < 0 || h->ts < head[best].ts))
 			best = (int)i;
 	}
-	if (wait >= 0 && (best < 0 || n > 1)) {
-		*ret = (uint32_t)wait;
+	if (is_held(r, head, n, best >= 0, ret))
 		return -EAGAIN;
-	}
 	*ret = (uint32_t)best;
 	return best >= 0;
 }

@@ -86,6 +86,34 @@ tail -n +2 "$Q/waits/out.csv" | sort >"$T/got"
 same "$T/got" "$T/want" 'without set idle: all packets in all windows'
 fusermount3 -u "$T/mnt"
 
+# ---- two sources, of which one is silent ----
+mkfifo "$T/busy" "$T/silent"
+exec 7<>"$T/busy" 8<>"$T/silent"
+mount_weir "$T/two" "b=$T/busy" "s=$T/silent" 7>&- 8>&- || exit 1
+Q=$T/two/queries
+echo 'arrival: set idle 400ms packets | window 1s | group count() | print window count' >"$Q/new"
+echo 'strict: set idle 400ms set order strict packets | window 1s | group count() | print window count' >"$Q/new"
+echo 'waits: (b + s) | window 1s | group count() | print window count' >"$Q/new"
+head -c 24 "$T/all.pcap" >&8
+{ head -c 24 "$T/all.pcap"; piece 0 2.4; } >&7
+for q in arrival strict; do
+	ok "$q: a live source that has nothing does not hold up the other" wait_for 10 rows "$Q/$q/out.csv" 3
+done
+is "$(tail -n +2 "$Q/waits/out.csv" | wc -l)" 0 'one that is not live does'
+piece 2.4 7 >&8
+exec 7>&- 8>&-
+per 1 >"$T/want"
+query_ended "$T/two" waits
+tail -n +2 "$Q/waits/out.csv" | sort >"$T/got"
+same "$T/got" "$T/want" 'and what comes of it then is in its place'
+per 1 2.4 3 >"$T/want"
+for q in arrival strict; do
+	query_ended "$T/two" $q
+	tail -n +2 "$Q/$q/out.csv" | sort >"$T/got"
+	same "$T/got" "$T/want" "$q: what comes of it too late is not"
+done
+fusermount3 -u "$T/two"
+
 # ---- a replay ----
 # Some two seconds, then nothing for an hour: the clock goes as fast as the replay.
 "$GENTRACE" -n 200 -r 100 -t 1000000000 -w "$T/gap.pcap"
