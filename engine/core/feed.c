@@ -11,6 +11,7 @@
 #define NAP_MS 200         /* where the source does not say what to wait for */
 #define WAKE_BATCHES (FEED_QUEUE / 2)
 #define WAKE_NS (5ll * 1000000)   /* that fewer wait at most while there is more to be read */
+#define LINK_NS 50000ll           /* what waking one query up may cost */
 #define TELL_NS (250ll * 1000000) /* that counts wait which come without a batch */
 
 static int64_t last_time(struct weir_batch *b)
@@ -154,22 +155,36 @@ static void wake(struct feed_link *l)
 	l->wake(l->arg);
 }
 
-/* Wakes up all that have a batch, or have had counts for long. True: there are counts for others.
+/* How long batches may wait for more where the source has none just now: as long as it takes to
+ * wake all queries up, so that a pipe in small pieces does not cost a hundred of them all the time.
  */
-static bool wake_all(struct feed *f)
+static int64_t patience(const struct feed *f)
 {
-	int64_t now = now_ns(CLOCK_MONOTONIC);
-	bool others = false;
+	int64_t ns = 0;
+
+	for (const struct feed_link *l = f->links; l; l = l->next)
+		ns += LINK_NS;
+	return ns < 1000000 ? 0 : ns < WAKE_NS ? ns : WAKE_NS;
+}
+
+/* Wakes up all that have had a batch, or counts, for so long. When to look again, ns from now; 0:
+ * nobody else has any. */
+static int64_t wake_all(struct feed *f, int64_t patience)
+{
+	int64_t now = now_ns(CLOCK_MONOTONIC), again = 0;
 
 	for (struct feed_link *l = f->links; l; l = l->next) {
+		bool has = __atomic_load_n(&l->n, __ATOMIC_RELAXED);
+		int64_t left = l->since + (has ? patience : TELL_NS) - now;
+
 		if (!l->sleeps || l->left)
 			continue;
-		if (__atomic_load_n(&l->n, __ATOMIC_RELAXED) || now - l->since > TELL_NS)
+		if (left <= 0)
 			wake(l);
-		else
-			others = true;
+		else if (!again || left < again)
+			again = left;
 	}
-	return others;
+	return again;
 }
 
 /* The batch, or what the trunk has left of it. A query is woken up when some batches wait for it,
@@ -297,7 +312,7 @@ static void tell_settled(struct feed *f, uint64_t settled)
 }
 
 /* The source has nothing now. */
-static void nap(const struct feed *f, bool tells)
+static void nap(const struct feed *f, int64_t again)
 {
 	const struct weir_reader *r = &f->reader->pub;
 	struct pollfd p[2] = {
@@ -308,19 +323,19 @@ static void nap(const struct feed *f, bool tells)
 		ms = (r->wake - now_ns(CLOCK_MONOTONIC)) / 1000000 + 1;
 		ms = ms < 0 ? 0 : ms > 3600000 ? 3600000 : ms;
 	}
-	if (tells && (ms < 0 || ms > TELL_NS / 1000000))
-		ms = TELL_NS / 1000000;
+	if (again && (ms < 0 || ms > again / 1000000 + 1))
+		ms = again / 1000000 + 1;
 	poll(p, 2, (int)ms);
 }
 
 static void rest(struct feed *f)
 {
-	bool tells;
+	int64_t again;
 
 	pthread_mutex_lock(&f->lock);
-	tells = wake_all(f);
+	again = wake_all(f, patience(f));
 	pthread_mutex_unlock(&f->lock);
-	nap(f, tells);
+	nap(f, again);
 }
 
 /* Faults that came with the last read go to all who wait for what comes behind them. */
@@ -367,7 +382,7 @@ static void *run(void *arg)
 		int r;
 
 		if (!is_wanted(f)) {
-			wake_all(f);
+			wake_all(f, 0);
 			/* pairs with feed_take() */
 			__atomic_store_n(&f->waiting, true, __ATOMIC_SEQ_CST);
 			if (!is_wanted(f))
