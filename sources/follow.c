@@ -13,7 +13,6 @@
 
 #define LOOK_NS 1000000000ll     /* at the name, where nothing is heard of it */
 #define LOOK_SLOW_NS 100000000ll /* where nothing can be heard */
-#define BEHIND_NS 20000000ll     /* for queries that have not worked all off yet */
 #define QUIET_NS 1000000000ll    /* who may be writing the old file still has had so long */
 
 #define FILE_EVENTS (IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVE_SELF | IN_DELETE_SELF)
@@ -175,6 +174,7 @@ void follow_close(struct follow *f)
 void follow_taken(struct follow *f, uint64_t batches)
 {
 	progress_taken(&f->progress, batches);
+	save(f, false);
 }
 
 /* ---- at the end of the file ---- */
@@ -262,11 +262,12 @@ static void heard(void *arg, const struct inotify_event *e)
 static int wait_for_more(struct follow *f, int64_t now)
 {
 	struct weir_reader *r = f->reader;
+	int64_t at = progress_wake(&f->progress);
 
 	r->wake_fd = f->watch.fd;
 	r->wake = now + (f->watch.slow ? LOOK_SLOW_NS : LOOK_NS);
-	if (progress_is_behind(&f->progress))
-		r->wake = now + BEHIND_NS;
+	if (at && at < r->wake)
+		r->wake = at;
 	return -EAGAIN;
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #define EVERY_NS 1000000000ll
+#define WAKE_NS 20000000ll
 #define MARKS 1024 /* from then on, a file's batches share marks: those of a query that rests */
 
 static int64_t monotonic(void)
@@ -98,6 +99,7 @@ int progress_batch(
         struct progress *p, struct progress_file *f, const struct file_id *id, uint64_t offset)
 {
 	p->given++;
+	p->last = monotonic();
 	return f ? add(p, &(struct progress_mark){p->given, f, *id, offset, 0}) : 0;
 }
 
@@ -113,9 +115,13 @@ void progress_taken(struct progress *p, uint64_t batches)
 	settle(p);
 }
 
-bool progress_is_behind(const struct progress *p)
+int64_t progress_wake(const struct progress *p)
 {
-	return p->keeps && (p->n || p->dirty);
+	int64_t now = monotonic(), wait = (now - p->last) / 4;
+
+	if (!p->keeps || (!p->n && !p->dirty))
+		return 0;
+	return now + (wait < WAKE_NS ? WAKE_NS : wait < EVERY_NS ? wait : EVERY_NS);
 }
 
 bool progress_is_due(const struct progress *p, bool last)

@@ -34,9 +34,10 @@ struct progress {
 	uint64_t given, taken;
 	struct progress_mark *mark; /* [at .. at + n), modulo room */
 	uint32_t at, n, room;
-	bool dirty;  /* the state is behind */
-	bool failed; /* it could not be written; said */
-	int64_t due; /* CLOCK_MONOTONIC ns: it is not written before */
+	bool dirty;   /* the state is behind */
+	bool failed;  /* it could not be written; said */
+	int64_t due;  /* CLOCK_MONOTONIC ns: it is not written before */
+	int64_t last; /* the same: when a batch was given */
 };
 
 /* `state` NULL: nothing is remembered. `of`: what the source calls itself in it. 0, or -errno and
@@ -57,8 +58,9 @@ int progress_end(struct progress *p, struct progress_file *f, const struct file_
 /* So many batches have been worked off. */
 void progress_taken(struct progress *p, uint64_t batches);
 
-/* Whether something has been read that is not settled, or not written. */
-bool progress_is_behind(const struct progress *p);
+/* When to look again for what is settled by then, or to be written; 0: nothing is. The longer it
+ * takes, the less often. */
+int64_t progress_wake(const struct progress *p);
 /* Whether to write the state now; `last`: it is the last time. */
 bool progress_is_due(const struct progress *p, bool last);
 /* Writes it; an error is a fault of the source, and it is tried again. */

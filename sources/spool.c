@@ -20,8 +20,7 @@
 #include <string.h>
 
 #define BLOCK (64u << 10)
-#define STEPS 1000           /* files without packets in a row, before others have their say */
-#define BEHIND_NS 20000000ll /* to look whether queries have worked all off */
+#define STEPS 1000 /* files without packets in a row, before others have their say */
 
 struct config {
 	struct weir_words folder;
@@ -176,13 +175,12 @@ static int hand_on(struct state *s, struct weir_batch **ret)
 
 static int wait_for_more(struct state *s, struct weir_reader *r, bool soon)
 {
+	int64_t at = progress_wake(&s->progress);
+
 	r->wake_fd = s->folder.watch.fd;
 	r->wake = spool_folder_due(&s->folder);
-	if (progress_is_behind(&s->progress)) {
-		int64_t at = spool_now() + BEHIND_NS;
-
-		r->wake = r->wake && r->wake < at ? r->wake : at;
-	}
+	if (at && (!r->wake || at < r->wake))
+		r->wake = at;
 	if (soon)
 		r->wake = spool_now();
 	return -EAGAIN;
@@ -290,6 +288,7 @@ static void close_spool(struct weir_reader *r)
 static void taken(struct weir_reader *r, uint64_t batches)
 {
 	progress_taken(&((struct state *)r->state)->progress, batches);
+	save(r->state, false);
 }
 
 static void stats(

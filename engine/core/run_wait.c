@@ -63,6 +63,8 @@ void run_idle(struct run *r, const struct run_head *head, int64_t until)
 	struct timespec t;
 	uint32_t n = 0;
 
+	if (r->sink.tick) /* it may have heard of a signal */
+		at = now + IDLE_NS;
 	if (until && until < at)
 		at = until;
 	for (uint32_t i = 0; i < r->plan->nsources; i++) {
