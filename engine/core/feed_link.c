@@ -98,7 +98,8 @@ static void tell_room(struct feed_link *l)
 {
 	struct feed *f = l->feed;
 
-	if (!__atomic_load_n(&f->waiting, __ATOMIC_SEQ_CST) || l->n > FEED_QUEUE / 2)
+	if (!__atomic_load_n(&f->waiting, __ATOMIC_SEQ_CST) ||
+	        __atomic_load_n(&l->n, __ATOMIC_RELAXED) > FEED_QUEUE / 2)
 		return;
 	pthread_mutex_lock(&f->lock);
 	pthread_cond_signal(&f->room);
