@@ -51,7 +51,7 @@ GENTRACE := $(BUILD)/tests/gen/gentrace
 TOOLS := $(patsubst tests/gen/%.c,$(BUILD)/tests/gen/%,$(wildcard tests/gen/*.c)) \
 	$(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
 
-.PHONY: all clean unit tools fuzzers install uninstall check demo bench fuzz lint pages FORCE
+.PHONY: all clean unit tools fuzzers install uninstall check demo bench soak fuzz lint pages FORCE
 all: $(BUILD)/weir
 
 $(BUILD)/weir: $(FS_O) $(BUILD)/libweir.a
@@ -130,6 +130,11 @@ fuzz:
 
 bench: all tools
 	@tests/bench/run
+
+# A mount under use at random, for half an hour; SOAK_SECONDS says otherwise.
+SOAK_SECONDS ?= 1800
+soak: all
+	@SOAK_SECONDS=$(SOAK_SECONDS) BUILD=$(BUILD) python3 tests/soak.py
 
 demo:
 	@tests/packages build run

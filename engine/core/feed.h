@@ -121,6 +121,7 @@ void feed_stats(
         struct feed *f, void (*line)(void *arg, const char *key, uint64_t value), void *arg);
 /* What the query went without, as lines of its status. */
 void feed_shed_text(struct feed_link *l, struct text *to);
+uint64_t feed_shed(struct feed_link *l); /* records that it went without */
 /* What was handed on so far, of how many bytes of the source. */
 void feed_count(struct feed *f, uint64_t *ret_records, uint64_t *ret_bytes);
 /* What came and was lost, of a source that says so; false: it does not. */

@@ -84,6 +84,16 @@ uint32_t feed_put_shed(struct feed_link *l)
 	return feed_put(l, &i, i.batch, 0);
 }
 
+uint64_t feed_shed(struct feed_link *l)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&l->feed->lock);
+	n = l->shed.records;
+	pthread_mutex_unlock(&l->feed->lock);
+	return n;
+}
+
 void feed_shed_text(struct feed_link *l, struct text *to)
 {
 	pthread_mutex_lock(&l->feed->lock);

@@ -277,8 +277,9 @@ static void query_drops(const struct subjects *all, struct text *to)
 	for (size_t i = 0; i < all->n; i++) {
 		const struct subject *s = &all->s[i];
 		const char *paused[] = {"query", s->q->name, "by", "pause", NULL};
+		const char *by_shed[] = {"query", s->q->name, "by", "shed", NULL};
 		struct weir_counts c, sum = {0};
-		uint64_t skipped = 0;
+		uint64_t skipped = 0, shed = 0;
 		bool some = false;
 
 		for (uint32_t k = 0; s->r && k < s->r->plan->nsources; k++) {
@@ -287,6 +288,7 @@ static void query_drops(const struct subjects *all, struct text *to)
 			if (!l->feed)
 				continue;
 			skipped += __atomic_load_n(&l->skipped, __ATOMIC_RELAXED);
+			shed += feed_shed(l);
 			some = true;
 			if (feed_lost(l, &c)) {
 				sum.kernel += c.kernel;
@@ -297,6 +299,7 @@ static void query_drops(const struct subjects *all, struct text *to)
 		if (some) {
 			drops(&lost, "query", s->q->name, &sum, to);
 			metric_u64(&lost, paused, skipped, to);
+			metric_u64(&lost, by_shed, shed, to);
 		}
 	}
 }
