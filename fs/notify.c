@@ -4,12 +4,12 @@
 #include "engine/core/now.h"
 #include "fs/fuse.h"
 #include "fs/version.h"
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define WAITING_MAX 64
-#define PRUNE_SECONDS 5
+#define PRUNE (5 * NSEC)
 
 struct notify {
 	struct fs *fs;
@@ -18,6 +18,7 @@ struct notify {
 	pthread_cond_t wake;
 	struct node waiting[WAITING_MAX]; /* protected by lock; more than that are dropped: */
 	unsigned n;                       /* time-outs are short where it matters */
+	bool changed;                     /* queries came or went since memory was given back */
 	bool ending;
 };
 
@@ -33,17 +34,27 @@ static void stale(void *arg, const struct node *n)
 	        strlen(node_rows[n->kind].name));
 }
 
+/* What is old goes, whether or not there is something to tell meanwhile. */
+static void clean(struct notify *n, bool changed)
+{
+	versions_prune(n->fs->versions, stale, n->fs);
+	/* each query's thread leaves what it has freed to its arena, which keeps it */
+	if (changed)
+		malloc_trim(0);
+}
+
 static void *run(void *arg)
 {
 	struct notify *n = arg;
+	int64_t at = fs_monotonic() + PRUNE;
 	struct node todo[WAITING_MAX];
-	struct timespec until;
 	unsigned count;
+	bool changed, due;
 
 	pthread_mutex_lock(&n->lock);
 	while (!n->ending) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += PRUNE_SECONDS;
+		struct timespec until = {at / NSEC, at % NSEC};
+
 		if (!n->n)
 			pthread_cond_timedwait(&n->wake, &n->lock, &until);
 		if (n->ending)
@@ -51,11 +62,16 @@ static void *run(void *arg)
 		count = n->n;
 		memcpy(todo, n->waiting, count * sizeof *todo);
 		n->n = 0;
+		due = fs_monotonic() >= at;
+		changed = n->changed;
+		n->changed &= !due;
 		pthread_mutex_unlock(&n->lock);
 		for (unsigned i = 0; i < count; i++)
 			fuse.lowlevel_notify_inval_inode(n->fs->session, node_ino(&todo[i]), -1, 0);
-		if (!count)
-			versions_prune(n->fs->versions, stale, n->fs);
+		if (due) {
+			clean(n, changed);
+			at = fs_monotonic() + PRUNE;
+		}
 		pthread_mutex_lock(&n->lock);
 	}
 	pthread_mutex_unlock(&n->lock);
@@ -91,6 +107,7 @@ void notify_queries(struct notify *n)
 	if (!n)
 		return;
 	pthread_mutex_lock(&n->lock);
+	n->changed = true;
 	notify_dir(n, NODE_QUERIES);
 	notify_dir(n, NODE_STREAMS);
 	pthread_mutex_unlock(&n->lock);
