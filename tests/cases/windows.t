@@ -25,6 +25,7 @@ for t in mixed shuffled setback glitch; do
 	ok "and one whose are not: $t" test "$(cut -d, -f1 "$T/$t" | sort -c 2>&1 | wc -l)" -gt 0
 done
 
+# (CONVFMT: mawk writes large numbers in strings as %.6g.)
 # By the definition: a window closes when the highest time less LATE reaches its end; sixteen in a row that are more
 # than STEP behind are a clock that was set. Rows to standard output, what was late to $T/late.
 cat >"$T/time.awk" <<'AWK'
@@ -73,7 +74,7 @@ windows() {
 	local q="set late $4ms packets | window $2ms slide $3ms | group srcip count() sum(len) | print window srcip count sum_len"
 	"$WEIR" run -q "$q" "$T/$1.pcap" 2>"$T/err" | tail -n +2 >"$T/rows"
 	LC_ALL=C sort "$T/rows" >"$T/got"
-	awk -F, -v width=$2000 -v slide=$3000 -v late=$4000 -v step=60000000 -v out="$T/late" -f "$T/time.awk" "$T/$1" | LC_ALL=C sort >"$T/want"
+	awk -F, -v CONVFMT=%.0f -v width=$2000 -v slide=$3000 -v late=$4000 -v step=60000000 -v out="$T/late" -f "$T/time.awk" "$T/$1" | LC_ALL=C sort >"$T/want"
 	same "$T/got" "$T/want" "$1: window $2 ms slide $3 ms, $4 ms late: $(wc -l <"$T/want") rows, $(head -1 "$T/late")"
 }
 for t in inorder mixed shuffled; do
@@ -106,7 +107,7 @@ for late in 0 1500; do
 	for gap in 50 700; do
 		for t in inorder mixed shuffled; do
 			"$WEIR" run -q "packets | window session ${gap}ms by srcip --late ${late}ms | group srcip count() sum(len) | print window srcip count sum_len" "$T/$t.pcap" 2>"$T/err" | tail -n +2 | LC_ALL=C sort >"$T/got"
-			awk -F, -v gap=${gap}000 -v late=${late}000 -v out="$T/late" -f "$T/session.awk" "$T/$t" | LC_ALL=C sort >"$T/want"
+			awk -F, -v CONVFMT=%.0f -v gap=${gap}000 -v late=${late}000 -v out="$T/late" -f "$T/session.awk" "$T/$t" | LC_ALL=C sort >"$T/want"
 			same "$T/got" "$T/want" "$t: sessions of $gap ms, $late ms late: $(wc -l <"$T/want"), $(cat "$T/late")"
 			n=$(awk '{ print $2 }' "$T/late")
 			is "$(cat "$T/err")" "$([ "$n" = 0 ] || echo "weir: window: $n records came late")" 'and as many late packets'
@@ -133,7 +134,7 @@ for set in 'scheduler depth' 'scheduler workers set threads 3'; do
 		echo "l: set $set packets | window ${width}ms slide ${slide}ms | group count()" >"$Q/new"
 		query_ended "$T/mnt" l
 		sed -nE 's/^window\.late: /late /p; s/^window\.late\[(.*)\]: /\1 /p' "$Q/l/status" | sort >"$T/got"
-		awk -F, -v width=${width}000 -v slide=${slide}000 -v late=0 -v step=60000000 -v out="$T/late" -f "$T/time.awk" "$T/mixed" >"$T/rows"
+		awk -F, -v CONVFMT=%.0f -v width=${width}000 -v slide=${slide}000 -v late=0 -v step=60000000 -v out="$T/late" -f "$T/time.awk" "$T/mixed" >"$T/rows"
 		grep -vE "steps|^late 0$" "$T/late" | sort >"$T/want"
 		same "$T/got" "$T/want" "window $shape: $(($(wc -l <"$T/want") - 1)) windows lack packets, $set"
 		rmdir "$Q/l"
