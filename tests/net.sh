@@ -31,6 +31,8 @@ send() {
 
 # stat_of DIR SOURCE KEY
 stat_of() { awk -v k="$3:" '$1 == k { print $2 }' "$1/sources/$2/stats"; }
+# counted DIR SOURCE PACKETS: so many have reached it
+counted() { [ "$(stat_of "$1" "$2" packets)" = "$3" ]; }
 # settled DIR SOURCE: what the kernel had has been read
 settled() { [ "$(($(stat_of "$1" "$2" records) + $(stat_of "$1" "$2" kernel_drops) + $(stat_of "$1" "$2" own_drops)))" = "$(stat_of "$1" "$2" packets)" ]; }
 stopped() { echo stop >"$1/queries/$2/ctl" && wait_for 10 grep -q '^state: stopped' "$1/queries/$2/status"; } # DIR QUERY

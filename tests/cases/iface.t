@@ -44,6 +44,7 @@ wait_for 10 has_rows "$T/rate.csv" "$(rows "$m/queries/rate/out.csv")"
 main_sum() { awk -F, -v end="$(((ten + 1) * 10))" 'NR > 1 && $NF < end { s += $1 } END { print s + 0 }' "$1"; }
 stopped "$m" all
 kill $follow
+wait_for 10 counted "$m" out0 "$((main + sent))" # a text of stats may be a second old
 lost=$(($(stat_of "$m" out0 kernel_drops) + $(stat_of "$m" out0 own_drops)))
 is "$(($(main_sum "$T/rate.csv") + lost))" "$main" "its rows add up to what tcpreplay has sent ($main), less what stats says is lost ($lost)"
 is "$(($(main_sum "$m/queries/ten/out.csv") + lost))" "$main" 'so do those of ten seconds'
