@@ -20,6 +20,8 @@ lib_mounts=()
 
 lib_cleanup() {
 	local m p
+	# a signal may reach a child before it has let go of our traps
+	[ "$BASHPID" = $$ ] || return
 	for m in "${lib_mounts[@]}"; do
 		mountpoint -q "$m" && { fusermount3 -u "$m" || fusermount3 -uz "$m"; } 2>/dev/null
 	done

@@ -84,8 +84,8 @@ send
 wait $pid
 is "$(xargs <"$T/interrupt")" 'EINTR ready rows 10' 'a signal gives EINTR, twenty times, and no row is lost'
 for sig in INT TERM KILL; do
-	begin victim env --default-signal=INT cat "$m/streams/a"
-	wait_for 10 lines "$T/victim" 1
+	begin "victim.$sig" env --default-signal=INT cat "$m/streams/a"
+	wait_for 10 lines "$T/victim.$sig" 1
 	disown $pid
 	kill -s $sig $pid
 	wait_for 5 gone $pid
