@@ -136,6 +136,20 @@ mount_weir() {
 	return 1
 }
 
+# mount_pipe DIR TRACE [OPTION…]: mounts a FIFO as source `net`; descriptor 7 writes to it, and the trace's file
+# header, of 24 bytes, is through
+mount_pipe() {
+	mkdir -p "$1"
+	rm -f "$T/f"
+	mkfifo "$T/f"
+	lib_mounts+=("$1")
+	"$WEIR" -f net="$T/f" "$1" "${@:3}" 2>"$T/weir.log" &
+	lib_pids+=($!)
+	exec 7<>"$T/f"
+	head -c 24 "$2" >&7
+	wait_for 20 test -e "$1/queries/new"
+}
+
 # query_ended DIR NAME: waits until it is done; false where it failed
 query_ended() {
 	wait_for "${3:-30}" grep -qE '^state: *(done|failed|stopped)' "$1/queries/$2/status" &&

@@ -2,6 +2,14 @@
 # feeds.sh: parts of tests/bench/run about many queries on one pipe: what a hundred cost that begin
 # alike, and a thousand that have nothing to do.
 
+# feed_wait SECONDS COMMAND…: until it succeeds; says so where it does not in that time
+feed_wait() {
+	local end=$((SECONDS + $1))
+	until "${@:2}"; do
+		[ $SECONDS -lt $end ] || { fail "not within $1 s: ${*:2}"; return 1; }
+		read -rt 0.02 <> <(:)
+	done
+}
 # feed_mount FILE: mounts a FIFO under $MNT; descriptor 7 writes to it, and FILE's header is through
 feed_mount() {
 	MNT=$(mktemp -d)
@@ -11,7 +19,7 @@ feed_mount() {
 	mounted_pid=$!
 	exec 7<>"$OUT/fifo"
 	head -c 24 "$1" >&7
-	until [ -e "$MNT/queries/new" ]; do sleep 0.02; done
+	feed_wait 20 test -e "$MNT/queries/new"
 }
 feed_unmount() {
 	exec 7>&-
@@ -22,7 +30,7 @@ feed_pss() { awk '/^Pss:/ { print $2 }' "/proc/$mounted_pid/smaps_rollup"; }
 feed_ended() { # all queries named a… have
 	local n
 	for n in "$MNT"/queries/a*; do
-		until grep -qE '^state: (done|failed)' "$n/status"; do sleep 0.05; done
+		feed_wait 300 grep -qE '^state: (done|failed)' "$n/status" || return
 		grep -q '^state: done' "$n/status" || fail "$(basename "$n") failed"
 	done
 }
@@ -69,13 +77,13 @@ idle_part() {
 		feed_mount "$DIR/part.pcap"
 		for ((i = 1; i <= 1001; i++)); do
 			echo "a$i: net | where dstport = $i | group srcip count() as n" >"$MNT/queries/new"
-			[ $i = 1 ] && sleep 0.5 && first=$(feed_pss)
+			[ $i = 1 ] && feed_wait 20 grep -q '^state: running' "$MNT/queries/a1/status" && first=$(feed_pss)
 		done
 		if [ "$what" != 'none has had a packet' ]; then
 			tail -c +25 "$DIR/part.pcap" >&7
-			until grep -q '^records: 20000' "$MNT/queries/a1001/status"; do sleep 0.2; done
+			feed_wait 120 grep -q '^records: 20000' "$MNT/queries/a1001/status"
 		fi
-		sleep 2
+		sleep 2 # all at rest; then CPU time is counted for a while
 		cpu=$(feed_cpu)
 		sleep 5
 		printf '  %-34s %6.1f MB   %.2f %% of a CPU   %s threads\n' "$what" \

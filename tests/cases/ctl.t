@@ -25,14 +25,7 @@ fresh() {
 	echo "$2" >"$q/$1/ctl"
 	wait_for 20 eval "[ \"\$(field $1 version)\" != '$v' ]"
 }
-mkdir "$m"
-mkfifo "$T/f"
-lib_mounts+=("$m")
-"$WEIR" -f net="$T/f" "$m" 2>"$T/weir.log" &
-lib_pids+=($!)
-exec 7<>"$T/f"
-head -c 24 "$T/t.pcap" >&7
-wait_for 20 test -e "$q/new"
+mount_pipe "$m" "$T/t.pcap"
 result $? 'weir mounts a FIFO'
 echo "roll: net | group count() as n" >"$q/new"
 # these roll only when they are told to

@@ -3,6 +3,7 @@
 # A capture that is read while it is written (-o follow): cut at any byte, compressed, replaced, truncated,
 # removed; and with -o state= each packet once, across restarts.
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../growing.sh"
 need tcpdump gzip perl
 need_fuse
 trace=$(realpath "$(sample)")
@@ -15,16 +16,6 @@ rows='packets | print ts len srcip'
 offset() { perl -e 'open F, shift; binmode F; read F, $h, 24; $at = 24; while (--$ARGV[0]) {
 	read F, $h, 16; $c = unpack "x8V", $h; seek F, $c, 1; $at += 16 + $c } print $at' "$trace" "$1"; }
 part() { dd if="${3:-$trace}" iflag=skip_bytes,count_bytes skip="$1" count="$(($2 - $1))" bs=64K status=none; } # FROM TO
-lines() { tail -n +2 "$1" | wc -l; }
-has() { [ "$(lines "$1")" = "$2" ]; }
-gone() { [ ! -d "/proc/$1" ]; }
-stat_of() { awk -v k="$2:" '$1 == k { print $2 }' "$m/sources/$1/stats"; }
-stat_is() { [ "$(stat_of "$1" "$2")" = "$3" ]; }
-ask() { echo "$1: $2" >"$m/queries/new"; }
-unmount() {
-	fusermount3 -u "$m"
-	wait "${lib_pids[-1]}"
-}
 
 # a slow writer stops within a packet header, within a packet, behind one
 e10=$(offset 11) e20=$(offset 21) e30=$(offset 31)

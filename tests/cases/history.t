@@ -14,17 +14,6 @@ half=$(perl -e 'open F, shift; binmode F; read F, $h, 24; $at = 24; for (1 .. 60
 # since SECONDS: packets of the first 6,000 that came at most so long before the last of them
 since() { head -6000 "$T/times" | perl -ne 'BEGIN { $s = shift } s/\.//; push @t, $_; END { print scalar grep { $_ >= $t[-1] - $s * 1e6 } @t }' "$1"; }
 is_field() { [ "$(sed -n "s/^$2: //p" "$q/$1/status")" = "$3" ]; }
-pipe_mount() { # OPTION…
-	mkdir -p "$m"
-	rm -f "$T/f"
-	mkfifo "$T/f"
-	lib_mounts+=("$m")
-	"$WEIR" -f net="$T/f" "$m" "$@" 2>"$T/weir.log" &
-	lib_pids+=($!)
-	exec 7<>"$T/f"
-	head -c 24 "$T/t.pcap" >&7
-	wait_for 20 test -e "$q/new"
-}
 unmount() {
 	exec 7>&-
 	fusermount3 -u "$m"
@@ -36,7 +25,7 @@ rows() { sed 1d "$q/$1/out.csv"; }
 info() { sed -n 's/^history: //p' "$m/sources/net/info"; }
 
 # kept because a query wants it
-pipe_mount
+mount_pipe "$m" "$T/t.pcap"
 echo 'a: set history 30s net | group count()' >"$q/new"
 first
 wait_for 20 is_field a records 6000
@@ -65,7 +54,7 @@ same "$q/d/out.csv" "$q/e/out.csv" 'and the other that shares it'
 unmount
 
 # nobody wants it: nothing is kept
-pipe_mount
+mount_pipe "$m" "$T/t.pcap"
 echo 'a: net | group count()' >"$q/new"
 first
 wait_for 20 is_field a records 6000
@@ -78,7 +67,7 @@ is "$(rows b | wc -l)" 3000 'and who wants some begins now'
 unmount
 
 # -o history: always, and no more than that
-pipe_mount -o history=512K
+mount_pipe "$m" "$T/t.pcap" -o history=512K
 echo 'a: net | group count()' >"$q/new"
 first
 wait_for 20 is_field a records 6000
@@ -94,7 +83,7 @@ same "$T/b.got" "$T/b.want" 'and that is what a query begins with'
 unmount
 
 # a seam in full flow
-pipe_mount
+mount_pipe "$m" "$T/t.pcap"
 echo 'a: set history 1h net | group count()' >"$q/new"
 tail -c +25 "$T/t.pcap" >&7 &
 for i in 1 2 3 4 5 6 7 8; do echo "b$i: set history 1h net | print ts" >"$q/new"; done

@@ -8,18 +8,6 @@ need_fuse
 m=$T/m
 "$GENTRACE" -n 30000 -S 7 >"$T/t.pcap"
 
-# pipe_mount: mounts a FIFO whose writer is descriptor 7; the header is through
-pipe_mount() {
-	mkdir -p "$m"
-	rm -f "$T/f"
-	mkfifo "$T/f"
-	lib_mounts+=("$m")
-	"$WEIR" -f net="$T/f" "$m" 2>"$T/weir.log" &
-	lib_pids+=($!)
-	exec 7<>"$T/f"
-	head -c 24 "$T/t.pcap" >&7
-	wait_for 20 test -e "$m/queries/new"
-}
 all() { # sends the packets, and ends
 	tail -c +25 "$T/t.pcap" >&7
 	exec 7>&-
@@ -38,7 +26,7 @@ specs=(
 	'filter -b udp | sort -r len | head 5 | print len srcip'
 	'where flags.syn | print ts srcip'
 )
-pipe_mount
+mount_pipe "$m" "$T/t.pcap"
 result $? 'weir mounts a FIFO'
 for i in "${!specs[@]}"; do echo "a$i: net | ${specs[i]}" >"$m/queries/new"; done
 like "$(cat "$m/sources/net/info")" '^shared: 4 queries: filter ' 'the source says what is shared'
@@ -52,7 +40,7 @@ like "$(cat "$m/queries/a1/plan")" 'where <- 1 .* shared by 3\}$' 'and one that 
 is "$(grep -c 'shared by' "$m/queries/a6/plan")" 0 'one with nobody shares nothing'
 unmount
 for i in "${!specs[@]}"; do
-	pipe_mount
+	mount_pipe "$m" "$T/t.pcap"
 	echo "a$i: net | ${specs[i]}" >"$m/queries/new"
 	echo 'rest: net | tail 1' >"$m/queries/new" # reads to the end
 	all

@@ -3,6 +3,7 @@
 # A folder of captures that others write (spool:): each file once, in time order, when it is closed or moved
 # in; what is renamed, overwritten, removed, cut, or more than can be known; and all of it across restarts.
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../growing.sh"
 need tcpdump gzip perl
 need_fuse
 trace=$(realpath "$(sample)")
@@ -11,16 +12,6 @@ d=$T/cap
 rows='packets | print ts len srcip'
 "$WEIR" run "$rows" "$trace" | sed 1d | cut -d, -f2- >"$T/all"
 
-lines() { tail -n +2 "$1" | wc -l; }
-has() { [ "$(lines "$1")" = "$2" ]; }
-gone() { [ ! -d "/proc/$1" ]; }
-stat_of() { awk -v k="$2:" '$1 == k { print $2 }' "$m/sources/$1/stats"; }
-stat_is() { [ "$(stat_of "$1" "$2")" = "$3" ]; }
-ask() { echo "$1: $2" >"$m/queries/new"; }
-unmount() {
-	fusermount3 -u "$m"
-	wait "${lib_pids[-1]}"
-}
 again() { # a new folder
 	rm -rf "$d"
 	mkdir "$d"

@@ -1,80 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* feed.c: many queries on one pipe: each gets every record from its start on, in order, whoever
  * else is slow, paused, removed or ended.
- *
- * The number of a packet, from 0, is its length on the wire, so that every query can tell what it
- * missed.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "engine/core/engine.h"
-
-#define DEADLINE 30 /* s */
-
-struct in {
-	struct engine *e;
-	int fd; /* the writing end; -1: closed */
-	uint32_t n;
-};
-
-static void put(struct in *in, const void *p, size_t size)
-{
-	for (const char *at = p; size;) {
-		ssize_t n = write(in->fd, at, size);
-
-		assert_true(n > 0);
-		at += n;
-		size -= (size_t)n;
-	}
-}
-
-static void begin(struct in *in)
-{
-	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
-	int p[2];
-
-	*in = (struct in){0};
-	assert_int_equal(pipe(p), 0);
-	assert_int_equal(dup2(p[0], STDIN_FILENO), STDIN_FILENO);
-	close(p[0]);
-	in->fd = p[1];
-	in->e = engine_new(&(struct engine_options){.memory = 32u << 20});
-	put(in, head, sizeof head);
-	assert_int_equal(engine_add_source(in->e, "net", "-", NULL), 0);
-}
-
-static void packets(struct in *in, uint32_t n)
-{
-	struct {
-		uint32_t rec[4];
-		uint8_t p[64];
-	} x[512] = {0};
-
-	while (n) {
-		uint32_t k = n < 512 ? n : 512;
-
-		for (uint32_t i = 0; i < k; i++, in->n++) {
-			uint32_t rec[4] = {1600000000 + in->n / 1000, in->n % 1000, 64, in->n};
-
-			memcpy(x[i].rec, rec, sizeof rec);
-		}
-		put(in, x, k * sizeof *x);
-		n -= k;
-	}
-}
-
-static void end(struct in *in)
-{
-	if (in->fd >= 0)
-		close(in->fd);
-	in->fd = -1;
-}
+#include "tests/unit/on_pipe.h"
 
 /* ---- queries that check what they get ---- */
 
@@ -193,7 +121,7 @@ static void expect(struct tally *t, uint32_t first, uint32_t n)
 
 static void finish(struct in *in)
 {
-	end(in);
+	end_input(in);
 	engine_free(in->e);
 }
 
@@ -202,7 +130,7 @@ static void finish(struct in *in)
 static void *write_many(void *arg)
 {
 	packets(arg, 100000);
-	end(arg);
+	end_input(arg);
 	return NULL;
 }
 
@@ -243,7 +171,7 @@ static void late(void **state)
 	assert_true(says(b.q, "status", "\nnet: begins at record 3001\n"));
 	assert_false(says(a.q, "status", "begins"));
 	packets(&in, 3000);
-	end(&in);
+	end_input(&in);
 	expect(&a, 0, 6000);
 	expect(&b, 3000, 3000);
 	start(&c, &in, "net | print len", false);
@@ -312,7 +240,7 @@ static void paused(void **state)
 	control(&b, "resume");
 	UNTIL(query_state(b.q) == QUERY_RUNNING);
 	packets(&in, 1);
-	end(&in);
+	end_input(&in);
 	expect(&a, 5500, 501);
 	assert_int_equal(query_wait(b.q), QUERY_DONE);
 	assert_int_equal(count(&b), 5501);
@@ -338,7 +266,7 @@ static void nobody(void **state)
 	assert_true(source_says(&in, "stats", "records: 500\n"));
 	start(&b, &in, "net | print len", false);
 	assert_true(log_says(b.q, "begins at record 501\n"));
-	end(&in);
+	end_input(&in);
 	expect(&b, 500, 600);
 	finish(&in);
 }
@@ -362,7 +290,7 @@ static void silent(void **state)
 	query_unref(b.q);
 	engine_free(in.e);
 	assert_true(now_ns(CLOCK_MONOTONIC) - t < 5000000000);
-	end(&in);
+	end_input(&in);
 }
 
 static void faulty(void **state)
@@ -376,7 +304,7 @@ static void faulty(void **state)
 	start(&b, &in, "net | print len", false);
 	packets(&in, 10);
 	put(&in, rec, sizeof rec);
-	end(&in);
+	end_input(&in);
 	query_ref(a.q);
 	query_ref(b.q);
 	expect(&a, 0, 10);

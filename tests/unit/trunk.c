@@ -1,69 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* trunk.c: queries on one pipe that begin with equal stages: what they have and what they count is
  * what each would have alone, whoever comes, pauses or goes meanwhile; and they share.
- *
- * Packet i, from 0, is i bytes long on the wire.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "engine/core/engine.h"
-
-#define DEADLINE 30 /* s */
-
-struct in {
-	struct engine *e;
-	int fd;
-	uint32_t n;
-};
-
-static void put(struct in *in, const void *p, size_t size)
-{
-	for (const char *at = p; size;) {
-		ssize_t n = write(in->fd, at, size);
-
-		assert_true(n > 0);
-		at += n;
-		size -= (size_t)n;
-	}
-}
-
-static void begin(struct in *in)
-{
-	static const uint32_t head[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
-	int p[2];
-
-	*in = (struct in){0};
-	assert_int_equal(pipe(p), 0);
-	assert_int_equal(dup2(p[0], STDIN_FILENO), STDIN_FILENO);
-	close(p[0]);
-	in->fd = p[1];
-	in->e = engine_new(&(struct engine_options){.memory = 32u << 20});
-	put(in, head, sizeof head);
-	assert_int_equal(engine_add_source(in->e, "net", "-", NULL), 0);
-}
-
-static void packets(struct in *in, uint32_t n)
-{
-	for (; n; n--, in->n++) {
-		struct {
-			uint32_t rec[4];
-			uint8_t p[64];
-		} x = {{1600000000 + in->n / 1000, in->n % 1000, 64, in->n}, {0}};
-
-		put(in, &x, sizeof x);
-	}
-}
+#include "tests/unit/on_pipe.h"
 
 static void finish(struct in *in)
 {
-	if (in->fd >= 0)
-		close(in->fd);
+	end_input(in);
 	engine_free(in->e);
 }
 
