@@ -228,7 +228,8 @@ static bool is_left(struct follow *f, int64_t now)
 	return now - f->quiet >= QUIET_NS;
 }
 
-/* Looks whether the name is still this file's. 1: the file is to be read to its end; 0: wait; -errno. */
+/* Looks whether the name is still this file's. 1: the file is to be read to its end; 0: wait;
+ * -errno. */
 static int look_at_name(struct follow *f, int64_t now)
 {
 	struct stat a, b;

@@ -31,15 +31,27 @@ void keypart_clear(struct keypart *p)
 {
 	if (!p->n)
 		return;
-	memset(p->slot, 0, sizeof *p->slot << p->bits);
+	if (p->bits)
+		memset(p->slot, 0, sizeof *p->slot << p->bits);
 	memset(p->rec, 0, (size_t)p->n * p->stride);
 	p->n = 0;
 }
 
-/* Makes more slots and puts all keys in again. */
-static int more_slots(struct keypart *p, struct weir_mem *m)
+/* Whether n keys are more than 1 << bits slots take. */
+static bool is_full(unsigned bits, uint64_t n)
 {
-	unsigned bits = !p->bits ? BITS_MIN : p->bits + (p->bits < BITS_LARGE ? 2 : 1);
+	return n > ((uint64_t)(bits ? 1u << bits : 0) * LOAD / 8);
+}
+
+/* The next size of a table with 1 << bits slots. */
+static unsigned larger(unsigned bits)
+{
+	return !bits ? BITS_MIN : bits + (bits < BITS_LARGE ? 2 : 1);
+}
+
+/* Makes slots of this size and puts all keys in again. */
+static int more_slots(struct keypart *p, struct weir_mem *m, unsigned bits)
+{
 	uint32_t mask = (1u << bits) - 1;
 	uint32_t *slot;
 
@@ -70,28 +82,53 @@ static size_t dense(const struct keypart *p, uint32_t n, size_t each)
 	return ((size_t)p->n + n) * each;
 }
 
-int keypart_reserve(struct keypart *p, struct weir_mem *m, uint32_t n)
+int keypart_reserve_records(struct keypart *p, struct weir_mem *m, uint32_t n)
 {
-	uint32_t *hash;
-	uint8_t *rec;
+	uint8_t *rec = grow(m, p->rec, &p->rec_size, dense(p, n, p->stride));
 
-	while ((uint64_t)p->n + n > (uint64_t)keypart_slots(p) * LOAD / 8)
-		if (more_slots(p, m) < 0)
-			return -ENOMEM;
-	hash = grow(m, p->hash, &p->hash_size, dense(p, n, sizeof *hash));
-	if (!hash)
-		return -ENOMEM;
-	p->hash = hash;
-	rec = grow(m, p->rec, &p->rec_size, dense(p, n, p->stride));
 	if (!rec)
 		return -ENOMEM;
 	p->rec = rec;
 	return 0;
 }
 
+static int reserve_hashes(struct keypart *p, struct weir_mem *m, uint32_t n)
+{
+	uint32_t *hash = grow(m, p->hash, &p->hash_size, dense(p, n, sizeof *hash));
+
+	if (!hash)
+		return -ENOMEM;
+	p->hash = hash;
+	return 0;
+}
+
+int keypart_reserve(struct keypart *p, struct weir_mem *m, uint32_t n)
+{
+	while (is_full(p->bits, (uint64_t)p->n + n))
+		if (more_slots(p, m, larger(p->bits)) < 0)
+			return -ENOMEM;
+	if (reserve_hashes(p, m, n) < 0)
+		return -ENOMEM;
+	return keypart_reserve_records(p, m, n);
+}
+
+int keypart_reserve_hashes(struct keypart *p, struct weir_mem *m)
+{
+	return reserve_hashes(p, m, 0);
+}
+
+int keypart_index(struct keypart *p, struct weir_mem *m)
+{
+	unsigned bits = larger(0);
+
+	while (is_full(bits, p->n))
+		bits = larger(bits);
+	return more_slots(p, m, bits);
+}
+
 size_t keypart_growth(const struct keypart *p, uint32_t n)
 {
-	return (p->n + n > (uint64_t)keypart_slots(p) * LOAD / 8 ? 3 * p->slot_size : 0) +
+	return (is_full(p->bits, (uint64_t)p->n + n) ? 3 * p->slot_size : 0) +
 	       (dense(p, n, sizeof *p->hash) > p->hash_size ? p->hash_size : 0) +
 	       (dense(p, n, p->stride) > p->rec_size ? p->rec_size : 0);
 }

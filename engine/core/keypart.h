@@ -26,7 +26,7 @@ struct weir_mem;
 struct keypart {
 	uint32_t key_size, stride; /* bytes; a record is the key and its state */
 	uint32_t n;                /* keys; their numbers are 0 … n - 1 */
-	unsigned bits;             /* log2(slots); 0: none yet */
+	unsigned bits;             /* log2(slots); 0: none yet, or not indexed */
 	uint32_t families;         /* bits of the hash that its user sets, at most 4, the lowest */
 	uint32_t *slot;            /* hash << bits | number + 1; 0: empty */
 	uint32_t *hash;            /* by number */
@@ -53,6 +53,12 @@ void keypart_clear(struct keypart *p);
 
 /* Room for n more keys. 0 or -ENOMEM. */
 int keypart_reserve(struct keypart *p, struct weir_mem *m, uint32_t n);
+/* The same for records alone. A table that is filled this way has neither hashes nor slots, and
+ * nothing but keypart_rec() works, until it is indexed. */
+int keypart_reserve_records(struct keypart *p, struct weir_mem *m, uint32_t n);
+/* Room for their hashes, to be written to p->hash; then slots for them. 0 or -ENOMEM. */
+int keypart_reserve_hashes(struct keypart *p, struct weir_mem *m);
+int keypart_index(struct keypart *p, struct weir_mem *m);
 /* Bytes that this may take for n more keys: where it grows, it may take four times as
  * much. */
 size_t keypart_growth(const struct keypart *p, uint32_t n);

@@ -9,6 +9,7 @@
 #include "engine/core/keytab.h"
 
 #include "engine/core/grow.h"
+#include "engine/core/keyfollow.h"
 #include "engine/core/keytab_text.h"
 
 #define BLOCK KEYPART_BLOCK
@@ -270,6 +271,8 @@ static int map(struct keytab *t, struct weir_batch *b, const uint32_t *prefix, u
 	if (!packed)
 		return -ENOMEM;
 	t->packed = packed;
+	if (t->follows && keytab_index(t) < 0)
+		return -ENOMEM;
 	if (!t->frozen && keypart_reserve(&t->keys, t->mem, total) < 0)
 		return -ENOMEM;
 	for (uint32_t first = 0; first < total; first += BLOCK) {
@@ -295,8 +298,10 @@ static int map(struct keytab *t, struct weir_batch *b, const uint32_t *prefix, u
 
 int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret)
 {
-	int r = keymemo_map(t, b, ret);
+	int r = keyfollow_map(t, b, ret);
 
+	if (r > 0)
+		r = keymemo_map(t, b, ret);
 	return r <= 0 ? r : map(t, b, NULL, keypack_rows(b, ret->row), ret);
 }
 
@@ -325,6 +330,19 @@ static void note_addresses(
 	}
 }
 
+/* Keys [first, first + n) as they were packed, at `to`. */
+static void repack(
+        const struct keytab *from, uint32_t first, uint32_t n, uint8_t *to, struct weir_packed *ret)
+{
+	uint32_t size = from->pack.size;
+
+	for (uint32_t k = 0; k < n; k++) {
+		memcpy(to + (size_t)k * size, keypart_rec(&from->keys, first + k), size);
+		if (from->families && from->families[first + k])
+			note_addresses(from, first + k, k, ret);
+	}
+}
+
 int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, uint32_t n,
         struct keytab_rows *ret)
 {
@@ -338,14 +356,86 @@ int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, u
 	if (!packed)
 		return -ENOMEM;
 	t->packed = packed;
+	if (t->follows && keytab_index(t) < 0)
+		return -ENOMEM;
 	if (keypart_reserve(&t->keys, t->mem, n) < 0)
 		return -ENOMEM;
-	for (uint32_t k = 0; k < n; k++) {
-		memcpy(packed + (size_t)k * size, keypart_rec(&from->keys, first + k), size);
-		if (from->families && from->families[first + k])
-			note_addresses(from, first + k, k, &block.from);
-	}
+	repack(from, first, n, packed, &block.from);
 	return map_block(t, NULL, &block, ret, 0);
+}
+
+/* Puts the numbers of the addresses of packed keys into them, and notes the keys' families. */
+static int settle_ip6(struct keytab *t, const struct weir_packed *from, uint32_t first, uint32_t n)
+{
+	if (reserve_families(t, first + n - t->keys.n, from->nip6) < 0)
+		return -ENOMEM;
+	if (t->families)
+		memset(t->families + first, 0, n);
+	for (uint32_t i = 0; i < from->nip6; i += BLOCK) {
+		uint32_t m = from->nip6 - i < BLOCK ? from->nip6 - i : BLOCK;
+		uint16_t which[BLOCK];
+
+		for (uint32_t k = 0; k < m; k++) {
+			const struct weir_pack_ip6 *v = &from->ip6[i + k];
+
+			which[k] = (uint16_t)(i + k);
+			t->families[first + v->place] |=
+			        (uint8_t)(1u << t->pack.f[v->field].family);
+		}
+		if (number(t, from, which, m) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int keytab_append(struct keytab *t, struct weir_batch *b, uint16_t *rows, uint32_t n)
+{
+	uint32_t size = t->pack.size, stride = t->keys.stride;
+	struct keypack_block block;
+	uint8_t *packed = grow(t->mem, t->packed, &t->packed_size, BLOCK * (size_t)size);
+
+	if (!packed)
+		return -ENOMEM;
+	t->packed = packed;
+	if (keypart_reserve_records(&t->keys, t->mem, n) < 0)
+		return -ENOMEM;
+	for (uint32_t first = 0; first < n; first += BLOCK) {
+		uint32_t m = n - first < BLOCK ? n - first : BLOCK;
+		uint8_t *to = keypart_rec(&t->keys, t->keys.n + first);
+		int r = keypack_pack(&t->pack, b, rows + first, m, NULL, packed, &block);
+
+		if (r == 0 && block.n != m)
+			r = -EINVAL;
+		if (r == 0)
+			r = settle_ip6(t, &block.from, t->keys.n + first, m);
+		if (r < 0)
+			return r;
+		for (uint32_t k = 0; k < m; k++)
+			memcpy(to + (size_t)k * stride, packed + (size_t)k * size, size);
+	}
+	t->n = t->keys.n += n;
+	return 0;
+}
+
+int keytab_index(struct keytab *t)
+{
+	struct keypack_block block;
+	struct families families;
+	struct keypart_block blk;
+
+	if (keypart_reserve_hashes(&t->keys, t->mem) < 0)
+		return -ENOMEM;
+	for (uint32_t first = 0; first < t->keys.n; first += BLOCK) {
+		blk.n = t->keys.n - first < BLOCK ? t->keys.n - first : BLOCK;
+		block.from.nip6 = 0;
+		repack(t, first, blk.n, t->packed, &block.from);
+		hash_keys(t, &block.from, &blk, &families);
+		memcpy(t->keys.hash + first, blk.hash, blk.n * sizeof *blk.hash);
+	}
+	if (keypart_index(&t->keys, t->mem) < 0)
+		return -ENOMEM;
+	t->follows = 0;
+	return 0;
 }
 
 void keytab_clear(struct keytab *t)
@@ -354,6 +444,7 @@ void keytab_clear(struct keytab *t)
 	keypart_clear(&t->keys);
 	keypart_clear(&t->ip6);
 	t->n = 0;
+	t->follows = t->serial = 0;
 }
 
 size_t keytab_growth(const struct keytab *t)

@@ -25,6 +25,9 @@ struct keytab {
 	uint32_t n;               /* ids given */
 	uint32_t payload;
 	bool frozen;       /* takes no more keys: records of others are keytab_rows.missed */
+	bool apart;        /* never follows another */
+	uint64_t serial;   /* of its ids, where they are passed on; 0: not yet */
+	uint64_t follows;  /* its ids are those of that table, and it has no index; 0: its own */
 	uint8_t *families; /* by id; NULL: all zero */
 	size_t families_size;
 	struct heap heap; /* wide keys */
@@ -74,6 +77,12 @@ int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows
  * by half. */
 int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, uint32_t n,
         struct keytab_rows *ret);
+
+/* For keyfollow.h. Adds the keys of rows[0..n) of b, which are new, to a table without an index (an
+ * empty one, or filled this way); not wide. 0 or -errno: none was added. */
+int keytab_append(struct keytab *t, struct weir_batch *b, uint16_t *rows, uint32_t n);
+/* Makes the index. 0 or -ENOMEM. */
+int keytab_index(struct keytab *t);
 
 /* Forgets all keys; the memory stays. Not for wide keys. */
 void keytab_clear(struct keytab *t);

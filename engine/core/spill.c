@@ -213,6 +213,7 @@ int spill_map(struct weir_node *n, struct keytab *t, struct weir_batch *b, struc
 
 	if (!s)
 		return keytab_map(t, b, ret);
+	t->apart = true;
 	if (!t->frozen && t->n && s->level < SPILL_LEVELS && spill_is_full(n, keytab_growth(t))) {
 		t->frozen = true;
 		keymemo_release(t);

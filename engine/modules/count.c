@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* count.c: a running count for each tuple, as an annotation. The count lies beside its key; with -m
  * it is a sketch's, with --distinct that of different tuples. */
+#include "engine/core/keyfollow.h"
 #include "engine/core/option_rows.h"
 #include "engine/core/spill.h"
 #include "engine/sketch/counts.h"
@@ -17,6 +18,7 @@ struct config {
 
 struct state {
 	struct keytab *tab;    /* with `fields` */
+	bool passes;           /* its ids on */
 	uint64_t all;          /* without fields */
 	struct counts *counts; /* in place of tab */
 };
@@ -62,6 +64,7 @@ static int count_open(struct weir_node *n, struct weir_err *err)
 	}
 	if (!c->fields.n)
 		return 0;
+	s->passes = keyfollow_wanted(n);
 	return keytab_new(
 	        n->mem, n->in, c->fields.index, c->fields.n, 0, sizeof(uint64_t), &s->tab);
 }
@@ -165,6 +168,8 @@ static int count_process(struct weir_node *n, uint32_t input, struct weir_batch 
 		memcpy(rows, r.row, r.n * sizeof *rows);
 		weir_batch_select(out, rows, r.n);
 	}
+	if (s->passes && keyfollow_pass(s->tab, &r, out) < 0)
+		goto nomem;
 	return weir_emit(n, 0, out);
 nomem:
 	weir_batch_unref(out);

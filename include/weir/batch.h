@@ -109,6 +109,8 @@ struct weir_batch {
 	struct weir_col *cols;  /* one for each field; data == NULL: not filled yet */
 	struct weir_pool *pool; /* engine's */
 	void *mem;              /* engine's */
+	const uint32_t *ids;    /* engine's: by row, of its key in table ids_of; NULL: none */
+	uint64_t ids_of;
 };
 
 static inline uint32_t weir_batch_count(const struct weir_batch *b)

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "engine/core/keyfollow.h"
 #include "engine/core/keytab.h"
 #include "engine/core/mem.h"
 #include "engine/core/pool.h"
@@ -287,6 +288,69 @@ static void test_growth(void **unused)
 	run(five, 5, KEYPACK_NULLS, &d, GROWN);
 }
 
+/* A table that follows another with the same fields, in another order, gives the ids that it would
+ * give by itself: after it has seen batches without ids too, and with another table's, from batch
+ * number `leave` on. */
+static void follow(const uint32_t *index, uint32_t n, const struct draw *d, uint32_t leave)
+{
+	static struct keytab_rows rows;
+	struct weir_mem mem = {0};
+	struct weir_pool *pool = pool_new(&mem);
+	struct weir_schema *s = weir_schema_new("test", fields, NFIELDS);
+	struct keytab first, other, t;
+	uint32_t count = 0, reversed[NFIELDS];
+	uint64_t *sums = NULL;
+	void *tree = NULL;
+
+	for (uint32_t i = 0; i < n; i++)
+		reversed[i] = index[n - 1 - i];
+	assert_int_equal(keytab_init(&first, &mem, s, index, n, 0, 0), 0);
+	assert_int_equal(keytab_init(&other, &mem, s, index, n, 0, 8), 0);
+	assert_int_equal(keytab_init(&t, &mem, s, reversed, n, 0, 8), 0);
+	for (uint32_t i = 0; i < 24; i++) {
+		struct draw calm = *d;
+		struct weir_batch *b, *out;
+		struct keytab *from = i >= leave && i % 3 == 1 ? &other : &first;
+
+		if (i % 7 < 2)
+			calm.v6 = i & 8 ? 100 : 0;
+		b = draw_batch(pool, s, &calm);
+		out = pool_view(pool, b, s, batch_identity);
+		assert_int_equal(keytab_map(from, b, &rows), 0);
+		weir_batch_select(out, rows.row, rows.n);
+		if (i < leave || i % 3)
+			assert_int_equal(keyfollow_pass(from, &rows, out), 0);
+		check_batch(&t, out, reversed, n, false, &tree, &count, &sums);
+		assert_true(!t.n || (t.follows != 0) == (i < leave));
+		assert_true(!t.follows || !t.keys.slot);
+		weir_batch_unref(out);
+		weir_batch_unref(b);
+	}
+	check_load(&t, pool, s, reversed, n, &tree, sums);
+	keytab_release(&t);
+	keytab_release(&other);
+	keytab_release(&first);
+	tdestroy(tree, free);
+	free(sums);
+	pool_unref(pool);
+	weir_schema_unref(s);
+	assert_int_equal(mem.used, 0);
+}
+
+static void test_follow(void **unused)
+{
+	static const struct {
+		uint32_t n, index[NFIELDS];
+	} keys[] = {{1, {PORT}}, {1, {SRC}}, {3, {SRC, PORT, DST}}, {3, {RATIO, MAC, NET}}};
+	static const struct draw draws[] = {
+	        {1000, 0, 0}, {300, 5, 20}, {60000, 1, 50}, {4, 20, 90}, {50, 0, 100}};
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		for (size_t j = 0; j < sizeof draws / sizeof *draws; j++)
+			for (uint32_t leave = 0; leave <= 24; leave += 3)
+				follow(keys[i].index, keys[i].n, &draws[j], leave);
+}
+
 /* All keys of t, as plain keys by id. */
 static struct plain **load_all(struct keytab *t, struct weir_pool *pool,
         const struct weir_schema *s, const uint32_t *index, uint32_t n)
@@ -379,6 +443,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_models),
 	        cmocka_unit_test(test_growth),
+	        cmocka_unit_test(test_follow),
 	        cmocka_unit_test(test_limit),
 	};
 
