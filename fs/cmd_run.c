@@ -157,7 +157,7 @@ static void tick(void *arg, bool waits)
 
 	if (interrupted && !r->stopped) {
 		r->stopped = true;
-		query_control(r->query, "stop", 4, NULL);
+		query_control(r->query, "stop", 4, NULL, NULL);
 	}
 	if (due)
 		r->ticked = now;
@@ -215,7 +215,7 @@ static int finish(struct run *r)
 static int start(struct run *r, struct engine *e, const char *spec, size_t len)
 {
 	struct query_sink sink = {.rows = on_rows, .arg = r, .tick = tick, .here = true};
-	struct cred who = {.uid = geteuid(), .gid = getegid(), .pid = getpid()};
+	struct cred who = {.uid = geteuid(), .gid = getegid()};
 	struct weir_err err = WEIR_ERR_INIT;
 	int ret;
 

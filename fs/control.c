@@ -11,6 +11,7 @@ struct control {
 	struct fs *fs;
 	enum node_kind kind;
 	bool append;
+	bool by_root;         /* who opened it */
 	pthread_mutex_t lock; /* of all below */
 	struct text text;     /* what was written since the last start */
 	struct text reply;    /* what a read gives: the name, or the error */
@@ -18,15 +19,16 @@ struct control {
 	bool dirty;           /* there is text that was not committed */
 	bool written;         /* something was written through this descriptor */
 	int failed;           /* -errno of the text so far */
-	uint64_t owner;       /* lock owner of the first write */
-	struct cred who;
-	struct query *query; /* spec, ctl: the query; new: the one made by the last commit */
-	uint64_t shift;      /* file offset less place in the text: what reads moved it on by */
-	uint64_t read_base;  /* file offset that the reply's first byte stands at */
+	uint64_t owner;       /* lock owner of the writer's first write */
+	struct cred who;      /* whose text it is: who opened it; by_root: or wrote to it since */
+	struct query *query;  /* spec, ctl: the query; new: the one made by the last commit */
+	uint64_t shift;       /* file offset less place in the text: what reads moved it on by */
+	uint64_t read_base;   /* file offset that the reply's first byte stands at */
 	bool read_started;
 };
 
-int control_open(struct fs *fs, const struct node *n, bool append, struct control **ret)
+int control_open(struct fs *fs, const struct node *n, bool append, const struct cred *who,
+        struct control **ret)
 {
 	struct control *c = calloc(1, sizeof *c);
 
@@ -35,6 +37,8 @@ int control_open(struct fs *fs, const struct node *n, bool append, struct contro
 	c->fs = fs;
 	c->kind = n->kind;
 	c->append = append;
+	c->who = *who;
+	c->by_root = who->uid == 0;
 	if (n->kind != NODE_NEW) {
 		c->query = query_by_serial(fs->engine, n->serial);
 		if (!c->query) {
@@ -214,7 +218,7 @@ static int commit_lines(struct control *c, bool last)
 		}
 		if (!n)
 			continue;
-		r = may_change(c) ? query_control(c->query, p, n, &err) : -EPERM;
+		r = may_change(c) ? query_control(c->query, p, n, &c->who, &err) : -EPERM;
 		if (r < 0) {
 			if (!err.no)
 				weir_fail_no(&err, -r, WEIR_E_NOT_PERMITTED, WEIR_NOPOS, 0,
@@ -309,6 +313,30 @@ static void start(struct control *c)
 	}
 }
 
+/* Whether a write at file offset `off` begins a new text, or command: see place(). */
+static bool begins(const struct control *c, uint64_t off)
+{
+	if (!c->written)
+		return true;
+	if (c->failed)
+		return c->append || off == 0;
+	return !c->dirty && (c->kind == NODE_CTL || (off == 0 && !c->append));
+}
+
+/* 0: the peer may write; it is the one whose text this is now. */
+static int admit(struct control *c, uint64_t off, uint64_t lock_owner, const struct peer *p)
+{
+	bool same = p->uid == c->who.uid && p->gid == c->who.gid;
+
+	if (!same && (!c->by_root || !begins(c, off)))
+		return -EPERM;
+	if (!same)
+		cred_of(&c->who, p->uid, p->gid, p->thread);
+	if (!same || !c->written)
+		c->owner = lock_owner;
+	return 0;
+}
+
 /* Where in the text a write at file offset `off` goes; -EINVAL: it would leave a gap. */
 static int64_t place(struct control *c, uint64_t off)
 {
@@ -333,18 +361,18 @@ static int64_t place(struct control *c, uint64_t off)
 }
 
 int control_write(struct control *c, const char *p, size_t len, uint64_t off, uint64_t lock_owner,
-        const struct cred *who)
+        const struct peer *peer)
 {
-	int64_t at;
-	int r = 0;
+	int64_t at = 0;
+	int r;
 
 	pthread_mutex_lock(&c->lock);
-	if (!c->written) {
-		c->owner = lock_owner;
-		c->who = *who;
-	}
-	at = place(c, off);
-	if (at < 0 || c->failed) {
+	r = admit(c, off, lock_owner, peer);
+	if (r == 0)
+		at = place(c, off);
+	if (r < 0) {
+		/* nothing of it has changed */
+	} else if (at < 0 || c->failed) {
 		r = c->failed ? c->failed : (int)at;
 	} else if (at + len > SPEC_MAX) {
 		r = fail(c, EFBIG, "");

@@ -102,21 +102,33 @@ static int open_record(struct fs *fs, const struct node *n, struct fuse_file_inf
 	return 0;
 }
 
+static int open_control(fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
+{
+	bool writes = (fi->flags & O_ACCMODE) != O_RDONLY;
+	const struct fuse_ctx *ctx = fuse.req_ctx(req);
+	struct control *c;
+	struct cred who;
+	int r;
+
+	cred_of(&who, ctx->uid, ctx->gid, writes ? ctx->pid : 0);
+	r = control_open(req_fs(req), n, fi->flags & O_APPEND, &who, &c);
+	if (r < 0)
+		return r;
+	fi->fh = fh_of(c);
+	fi->direct_io = 1;
+	return 0;
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct fs *fs = req_fs(req);
-	struct control *c;
 	struct node n;
 	int r = -ESTALE;
 
 	if (!node_parse(ino, &n))
 		goto out;
 	if (node_nature(n.kind) == NATURE_CONTROL) {
-		r = control_open(fs, &n, fi->flags & O_APPEND, &c);
-		if (r == 0) {
-			fi->fh = fh_of(c);
-			fi->direct_io = 1;
-		}
+		r = open_control(req, &n, fi);
 	} else if ((fi->flags & O_ACCMODE) != O_RDONLY) {
 		r = -EACCES;
 	} else if (n.kind == NODE_RECORD) {

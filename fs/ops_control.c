@@ -13,7 +13,7 @@ struct request {
 	size_t size;
 	uint64_t off;
 	uint64_t owner;
-	struct cred who;
+	struct peer peer;
 	char data[];
 };
 
@@ -28,14 +28,14 @@ static struct request *request_new(fuse_req_t req, uint64_t fh, size_t room)
 	}
 	r->req = req;
 	r->control = (struct control *)(uintptr_t)fh;
-	r->who = (struct cred){ctx->uid, ctx->gid, ctx->pid};
+	r->peer = (struct peer){ctx->uid, ctx->gid, ctx->pid};
 	return r;
 }
 
 static void do_write(void *arg)
 {
 	struct request *r = arg;
-	int n = control_write(r->control, r->data, r->size, r->off, r->owner, &r->who);
+	int n = control_write(r->control, r->data, r->size, r->off, r->owner, &r->peer);
 
 	if (n < 0)
 		fuse.reply_err(r->req, -n);

@@ -310,7 +310,7 @@ static bool is_queries(fuse_ino_t parent)
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	const struct fuse_ctx *ctx = fuse.req_ctx(req);
-	struct cred who = {ctx->uid, ctx->gid, ctx->pid};
+	struct cred who = {.uid = ctx->uid, .gid = ctx->gid};
 	struct weir_err err = WEIR_ERR_INIT;
 	struct fs *fs = req_fs(req);
 	struct node n = {.kind = NODE_QUERY};

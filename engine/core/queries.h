@@ -31,6 +31,7 @@ struct query {
 	uint64_t nruns;
 	char *spec;
 	size_t spec_len;
+	struct cred by; /* who wrote it */
 	struct waiter *waiters;
 	struct textlog log; /* has its own lock */
 };

@@ -186,7 +186,8 @@ static void log_feeds(struct query *q, const struct run *r)
 }
 
 /* Starts `r` (taken) as what q runs now; the run before is told to stop. */
-static int install(struct query *q, struct run *r, const char *spec, size_t len)
+static int install(
+        struct query *q, struct run *r, const char *spec, size_t len, const struct cred *who)
 {
 	char *copy = malloc(len + 1);
 	int ret = copy ? run_join(r) : -ENOMEM;
@@ -206,6 +207,7 @@ static int install(struct query *q, struct run *r, const char *spec, size_t len)
 	free(q->spec);
 	q->spec = copy;
 	q->spec_len = len;
+	q->by = who ? *who : (struct cred){.uid = geteuid(), .gid = getegid()};
 	pthread_mutex_unlock(&q->lock);
 	if (old)
 		run_stop(old);
@@ -271,7 +273,7 @@ static int submit(struct engine *e, const char *spec, size_t len, const char *na
 		run_unref(run);
 		return r;
 	}
-	r = install(q, run, spec, len);
+	r = install(q, run, spec, len, who);
 	if (r < 0) {
 		query_remove(q);
 		query_unref(q);
@@ -317,7 +319,7 @@ int query_replace(
 	struct run *run;
 	int r = prepare(q->e, spec, len, who, NULL, q->name, &run, err);
 
-	return r < 0 ? r : install(q, run, spec, len);
+	return r < 0 ? r : install(q, run, spec, len, who);
 }
 
 int query_mkdir(struct engine *e, const char *name, const struct cred *who, struct query **ret,

@@ -18,12 +18,22 @@ struct engine;
 struct query;
 struct weir_counts;
 
-/* Who asks: files that a spec names are opened with these rights. */
+#define CRED_GROUPS 64 /* supplementary groups that count; more are left out */
+
+/* Who asks: files that a spec names are opened with these rights. It names no process: by the time
+ * a text is complete that may be another one. */
 struct cred {
 	uid_t uid;
 	gid_t gid;
-	pid_t pid; /* for the supplementary groups; 0: none */
+	uint32_t ngroups;
+	gid_t groups[CRED_GROUPS];
 };
+
+/* Of a thread that waits for an answer to its request: only so long is the number its own. The
+ * groups come from /proc. */
+void cred_of(struct cred *ret, uid_t uid, gid_t gid, pid_t thread);
+/* Whether that is as good as the process itself: NULL, root, and the process's own user. */
+bool cred_has_all(const struct cred *who);
 
 /* One word of -o NAME[=VALUE] for every source on the command line whose table has such a row. */
 struct source_option {
@@ -116,9 +126,12 @@ uint64_t query_run(struct query *q);
 int query_text(struct query *q, const char *what, struct text *to);
 uint64_t query_text_version(struct query *q, const char *what);
 
-/* One command of `ctl`: pause resume stop restart refresh flush cancel reset, see weir(5). The
- * place of an error is in the spec, that of UNKNOWN_COMMAND in the command. */
-int query_control(struct query *q, const char *command, size_t len, struct weir_err *err);
+/* One command of `ctl`: pause resume stop restart refresh flush cancel reset, see weir(5), from
+ * `who`, who may control the query; NULL: the process. A restart by the query's owner has the
+ * rights that the owner has now; by anybody else, those of who wrote the spec. The place of an
+ * error is in the spec, that of UNKNOWN_COMMAND in the command. */
+int query_control(struct query *q, const char *command, size_t len, const struct cred *who,
+        struct weir_err *err);
 
 /* Somebody looks at the result: a table is kept fresh for a while. Calls done(arg) once (from
  * another thread, or before returning) when a version not older than the refresh interval is

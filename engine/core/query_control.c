@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* query_control.c: commands to a query that runs. */
+/* query_control.c: commands to a query that runs.
+ *
+ * A restart opens the files of the spec again. Root's must not lend root's rights to a text that
+ * another user wrote: the name of a file may stand for another file by now. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/core/queries.h"
 
-static int restart(struct query *q, struct weir_err *err)
+static int restart(struct query *q, const struct cred *who, struct weir_err *err)
 {
-	struct cred who = {.uid = q->uid, .gid = q->gid};
+	struct cred by;
 	char *spec = NULL;
 	size_t len = 0;
 	int r;
 
 	pthread_mutex_lock(&q->lock);
+	by = who && who->uid == q->uid ? *who : q->by;
 	if (q->spec) {
 		len = q->spec_len;
 		spec = malloc(len + 1);
@@ -22,7 +26,7 @@ static int restart(struct query *q, struct weir_err *err)
 	pthread_mutex_unlock(&q->lock);
 	if (!spec)
 		return weir_fail(err, WEIR_E_SPEC_EMPTY, WEIR_NOPOS, 0);
-	r = query_replace(q, spec, len, &who, err);
+	r = query_replace(q, spec, len, &by, err);
 	free(spec);
 	return r;
 }
@@ -35,7 +39,8 @@ static const char *next_command(void *arg, size_t i)
 	return commands[i];
 }
 
-int query_control(struct query *q, const char *command, size_t len, struct weir_err *err)
+int query_control(struct query *q, const char *command, size_t len, const struct cred *who,
+        struct weir_err *err)
 {
 	char word[33], hint[64];
 	struct run *r;
@@ -50,7 +55,7 @@ int query_control(struct query *q, const char *command, size_t len, struct weir_
 	}
 	snprintf(word, sizeof word, "%.*s", (int)(len < 32 ? len : 32), command);
 	if (strcmp(word, "restart") == 0)
-		return restart(q, err);
+		return restart(q, who, err);
 	r = query_current(q);
 	if (strcmp(word, "pause") == 0 || strcmp(word, "resume") == 0) {
 		if (r)

@@ -20,10 +20,10 @@
 
 #include "engine/core/engine.h"
 
-static int read_groups(pid_t pid, gid_t *to, int max)
+static uint32_t read_groups(pid_t pid, gid_t *to, uint32_t max)
 {
 	char path[64], line[4096];
-	int n = 0;
+	uint32_t n = 0;
 	FILE *f;
 
 	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
@@ -47,15 +47,27 @@ static int read_groups(pid_t pid, gid_t *to, int max)
 	return n;
 }
 
+bool cred_has_all(const struct cred *who)
+{
+	return !who || who->uid == 0 || who->uid == geteuid();
+}
+
+void cred_of(struct cred *ret, uid_t uid, gid_t gid, pid_t thread)
+{
+	*ret = (struct cred){.uid = uid, .gid = gid};
+	if (!cred_has_all(ret) && thread > 0)
+		ret->ngroups = read_groups(thread, ret->groups, CRED_GROUPS);
+}
+
 void rights_of(struct rights *r, const struct cred *who)
 {
-	*r = (struct rights){.all = !who || who->uid == 0 || who->uid == geteuid()};
+	*r = (struct rights){.all = cred_has_all(who)};
 	if (r->all)
 		return;
 	r->uid = who->uid;
 	r->gid = who->gid;
-	if (who->pid > 0)
-		r->ngroups = read_groups(who->pid, r->groups, RIGHTS_GROUPS);
+	r->ngroups = who->ngroups;
+	memcpy(r->groups, who->groups, who->ngroups * sizeof *r->groups);
 }
 
 /* What enter() changed, for leave(). */

@@ -6,12 +6,11 @@
 #include "engine/core/cache_files.h"
 #include "engine/core/mem.h"
 #include "engine/core/pool.h"
+#include "engine/core/query.h"
 #include "engine/core/text.h"
 #include <pthread.h>
 #include <sys/types.h>
 #include <weir/source.h>
-
-#define RIGHTS_GROUPS 64
 
 /* With whose rights files are opened. `all`: the process's own. */
 struct rights {
@@ -19,16 +18,13 @@ struct rights {
 	bool pipes; /* and what can be read only once: see reads_once() in engine.c */
 	uid_t uid;
 	gid_t gid;
-	int ngroups;
-	gid_t groups[RIGHTS_GROUPS];
+	uint32_t ngroups;
+	gid_t groups[CRED_GROUPS];
 };
 
-struct cred;
 struct engine;
 struct mounted;
-/* The rights of whoever sent a request; NULL, root, and the process's own user: all that the
- * process has. Supplementary
- * groups are read from /proc while the process that asked still waits for its answer. */
+/* The rights of whoever sent a request; see cred_has_all(): all that the process has. */
 void rights_of(struct rights *r, const struct cred *who);
 /* open(2), O_CLOEXEC added, with these rights: a descriptor or -errno. */
 int rights_open(const struct rights *r, const char *path, int flags, mode_t mode);

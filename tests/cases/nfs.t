@@ -149,6 +149,15 @@ if cc -o "$T/nfsput" "$T/nfsput.c" -lnfs 2>/dev/null; then
 		ok "v$v: spec" timeout 20 "$T/nfsput" "$(url $v "queries/n$v/spec")" "packets | head 1$v"
 		is "$(tail -n +2 "$q/n$v/out.csv" 2>/dev/null | wc -l)" 1$v "v$v: and replaced"
 	done
+	# the server opens as root, for v3 once for all: each client's text has that client's rights
+	install -m 600 "$trace" "$T/secret.pcap"
+	for v in 3 4; do
+		as="$(url $v queries/new)&uid=65534&gid=65534"
+		ok "v$v: another user's query" timeout 20 "$T/nfsput" "$as" "u$v: packets | head $v"
+		is "$(stat -c %u "$q/u$v") $(tail -n +2 "$q/u$v/out.csv" | wc -l)" "65534 $v" "v$v: belongs to that user"
+		timeout 20 "$T/nfsput" "$as" "s$v: pcapfile $T/secret.pcap | head 1" >/dev/null 2>&1
+		like "$(tail -n 3 "$q/errors" | head -n 1)" "^s$v: .*ermission denied" "v$v: and opens files with that user's rights"
+	done
 else
 	skip 'a query is written over NFS' 'no libnfs-dev'
 fi

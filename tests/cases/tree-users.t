@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Another user through allow_other: queries belong to who wrote them, and open files with the
-# writer's rights.
+# writer's rights, which are those of who opened the file that was written to.
 . "$(dirname "$0")/../lib.sh"
 need_fuse
-need setpriv
+need setpriv python3
 [ "$(id -u)" = 0 ] || skip_all 'needs root'
 trace=$(sample)
 m=$T/m
@@ -38,10 +38,65 @@ echo "s: pcapfile $T/secret.pcap | head 1" >"$q/new"
 is "$(tail -n +2 "$q/s/out.csv" | wc -l)" 1 'root may'
 chmod 644 "$T/secret.pcap"
 like "$(as "cp /dev/stdin $q/new <<<'w: pcapfile $T/secret.pcap | head 1' && tail -n +2 $q/w/out.csv | wc -l")" '^1$' 'the other too where the file lets him'
-# a descriptor that was handed over has the rights of who writes
-exec 5>"$q/mine/ctl"
-like "$(nobody bash -c 'echo stop >&5' 2>&1)" 'not permitted' 'a descriptor of root in another hand: EPERM'
-exec 5>&-
+
+# a descriptor that was handed over: what a user has opened only that user writes to. The set-user-id
+# program whose error message the user words is played by a process that opens as one and writes as
+# another.
+chmod 600 "$T/secret.pcap"
+handed() { # handed OPENER FILE WRITER TEXT…: each writer's text in turn, through one descriptor
+	python3 - "$@" <<'END'
+import os, sys
+def become(uid):
+    os.seteuid(0); os.setegid(uid); os.seteuid(uid)
+os.setgroups([])
+become(int(sys.argv[1]))
+f = os.open(sys.argv[2], os.O_WRONLY)
+for uid, text in zip(sys.argv[3::2], sys.argv[4::2]):
+    become(int(uid))
+    try: os.write(f, text.encode()); print('ok')
+    except OSError as e: print(os.strerror(e.errno))
+become(0)
+try: os.close(f)
+except OSError as e: print(os.strerror(e.errno))
+END
+}
+eperm='Operation not permitted'
+is "$(handed 65534 "$q/new" 0 "x: pcapfile $T/secret.pcap | head 1
+")" "$eperm" "root's program writes to a user's descriptor: EPERM"
+is "$(handed 65534 "$q/new" 65534 'x: packets' 0 " | pcapwrite $T/root.pcap
+" | xargs)" "ok $eperm" 'also behind what the user wrote'
+is "$(cat "$q/x/spec")" 'x: packets' 'whose own text is a query'
+is "$(as "rmdir $q/x && echo gone")$(ls "$T/root.pcap" 2>&1 | grep -c 'No such')" gone1 'of that user, and that is all'
+is "$(handed 0 "$q/mine/ctl" 65534 'stop
+')" "$eperm" 'a descriptor of root in another hand: EPERM'
+is "$(handed 0 "$q/mine/ctl" 0 'refresh
+' 65534 'stop
+' | xargs)" "ok $eperm" 'also when root has written to it'
+like "$(tail -n 1 "$q/mine/log")" ' refresh$' 'nothing was stopped'
+is "$(handed 0 "$q/new" 0 'y: packets' 65534 ' | head 1
+' | xargs)" "ok $eperm" "root's text is not for others to go on with"
+rmdir "$q/y"
+# an NFS server opens as root, for all, and writes as each
+is "$(handed 0 "$q/new" 65534 'z: packets | head 1
+' && stat -c %u "$q/z")" "ok
+65534" 'what root has opened another may write to: as himself'
+is "$(handed 0 "$q/new" 65534 "z2: pcapfile $T/secret.pcap | head 1
+" | head -n 1)" 'Permission denied' "with no rights of root's"
+rmdir "$q/z"
+
+# supplementary groups: those of who opened it, whoever of his children wrote the first word
+member() { setpriv --reuid 65534 --regid 65534 --groups "$1" -- bash -c "$2" 2>&1; }
+chown 0:54321 "$T/secret.pcap"
+chmod 640 "$T/secret.pcap"
+is "$(member 54321 "{ /bin/echo 'g: pcapfile $T/secret.pcap'; echo ' | head 1'; } >$q/new")" '' 'a file that a group may read: its member asks, a child of his begins'
+query_ended "$m" g
+is "$(tail -n +2 "$q/g/out.csv" | wc -l)" 1 'and is answered'
+is "$(member 54321 "echo restart >$q/g/ctl")" '' 'a restart knows the groups of its writer'
+echo restart >"$q/g/ctl"
+result $? "root's those of the spec's writer"
+like "$(member 54322 "echo restart >$q/g/ctl")" 'ermission denied' 'without the group it is refused'
+chmod 600 "$T/secret.pcap"
+like "$( (echo restart >"$q/g/ctl") 2>&1)" 'ermission denied' "root's restart lends the spec no rights of root's"
 is "$(as "rmdir $q/theirs && echo gone")" gone 'their own query they may remove'
 rmdir "$q/made"
 result $? 'root may remove any'

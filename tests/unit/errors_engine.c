@@ -26,7 +26,7 @@ static int teardown(void **state)
 
 static struct cred me(void)
 {
-	return (struct cred){getuid(), getgid(), getpid()};
+	return (struct cred){.uid = getuid(), .gid = getgid()};
 }
 
 static int submit(struct engine *e, const char *spec, struct query **ret, struct weir_err *err)
@@ -62,7 +62,7 @@ static void names(void **state)
 	assert_int_equal(err.id, WEIR_E_TOO_MANY_QUERIES);
 	assert_string_equal(err.text, "more than 2 queries");
 	err = (struct weir_err)WEIR_ERR_INIT;
-	assert_true(query_control(q, "refesh", 6, &err) == -EINVAL);
+	assert_true(query_control(q, "refesh", 6, NULL, &err) == -EINVAL);
 	assert_int_equal(err.id, WEIR_E_UNKNOWN_COMMAND);
 	assert_string_equal(err.text, "unknown command 'refesh' (did you mean 'refresh'?)");
 	query_unref(q);

@@ -55,7 +55,7 @@ static void hold(struct tally *t, bool held)
 static void start(struct tally *t, struct in *in, const char *spec, bool held)
 {
 	struct query_sink sink = {on_rows, t};
-	struct cred who = {getuid(), getgid(), getpid()};
+	struct cred who = {.uid = getuid(), .gid = getgid()};
 	struct weir_err err = WEIR_ERR_INIT;
 
 	*t = (struct tally){
@@ -210,7 +210,7 @@ static void slow(void **state)
 
 static void control(struct tally *t, const char *command)
 {
-	assert_int_equal(query_control(t->q, command, strlen(command), NULL), 0);
+	assert_int_equal(query_control(t->q, command, strlen(command), NULL, NULL), 0);
 }
 
 static void paused(void **state)

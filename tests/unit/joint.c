@@ -223,7 +223,7 @@ static const char *rows(const struct asked *a)
 
 static void control(struct asked *a, const char *what)
 {
-	assert_int_equal(query_control(a->query, what, strlen(what), NULL), 0);
+	assert_int_equal(query_control(a->query, what, strlen(what), NULL, NULL), 0);
 }
 
 static uint64_t figure(struct engine *e, const char *key)

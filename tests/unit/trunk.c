@@ -56,7 +56,7 @@ static bool source_says(struct in *in, const char *text)
 
 static void control(struct query *q, const char *command)
 {
-	assert_int_equal(query_control(q, command, strlen(command), NULL), 0);
+	assert_int_equal(query_control(q, command, strlen(command), NULL, NULL), 0);
 }
 
 #define UNTIL(what)                                                                                \
