@@ -4,6 +4,7 @@
 #include "engine/core/metrics.h"
 #include "fs/describe.h"
 #include "fs/serve.h"
+#include "fs/state.h"
 #include "fs/stream.h"
 #include <stdio.h>
 #include <time.h>
@@ -22,6 +23,15 @@ static void requests(struct fs *fs, struct text *to)
 			metric_u64(&m, labels,
 			        atomic_load_explicit(&fs->requests[i], memory_order_relaxed), to);
 	}
+}
+
+static void files(struct fs *fs, struct text *to)
+{
+	static const struct metric m = {"weir_fs_states", METRIC_GAUGE, NULL,
+	        "Files and folders whose last version or time is remembered."};
+
+	metric_head(&m, to);
+	metric_u64(&m, NULL, states_count(fs->states), to);
 }
 
 static void streams(struct fs *fs, struct text *to)
@@ -70,6 +80,7 @@ void describe_metrics(struct fs *fs, struct text *to)
 {
 	engine_metrics(fs->engine, to);
 	requests(fs, to);
+	files(fs, to);
 	streams(fs, to);
 	process(to);
 	text_puts(to, "# EOF\n");

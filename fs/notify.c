@@ -3,6 +3,7 @@
 #include "fs/notify.h"
 #include "engine/core/now.h"
 #include "fs/fuse.h"
+#include "fs/state.h"
 #include "fs/version.h"
 #include <malloc.h>
 #include <stdlib.h>
@@ -34,10 +35,21 @@ static void stale(void *arg, const struct node *n)
 	        strlen(node_rows[n->kind].name));
 }
 
+static void prune_states(struct fs *fs)
+{
+	uint64_t *known, next;
+	int64_t n = query_serials(fs->engine, &known, &next);
+
+	if (n >= 0)
+		states_prune(fs->states, known, (size_t)n, next);
+	free(known);
+}
+
 /* What is old goes, whether or not there is something to tell meanwhile. */
 static void clean(struct notify *n, bool changed)
 {
 	versions_prune(n->fs->versions, stale, n->fs);
+	prune_states(n->fs);
 	/* each query's thread leaves what it has freed to its arena, which keeps it */
 	if (changed)
 		malloc_trim(0);

@@ -11,7 +11,6 @@
 #include "fs/notify.h"
 #include "fs/ops.h"
 #include "fs/record.h"
-#include "fs/state.h"
 #include "fs/table.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -353,7 +352,6 @@ static void do_remove(void *arg)
 	struct removal *m = arg;
 	struct fs *fs = m->fs;
 
-	states_drop(fs->states, (uint32_t)query_serial(m->q));
 	query_remove(m->q);
 	query_unref(m->q);
 	fuse.reply_err(m->req, 0);

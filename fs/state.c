@@ -16,6 +16,7 @@ struct state {
 struct states {
 	pthread_mutex_t lock;
 	struct state *bucket[BUCKETS];
+	uint64_t count; /* of all */
 };
 
 struct states *states_new(void)
@@ -56,6 +57,7 @@ static struct state *get(struct states *ss, uint64_t id)
 	s->id = id;
 	s->next = *at;
 	*at = s;
+	ss->count++;
 	return s;
 }
 
@@ -79,22 +81,6 @@ int64_t state_time(struct states *ss, uint64_t id, uint64_t key, int64_t first)
 		time = s->time;
 	pthread_mutex_unlock(&ss->lock);
 	return time;
-}
-
-bool state_first(struct states *ss, uint64_t id, uint64_t run)
-{
-	struct state *s;
-	bool first = false;
-
-	pthread_mutex_lock(&ss->lock);
-	s = get(ss, id);
-	if (s && (!s->made || s->key != run)) {
-		s->made = fs_monotonic();
-		s->key = run;
-		first = true;
-	}
-	pthread_mutex_unlock(&ss->lock);
-	return first;
 }
 
 static void text_of(const struct state *s, struct state_text *ret)
@@ -150,19 +136,46 @@ void state_text_new(
 	pthread_mutex_unlock(&ss->lock);
 }
 
-void states_drop(struct states *ss, uint32_t serial)
+static int compare(const void *a, const void *b)
 {
-	struct node n;
+	const uint64_t *x = a, *y = b;
 
+	return (*x > *y) - (*x < *y);
+}
+
+static bool is_gone(const struct state *s, const uint64_t *known, size_t n, uint64_t next)
+{
+	struct node node;
+	uint64_t serial;
+
+	if (!node_parse(s->id, &node) || !node_is_query(node.kind))
+		return false;
+	serial = node.serial;
+	return serial < next && !bsearch(&serial, known, n, sizeof *known, compare);
+}
+
+void states_prune(struct states *ss, const uint64_t *known, size_t n, uint64_t next)
+{
 	pthread_mutex_lock(&ss->lock);
 	for (unsigned i = 0; i < BUCKETS; i++)
 		for (struct state **at = &ss->bucket[i], *s; (s = *at) != NULL;) {
-			if (node_parse(s->id, &n) && node_is_query(n.kind) && n.serial == serial) {
+			if (is_gone(s, known, n, next)) {
 				*at = s->next;
 				free(s);
+				ss->count--;
 			} else {
 				at = &s->next;
 			}
 		}
 	pthread_mutex_unlock(&ss->lock);
+}
+
+uint64_t states_count(struct states *ss)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&ss->lock);
+	n = ss->count;
+	pthread_mutex_unlock(&ss->lock);
+	return n;
 }

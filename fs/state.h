@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* state.h: what a mount remembers of a file whose versions it makes itself (texts), and of a
- * directory whose time moves. One small record for each that was looked at; those of a query go
- * with it.
+ * directory whose time moves. One small record for each that was looked at. Those of a query stay
+ * while anybody holds it, removed or not, so that the numbers of its versions never begin again.
  */
 #ifndef STATE_H
 #define STATE_H
@@ -14,9 +14,6 @@ void states_free(struct states *ss);
 /* The time of directory `id`: moves on when `key` is another than at the last call, once a
  * second at most. `first`: its time where nothing is known yet. */
 int64_t state_time(struct states *ss, uint64_t id, uint64_t key, int64_t first);
-
-/* Whether this is the first call with this id and run. */
-bool state_first(struct states *ss, uint64_t id, uint64_t run);
 
 /* Of a text: its current version and when that was made. */
 struct state_text {
@@ -32,7 +29,10 @@ void state_text_same(struct states *ss, uint64_t id, uint64_t key);
 void state_text_new(
         struct states *ss, uint64_t id, uint64_t key, uint64_t hash, struct state_text *ret);
 
-/* Forgets what belongs to query `serial`. */
-void states_drop(struct states *ss, uint32_t serial);
+/* Forgets what belongs to queries below `next` that are not among the `n` serials in `known`, which
+ * are in order. */
+void states_prune(struct states *ss, const uint64_t *known, size_t n, uint64_t next);
+/* How many records there are. */
+uint64_t states_count(struct states *ss);
 
 #endif

@@ -2,6 +2,8 @@
 /* query_list.c: queries looked up in the engine's list, and what can be asked of one. */
 #include "engine/core/queries.h"
 
+#include <stdlib.h>
+
 struct query *query_by_name(struct engine *e, const char *name)
 {
 	struct query *q;
@@ -38,6 +40,22 @@ struct query *query_next(struct engine *e, uint64_t after)
 		query_ref(q);
 	pthread_mutex_unlock(&e->lock);
 	return q;
+}
+
+int64_t query_serials(struct engine *e, uint64_t **ret, uint64_t *next)
+{
+	int64_t n = 0;
+
+	pthread_mutex_lock(&e->lock);
+	for (struct query *q = e->queries; q; q = q->next)
+		n++;
+	*ret = malloc((size_t)(n + !n) * sizeof **ret);
+	*next = e->next_serial;
+	n = 0;
+	for (struct query *q = e->queries; q && *ret; q = q->next) /* new ones go to the end */
+		(*ret)[n++] = q->serial;
+	pthread_mutex_unlock(&e->lock);
+	return *ret ? n : -ENOMEM;
 }
 
 const char *query_name(const struct query *q)

@@ -12,6 +12,20 @@ rows() { ended "$1" && tail -n +2 "$q/$1/out.csv" | wc -l; }
 ended() { query_ended "$m" "$1"; }
 says() { "$@" 2>&1 | sed 's/.*: //'; } # the error's text
 
+# ---- queries that come and go: what is remembered of them goes too, which is seen at the end
+python3 - "$q" <<'END'
+import os, sys
+for i in range(300):
+    d = f'{sys.argv[1]}/gone{i}'
+    os.mkdir(d)
+    folder, spec = os.open(d, os.O_RDONLY), os.open(f'{d}/spec', os.O_RDONLY)
+    os.stat(f'{d}/status')
+    os.rmdir(d)
+    os.fstat(folder) # while it is held, its state may be asked for
+    os.close(spec)
+    os.close(folder)
+END
+
 # ---- writing
 echo 'a: packets | head 3' >"$q/new"
 is "$(rows a)" 3 'echo >'
@@ -231,4 +245,7 @@ like "$(cat <&6)" '^ts: ' 'an open record too'
 exec 4<&- 5<&- 6<&-
 echo 'i: packets | head 4' >"$q/new"
 is "$(rows i)" 4 'the name can be used again'
+remembered() { sed -n 's/^weir_fs_states //p' "$m/metrics"; }
+wait_for 10 eval '[ "$(remembered)" -lt 250 ]'
+result $? "of 300 removed queries nothing is left ($(remembered) files are remembered)"
 finish
