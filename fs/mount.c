@@ -16,6 +16,7 @@
 #include "fs/privileges.h"
 #include "fs/serve.h"
 #include "fs/state.h"
+#include "fs/tree.h"
 #include "fs/version.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -23,7 +24,9 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <weir/source.h>
@@ -227,6 +230,17 @@ static int loop(struct fs *fs)
 	return r < 0 ? 1 : 0;
 }
 
+/* Which device the mount is: asked of the kernel alone, since nobody answers yet. */
+static int know_tree(struct fs *fs)
+{
+	struct statx x;
+
+	if (statx(AT_FDCWD, fs->mountpoint, AT_STATX_DONT_SYNC, 0, &x) < 0)
+		return complain("cannot start", fs->mountpoint, errno);
+	engine_in_tree(fs->engine, makedev(x.stx_dev_major, x.stx_dev_minor), node_waits);
+	return 0;
+}
+
 static bool captures(struct engine *e)
 {
 	struct weir_counts c;
@@ -238,10 +252,12 @@ static bool captures(struct engine *e)
 }
 
 /* All is open and mounted. `u`: who goes on, or NULL. */
-static int begun(const struct fs *fs, const struct privileges_user *u)
+static int begun(struct fs *fs, const struct privileges_user *u)
 {
-	int r = u ? privileges_drop(u, captures(fs->engine)) : 0;
+	int r = know_tree(fs);
 
+	if (r == 0 && u)
+		r = privileges_drop(u, captures(fs->engine));
 	if (r == 0)
 		privileges_tell("READY=1\nSTATUS=mounted");
 	return r;

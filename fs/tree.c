@@ -120,6 +120,14 @@ uint64_t node_stat_ino(const struct node *n)
 	return node_ino(&s);
 }
 
+bool node_waits(uint64_t ino)
+{
+	struct node n;
+
+	return node_parse(ino, &n) &&
+	       (node_nature(n.kind) == NATURE_STREAM || node_nature(n.kind) == NATURE_CONTROL);
+}
+
 enum node_kind node_child(enum node_kind parent, const char *name)
 {
 	for (unsigned k = NODE_ROOT + 1; k < NODE_KINDS; k++)

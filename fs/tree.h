@@ -120,6 +120,10 @@ uint64_t node_stat_ino(const struct node *n);
 /* Whether the kind belongs to a query. */
 bool node_is_query(enum node_kind k);
 
+/* Whether who reads the file that stat shows as `ino` may wait for a query, or for a thread that
+ * looks at specs. */
+bool node_waits(uint64_t ino);
+
 static inline enum node_nature node_nature(enum node_kind k)
 {
 	return node_rows[k].nature;

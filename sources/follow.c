@@ -80,7 +80,7 @@ static void watch_folder(struct follow *f)
 {
 	const char *slash = strrchr(f->path, '/');
 	char *dir = slash ? strndup(f->path, (size_t)(slash - f->path) + 1) : strdup(".");
-	int fd = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	int fd = dir ? weir_source_folder(f->reader, dir, NULL) : -1;
 
 	if (fd >= 0) {
 		f->wd_folder = watch_add(&f->watch, fd, FOLDER_EVENTS);
@@ -236,7 +236,7 @@ static int look_at_name(struct follow *f, int64_t now)
 
 	if (!is_named(f) || f->closing)
 		return 0;
-	if (stat(f->path, &a) < 0) {
+	if (weir_source_stat(f->reader, f->path, &a) < 0) {
 		if (!f->missing)
 			count(&f->removed);
 		f->missing = true;

@@ -278,12 +278,13 @@ static int open_files(struct weir_reader *r, struct weir_err *err)
 }
 
 /* What there is to wait for at its end; a pipe is read as it comes in any case. */
-static bool can_be_followed(const char *path)
+static bool can_be_followed(struct weir_reader *r, const char *path)
 {
 	struct stat st;
 
-	return (strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &st) : stat(path, &st)) < 0 ||
-	       S_ISREG(st.st_mode);
+	if (strcmp(path, "-") == 0)
+		return fstat(STDIN_FILENO, &st) < 0 || S_ISREG(st.st_mode);
+	return weir_source_stat(r, path, &st) < 0 || S_ISREG(st.st_mode);
 }
 
 static int open_followed(struct weir_reader *r, struct weir_err *err)
@@ -314,7 +315,7 @@ static int open_source(struct weir_reader *r, struct weir_err *err)
 	if (c->follow && (c->files.n != 1 || strpbrk(c->files.word[0], "*?[")))
 		return weir_fail(err, WEIR_E_TOO_MANY_ARGUMENTS, WEIR_NOPOS, 0, "follow",
 		        "one file; folders are for 'spool'");
-	if (c->follow && can_be_followed(c->files.word[0]))
+	if (c->follow && can_be_followed(r, c->files.word[0]))
 		return open_followed(r, err);
 	e = open_files(r, err);
 	if (e == -ENOMEM)

@@ -129,12 +129,13 @@ static int split(struct spool_folder *s, const char *spec, struct weir_err *err)
 	const char *slash;
 	struct stat st;
 	char *dir;
-	int no;
+	int r;
 
 	if (strncmp(spec, SPOOL_PREFIX, strlen(SPOOL_PREFIX)) == 0)
 		spec += strlen(SPOOL_PREFIX);
 	slash = strrchr(spec, '/');
-	if (!strpbrk(slash ? slash : spec, "*?[") && stat(spec, &st) == 0 && S_ISDIR(st.st_mode))
+	if (!strpbrk(slash ? slash : spec, "*?[") && weir_source_stat(s->reader, spec, &st) == 0 &&
+	        S_ISDIR(st.st_mode))
 		slash = spec + strlen(spec); /* all of it */
 	dir = strndup(slash ? spec : ".", slash ? (size_t)(slash - spec) + (slash == spec) : 1);
 	s->pattern = strdup(slash && *slash && slash[1] ? slash + 1 : slash ? "*" : spec);
@@ -142,18 +143,20 @@ static int split(struct spool_folder *s, const char *spec, struct weir_err *err)
 		free(dir);
 		return -ENOMEM;
 	}
-	if (strpbrk(dir, "*?[") && stat(dir, &st) < 0) {
+	r = weir_source_stat(s->reader, dir, &st);
+	if (strpbrk(dir, "*?[") && r < 0) {
 		free(dir);
 		return weir_fail(err, WEIR_E_BAD_VALUE, WEIR_NOPOS, 0, spec, "spool",
 		        "one folder; only names of files may be patterns");
 	}
-	s->path = realpath(dir, NULL);
-	no = errno;
-	if (!s->path)
-		weir_fail_no(err, no, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, dir, strerror(no));
+	s->path = r < 0 ? NULL : realpath(dir, NULL);
+	if (!s->path) {
+		r = r < 0 ? r : -errno;
+		weir_fail_no(err, -r, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, dir, strerror(-r));
+	}
 	free(dir);
 	if (!s->path)
-		return -no;
+		return r;
 	if (strlen(s->path) + 1 + NAME_MAX >= PATH_MAX) {
 		char begin[200];
 

@@ -134,7 +134,7 @@ int trace_open(
 	*t = (struct trace){.mem = mem, .digits = 6};
 	input_init(&t->in, fd, pool);
 	t->in.from.growing = patience == TRACE_GROWING;
-	if (t->in.from.growing)
+	if (t->in.from.growing || !t->in.from.live)
 		until = 0;
 	while ((r = to_first(t)) == -EAGAIN && (left = until - now_ms()) > 0)
 		poll(&p, 1, (int)left);

@@ -60,8 +60,12 @@ static ssize_t read_file(struct unpack *u, void *to, size_t size)
 			return -EAGAIN;
 		n = read(u->fd, to, size);
 	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN) { /* it only looks like a file: another mount's stream */
+		u->live = true;
+		return -EAGAIN;
+	}
 	if (n < 0)
-		return errno == EAGAIN ? -EAGAIN : fail(u, -errno, "the file cannot be read");
+		return fail(u, -errno, "the file cannot be read");
 	if (n == 0 && u->growing)
 		return -EAGAIN;
 	if (n == 0)

@@ -57,6 +57,12 @@ struct engine *engine_new(const struct engine_options *o)
 	return e;
 }
 
+void engine_in_tree(struct engine *e, dev_t dev, bool (*waits)(uint64_t ino))
+{
+	e->tree = dev;
+	e->waits = waits;
+}
+
 static void mounted_free(struct mounted *m)
 {
 	if (!m)

@@ -41,6 +41,8 @@ struct engine {
 	int64_t started;              /* CLOCK_REALTIME ns */
 	uint64_t source_options_used; /* bits of options.source: a source has taken it */
 	int input;                    /* standard input, -1: none */
+	dev_t tree;                   /* with waits(), of engine_in_tree() */
+	bool (*waits)(uint64_t ino);  /* NULL: in none */
 	struct clock *clock;
 	struct cache *cache;   /* NULL: none */
 	struct joints *joints; /* NULL: none */

@@ -66,6 +66,10 @@ struct engine *engine_new(const struct engine_options *o);
 /* Stops and frees everything; joins all threads. */
 void engine_free(struct engine *e);
 
+/* The engine's answers are shown as files of device `dev`: who reads one for which waits(ino) is
+ * true, may wait for the engine, so no query may open it. Called before the first query comes. */
+void engine_in_tree(struct engine *e, dev_t dev, bool (*waits)(uint64_t ino));
+
 /* Names the source `spec` (a file, a glob, "-"). `name` NULL: made from the spec ("trace.pcap" is
  * "trace"). Reads the headers: a source that is not there fails here. */
 int engine_add_source(struct engine *e, const char *name, const char *spec, struct weir_err *err);

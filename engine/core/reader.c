@@ -206,19 +206,64 @@ static struct reader *of(struct weir_reader *r)
 	return (struct reader *)r; /* pub is the first member */
 }
 
-/* A query is opened to learn its fields, then to be run, perhaps again: a pipe would lose its
- * beginning. Looked at before it is opened, which its writer would notice. */
-static bool is_refused(const struct reader *r, const char *path)
+/* Finds the file without opening it, which who writes to a pipe would notice: a descriptor that can
+ * only be looked at, or -errno. */
+static int look_at(const struct reader *r, const char *path, struct stat *ret)
 {
-	struct stat st;
-	int fd = r->rights.pipes ? -1 : rights_open(&r->rights, path, O_PATH, 0);
-	bool once;
+	int fd = rights_open(&r->rights, path, O_PATH, 0), no;
+
+	if (fd < 0 || fstat(fd, ret) == 0)
+		return fd;
+	no = errno;
+	close(fd);
+	return -no;
+}
+
+int weir_source_stat(struct weir_reader *pub, const char *path, struct stat *ret)
+{
+	int fd = look_at(of(pub), path, ret);
 
 	if (fd < 0)
-		return false; /* open(2) says why */
-	once = fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+		return fd;
 	close(fd);
-	return once;
+	return 0;
+}
+
+/* A query is opened to learn its fields, then to be run, perhaps again: a pipe would lose its
+ * beginning. What waits for the engine's own answers would keep a thread that gives them. */
+static int refuse(
+        struct weir_reader *pub, const char *path, const struct stat *st, struct weir_err *err)
+{
+	const struct engine *e = of(pub)->e;
+
+	if (S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode))
+		return weir_source_once(pub, path, err);
+	if (e->waits && st->st_dev == e->tree && e->waits(st->st_ino))
+		return weir_fail_no(err, EDEADLK, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, path,
+		        "it is a stream or a control file of this mount");
+	return 0;
+}
+
+/* What is opened is what was looked at, whatever has the name now. Without /proc it goes by the
+ * name. A descriptor; -errno, with *err where it was refused. */
+static int open_looked_at(struct weir_reader *pub, const char *path, struct weir_err *err)
+{
+	const struct rights *rights = &of(pub)->rights;
+	char again[40];
+	struct stat st;
+	int at = look_at(of(pub), path, &st), fd;
+
+	if (at < 0)
+		return at;
+	fd = refuse(pub, path, &st, err);
+	if (fd == 0) {
+		snprintf(again, sizeof again, "/proc/self/fd/%d", at);
+		fd = rights_open(rights, again, O_RDONLY | O_NONBLOCK, 0);
+		if (fd == -ENOENT)
+			fd = rights_open(rights, path, O_RDONLY | O_NONBLOCK, 0);
+	}
+	close(at);
+	return fd;
 }
 
 int weir_source_once(struct weir_reader *pub, const char *what, struct weir_err *err)
@@ -245,10 +290,11 @@ int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err 
 			        "there is no standard input here");
 		return fd;
 	}
-	if (is_refused(r, path))
-		return weir_source_once(pub, path, err);
-	fd = rights_open(&r->rights, path, O_RDONLY | O_NONBLOCK, 0);
-	if (fd < 0)
+	if (r->rights.pipes)
+		fd = rights_open(&r->rights, path, O_RDONLY | O_NONBLOCK, 0);
+	else
+		fd = open_looked_at(pub, path, err);
+	if (fd < 0) /* what was refused has said why */
 		return weir_fail_no(
 		        err, -fd, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, path, strerror(-fd));
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
@@ -258,7 +304,6 @@ int weir_source_open(struct weir_reader *pub, const char *path, struct weir_err 
 	}
 	if ((r->e->cache || r->e->joints) && r->rights.all && !r->begun)
 		cache_files_add(&r->files, path, &st);
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	return fd;
 }
 

@@ -7,6 +7,7 @@
 #ifndef WEIR_SOURCE_H
 #define WEIR_SOURCE_H
 
+#include <sys/stat.h>
 #include <weir/module.h>
 #include <weir/packet.h>
 
@@ -112,8 +113,12 @@ struct weir_source {
 #define WEIR_SOURCE(id) const struct weir_source weir_source_##id
 
 /* Opens `path` for reading with the rights of whoever asked for it (the writer of the query, or
- * the mounting user): a file descriptor, O_CLOEXEC, or -errno with *err. */
+ * the mounting user): a file descriptor, O_CLOEXEC and but for "-" O_NONBLOCK, or -errno with
+ * *err. A regular file may be another file system's stream, and give EAGAIN. */
 int weir_source_open(struct weir_reader *r, const char *path, struct weir_err *err);
+
+/* stat(2) with the same rights: 0 or -errno. */
+int weir_source_stat(struct weir_reader *r, const char *path, struct stat *ret);
 
 /* The same for a folder, to read its list: so only its names are known, and each file in it is
  * opened with these rights for itself. */

@@ -39,6 +39,17 @@ is "$(tail -n +2 "$q/s/out.csv" | wc -l)" 1 'root may'
 chmod 644 "$T/secret.pcap"
 like "$(as "cp /dev/stdin $q/new <<<'w: pcapfile $T/secret.pcap | head 1' && tail -n +2 $q/w/out.csv | wc -l")" '^1$' 'the other too where the file lets him'
 
+# nor does following a file look with other rights: what is there cannot be told, a folder not watched
+mkdir "$T/closed/folder"
+is "$(as "echo 'pcapfile -f -s 2 $T/closed/folder' > $q/new"; tail -n 3 "$q/errors" | sed s/folder/nothing/)" \
+	"$(as "echo 'pcapfile -f -s 2 $T/closed/nothing' > $q/new"; tail -n 3 "$q/errors")" 'pcapfile -f tells nothing about a closed folder'
+mkdir -m 711 "$T/searched"
+head -c 24 "$trace" >"$T/searched/t.pcap"
+watched() { grep -q "^inotify .* ino:$(printf %x "$(stat -c %i "$1")") " /proc/"${lib_pids[0]}"/fdinfo/*; }
+is "$(as "echo 'f: pcapfile -f $T/searched/t.pcap | print ts' > $q/new && cat $q/f/out.csv")" ts 'a file can be followed where the folder cannot be listed'
+ok 'the file is watched' watched "$T/searched/t.pcap"
+ok 'but the folder is not' eval '! watched "$T/searched"'
+
 # a descriptor that was handed over: what a user has opened only that user writes to. The set-user-id
 # program whose error message the user words is played by a process that opens as one and writes as
 # another.
@@ -100,4 +111,21 @@ like "$( (echo restart >"$q/g/ctl") 2>&1)" 'ermission denied' "root's restart le
 is "$(as "rmdir $q/theirs && echo gone")" gone 'their own query they may remove'
 rmdir "$q/made"
 result $? 'root may remove any'
+
+# a stream gives nothing as long as its query finds nothing, and control files are answered by the threads
+# that look at specs: nobody can have one of these wait for itself
+n=$T/n
+mount_pipe "$n" "$trace" || finish
+echo 'quiet: net | where len = 99999 | print ts' >"$n/queries/new"
+ask() { as "timeout 10 bash -c \"echo 'pcapfile $1 | head 1' >$2/queries/new\""; }
+for f in streams/quiet queries/new queries/quiet/ctl queries/quiet/spec; do
+	like "$({ ask "$n/$f" "$n"; tail -n 3 "$n/queries/errors"; } | tr '\n' ' ')" \
+		"deadlock.*new: cannot open '$n/$f': it is a stream or a control file of this mount" "$f of the same mount is refused"
+done
+for i in 1 2 3 4 5 6 7 8 9; do
+	ask "$n/streams/quiet" "$m" >"$T/other$i" &
+done
+wait $(jobs -p | tail -n 9)
+is "$(cat "$T"/other*)$(as "timeout 10 bash -c \"echo 'after: packets | head 4' >$q/new\"")" '' \
+	'a stream of another mount is waited for by the query, not by its writer'
 finish
