@@ -303,6 +303,11 @@ static int nothing(struct follow *f, int n)
 		count(&f->truncated);
 		return next_file(f, true);
 	}
+	if (n == -EAGAIN && trace_is_busy(&f->file.trace)) {
+		f->reader->wake_fd = -1;
+		f->reader->wake = now;
+		return n;
+	}
 	if (n == 0 && f->closing)
 		return next_file(f, false);
 	if (n == 0 && f->file.trace.fault[0]) /* broken: all that is left is to wait */

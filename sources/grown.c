@@ -92,6 +92,7 @@ static int pass_over(struct grown *g, struct weir_packet *to, int n)
 
 int grown_next(struct grown *g, struct weir_packet *to, unsigned max, struct block **ret_block)
 {
+	uint64_t first = input_offset(&g->trace.in);
 	int n;
 
 	do {
@@ -104,7 +105,9 @@ int grown_next(struct grown *g, struct weir_packet *to, unsigned max, struct blo
 			return -ESTALE;
 		if (n <= 0 || input_offset(&g->trace.in) > g->from)
 			return n <= 0 || !g->from ? n : pass_over(g, to, n);
-	} while (true);
+	} while (input_offset(&g->trace.in) - first < TRACE_BARREN);
+	g->trace.in.from.busy = true;
+	return -EAGAIN;
 }
 
 int grown_is_written(int fd)

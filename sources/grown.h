@@ -31,7 +31,8 @@ void grown_close(struct grown *g);
 /* Nothing is written any more: the end of the file is the end. */
 void grown_end(struct grown *g);
 
-/* As trace_next(); -EAGAIN: nothing yet; -ESTALE: it is another file now, or shorter. */
+/* As trace_next(); -EAGAIN: nothing yet, or trace_is_busy(); -ESTALE: it is another file now, or
+ * shorter. */
 int grown_next(struct grown *g, struct weir_packet *to, unsigned max, struct block **ret_block);
 
 /* Offset of the next packet. */

@@ -168,6 +168,8 @@ int input_need(struct input *in, size_t need)
 		}
 		in->end += n;
 		in->end_offset += (uint64_t)n;
+		if (in->from.busy && input_left(in) < need)
+			return -EAGAIN;
 	}
 	return 1;
 }

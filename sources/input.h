@@ -51,7 +51,7 @@ void input_in_pieces(struct input *in, struct pieces *p);
 
 /* Sees to it that `need` bytes (not 0) lie at in->at. 1: they do; 0: the file or a fault ends it
  * before; -EAGAIN: a pipe has nothing yet, or the next piece
- * was not fetched; -ENOMEM. */
+ * was not fetched, or from.busy; -ENOMEM. */
 int input_need(struct input *in, size_t need);
 
 #endif

@@ -205,9 +205,12 @@ static int look(struct merge *m, struct merge_file *f, struct block_pool *pool, 
 	if (m->nfiles == 1)
 		return 1;
 	r = more(f);
-	if (r == -EAGAIN) {
+	if (r == -EAGAIN) { /* read on when its turn comes, which is now */
 		f->next = INT64_MIN;
-		return 1;
+		r = 1;
+		if (trace_is_busy(&f->pass->trace) && ++m->nbarren > MERGE_BARREN)
+			return weir_fail_no(err, E2BIG, WEIR_E_BAD_TRACE, WEIR_NOPOS, 0,
+			        "more than 64 of the files begin with megabytes without a packet");
 	}
 	if (r == 0)
 		report(m, f);
@@ -281,7 +284,7 @@ static int advance(struct merge *m, struct merge_file *f, int *ret_fd)
 		return 0;
 	}
 	r = more(f);
-	*ret_fd = f->pass->trace.in.from.fd;
+	*ret_fd = trace_is_busy(&f->pass->trace) ? -1 : f->pass->trace.in.from.fd;
 	if (r < 0)
 		return r;
 	if (r == 0)

@@ -16,6 +16,7 @@
 #define MERGE_OPEN 32  /* with more files than this they are opened as their turn comes */
 #define MERGE_FILES_MAX 65536
 #define MERGE_LINKTYPES 8
+#define MERGE_BARREN 64 /* files that begin with much that has no packet */
 
 /* What the headers of one file say, for `info`. */
 struct merge_about {
@@ -54,6 +55,7 @@ struct merge {
 	struct block_pool *pool; /* borrowed */
 	struct merge_file **file;
 	uint32_t nfiles, room;
+	uint32_t nbarren;
 	uint32_t *heap, nheap; /* indices of files by (next, index); room places */
 	uint8_t digits;
 	uint64_t size; /* of all, bytes on disk; 0: unknown */
@@ -69,7 +71,7 @@ int merge_open(struct merge *m, struct weir_err *err);
 void merge_release(struct merge *m);
 
 /* 1 and *ret, whose next packet is ret->ahead[ret->at]; 0: the end of all; -EAGAIN: the pipe
- * *ret_fd has nothing yet; -ENOMEM. */
+ * *ret_fd has nothing yet, or, where that is -1, there is more to be read at once; -ENOMEM. */
 int merge_first(struct merge *m, struct merge_pass **ret, int *ret_fd);
 
 /* The packet that merge_first() gave was taken. */

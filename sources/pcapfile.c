@@ -58,15 +58,16 @@ static int64_t monotonic(void)
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-/* A pipe has nothing. What comes fast is waited for, so that batches are full; from a pipe that is
- * once found slow a batch goes as it is, unless another one went just before. */
+/* A pipe has nothing; `fd` -1: there is more to be gone through, at once. What comes fast is waited
+ * for, so that batches are full; from a pipe that is once found slow a batch goes as it is, unless
+ * another one went just before. */
 static int idle(struct weir_reader *r, struct state *s, int fd, struct weir_batch **ret)
 {
 	int64_t now = monotonic();
 
 	r->wake_fd = fd;
-	r->wake = 0;
-	if (!packet_batch_count(&s->out))
+	r->wake = fd < 0 ? now : 0;
+	if (fd < 0 || !packet_batch_count(&s->out))
 		return -EAGAIN;
 	if (!s->slow && !s->partial)
 		s->partial = now + FULL_NS;
@@ -114,7 +115,7 @@ static int read_one(struct weir_reader *r, struct state *s, struct weir_batch **
 	if (s->pieces)
 		r->piece = pieces_taken(s->pieces);
 	if (n == -EAGAIN)
-		return s->pieces ? n : idle(r, s, t->in.from.fd, ret);
+		return s->pieces ? n : idle(r, s, trace_is_busy(t) ? -1 : t->in.from.fd, ret);
 	if (n < 0)
 		return n;
 	if (packet_batch_count(&s->out))

@@ -186,7 +186,8 @@ static int wait_for_more(struct state *s, struct weir_reader *r, bool soon)
 	return -EAGAIN;
 }
 
-/* One step on where the batch is not full. 1: nothing to read now; 0; -ENOMEM. */
+/* One step on where the batch is not full. 1: nothing to read now; 0; -EAGAIN: it was a long one;
+ * -ENOMEM. */
 static int step(struct state *s)
 {
 	struct spool_file *f;
@@ -206,7 +207,7 @@ static int step(struct state *s)
 	r = fill(s);
 	__atomic_store_n(&s->folder.reader->bytes_done, s->before + s->from.trace.in.from.done,
 	        __ATOMIC_RELAXED);
-	if (r > 0 || r == -ENOMEM)
+	if (r > 0 || r == -ENOMEM || r == -EAGAIN)
 		return r < 0 ? r : 0;
 	return leave(s, r == -ESTALE);
 }
@@ -225,12 +226,12 @@ static int read_spool(struct weir_reader *r, struct weir_batch **ret, struct wei
 		n = step(s); /* what it has added to the batch is all that fits, or the file is over
 		              */
 	} while (n == 0 && ++steps < STEPS && (packet_batch_count(&s->out) == had || !s->file));
-	if (n >= 0 && packet_batch_count(&s->out))
+	if (n != -ENOMEM && packet_batch_count(&s->out))
 		n = hand_on(s, ret);
 	else if (n == 1 && s->end)
 		n = 0;
-	else if (n == 0 || n == 1)
-		n = wait_for_more(s, r, n == 0);
+	else if (n != -ENOMEM)
+		n = wait_for_more(s, r, n != 1);
 	if (n == -ENOMEM)
 		weir_fail(err, WEIR_E_NO_MEMORY, WEIR_NOPOS, 0, " for files of the spool");
 	return n;

@@ -19,6 +19,8 @@
 	2000000000ll /* not changed for so long: whole, where the system does not say              \
 	              */
 
+#define BARREN_MAX 64 /* such files are looked into, then their times are taken from outside */
+
 #define EVENTS                                                                                     \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF |   \
 	        IN_MOVE_SELF | IN_ONLYDIR)
@@ -249,26 +251,28 @@ static int let_wait(struct spool_folder *s, struct spool_file *f)
 	return spool_files_wait(&s->files, f);
 }
 
-/* The time of the first packet: 0; -EINVAL: no capture, and *ret_why; -ENOMEM. Without packets:
- * that of the last change. */
+/* The time of the first packet: 0; -EINVAL: no capture, and *ret_why; -ENOMEM. Without packets, or
+ * where none is near: that of the last change. */
 static int first_time(
         struct spool_folder *s, int fd, const struct stat *st, int64_t *ret, char ret_why[200])
 {
 	struct weir_packet p;
 	struct block *block;
 	struct trace t;
-	int own = fcntl(fd, F_DUPFD_CLOEXEC, 3), r;
+	int own, r;
 
 	*ret = ns_of(&st->st_mtim);
+	own = s->barren < BARREN_MAX ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
 	if (own < 0)
 		return 0;
 	r = trace_open(&t, own, s->peek, s->reader->mem, 0);
-	if (r == 0) {
+	if (r == 0 && !trace_is_busy(&t)) {
 		r = trace_next(&t, &p, 1, &block);
 		if (r == 1)
 			*ret = p.ts;
 		r = r == -ENOMEM ? r : 0;
 	}
+	s->barren += trace_is_busy(&t);
 	snprintf(ret_why, 200, "%s", t.fault);
 	trace_release(&t);
 	lseek(fd, 0, SEEK_SET); /* the duplicate has moved it */
@@ -441,6 +445,7 @@ int spool_folder_scan(struct spool_folder *s)
 
 	s->scan = false;
 	s->due = 0;
+	s->barren = 0;
 	s->beyond = false;
 	__atomic_store_n(&s->counts.beyond, 0, __ATOMIC_RELAXED);
 	if (!d) {
@@ -518,6 +523,7 @@ static void find_folder(struct spool_folder *s)
 
 int spool_folder_hear(struct spool_folder *s)
 {
+	s->barren = 0;
 	watch_read(&s->watch, heard, s);
 	if (s->error)
 		return s->error;

@@ -26,12 +26,13 @@ struct spool_folder {
 	struct watch watch;
 	int wd;
 	uint32_t scans;
-	bool scan;   /* all is to be looked at again … */
-	int64_t due; /* … at that time, CLOCK_MONOTONIC ns; 0: at once, or never */
-	bool gone;   /* the folder itself is */
-	bool beyond; /* there are files that there was no room for */
-	bool closed; /* the look is for a file that was closed */
-	int error;   /* of a look from within an event */
+	bool scan;       /* all is to be looked at again … */
+	int64_t due;     /* … at that time, CLOCK_MONOTONIC ns; 0: at once, or never */
+	bool gone;       /* the folder itself is */
+	uint32_t barren; /* files looked at in a row that begin with much that has no packet */
+	bool beyond;     /* there are files that there was no room for */
+	bool closed;     /* the look is for a file that was closed */
+	int error;       /* of a look from within an event */
 	struct spool_counts counts;
 };
 

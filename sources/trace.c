@@ -136,7 +136,7 @@ int trace_open(
 	t->in.from.growing = patience == TRACE_GROWING;
 	if (t->in.from.growing || !t->in.from.live)
 		until = 0;
-	while ((r = to_first(t)) == -EAGAIN && (left = until - now_ms()) > 0)
+	while ((r = to_first(t)) == -EAGAIN && !trace_is_busy(t) && (left = until - now_ms()) > 0)
 		poll(&p, 1, (int)left);
 	if (r == -EAGAIN) {
 		t->digits = 9;
@@ -155,8 +155,10 @@ void trace_release(struct trace *t)
 
 int trace_next(struct trace *t, struct weir_packet *to, unsigned max, struct block **ret_block)
 {
-	int n = t->walk || t->ended ? 0 : start(t);
+	int n;
 
+	t->in.from.busy = false;
+	n = t->walk || t->ended ? 0 : start(t);
 	if (n == 0 && !t->ended)
 		n = t->walk(t, to, max);
 	*ret_block = t->in.block;

@@ -4,6 +4,9 @@
  * trace_open() tells the format by content, trace_next() walks on. The descriptors point into the
  * block that is handed out beside them. A fault in the file ends it: what came before counts, and
  * `fault` says what was wrong at which offset.
+ *
+ * No call goes through more than TRACE_BARREN bytes that give no packet, so whoever reads can be
+ * stopped whatever is in the file.
  */
 #ifndef TRACE_H
 #define TRACE_H
@@ -53,10 +56,13 @@ struct trace {
 	uint64_t fault_offset; /* into the decompressed file */
 };
 
+#define TRACE_BARREN (16u << 20) /* as large as blocks can be that have no packet */
+
 #define TRACE_GROWING UINT_MAX /* instead of a patience: see in.from.growing; it never waits */
 
-/* Takes over fd. Reads up to the first packet; waits up to `patience` ms where fd is a pipe, and
- * leaves the rest to trace_next() then (`format` is TRACE_NONE, or there are no interfaces yet).
+/* Takes over fd. Reads up to the first packet; waits up to `patience` ms where fd is a pipe. Where
+ * there is none by then, or none in much (trace_is_busy()), the rest is left to trace_next()
+ * (`format` may be TRACE_NONE, and interfaces be missing).
  * 0, also for a file that is empty or cut short in its header (then `fault` is set and there are
  * no packets); -EINVAL: no capture file, `fault` says why; -ENOMEM. trace_release() is due in any
  * case. */
@@ -65,8 +71,15 @@ int trace_open(
 void trace_release(struct trace *t);
 
 /* The next packets, up to `max` (not 0), all in one block: their number and *ret_block, borrowed
- * until the next call. 0: the end, see t->fault. -EAGAIN: a pipe has nothing yet. -ENOMEM. */
+ * until the next call. 0: the end, see t->fault. -EAGAIN: a pipe has nothing yet, or
+ * trace_is_busy(). -ENOMEM. */
 int trace_next(struct trace *t, struct weir_packet *to, unsigned max, struct block **ret_block);
+
+/* The last call has given up before much that has no packet: there is more to be read at once. */
+static inline bool trace_is_busy(const struct trace *t)
+{
+	return t->in.from.busy;
+}
 
 /* ---- for the formats ---- */
 

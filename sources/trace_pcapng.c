@@ -316,8 +316,15 @@ static int careful(struct trace *t, struct weir_packet *to)
 	return is_packet ? 1 : 2;
 }
 
+/* Between pieces the walk stops anyway, and goes on with the next one only. */
+static bool is_enough(const struct trace *t, uint64_t since)
+{
+	return input_offset(&t->in) - since >= TRACE_BARREN && !t->in.pieces;
+}
+
 static int walk(struct trace *t, struct weir_packet *to, unsigned max)
 {
+	uint64_t from = input_offset(&t->in);
 	int r;
 
 	do {
@@ -326,8 +333,11 @@ static int walk(struct trace *t, struct weir_packet *to, unsigned max)
 		if (n)
 			return (int)n;
 		r = careful(t, max ? to : NULL);
-	} while (r == 2);
-	return r;
+	} while (r == 2 && !is_enough(t, from));
+	if (r != 2)
+		return r;
+	t->in.from.busy = true;
+	return -EAGAIN;
 }
 
 int trace_open_pcapng(struct trace *t)

@@ -13,6 +13,8 @@
 
 #define IN_SIZE (128u << 10)
 #define HEAD 64 /* bytes looked at to tell the compression */
+#define PADDING_MAX (1u << 20)
+#define BARREN (4u << 20) /* bytes of input for one call, beside twice those asked for */
 
 const char *packing_name(enum packing p)
 {
@@ -162,14 +164,20 @@ static bool same_packing(const struct unpack *u)
 }
 
 /* Between two frames: 1 where another one begins, 0 at the end, -EAGAIN, -EBADMSG. Zeros behind a
- * frame are padding (tapes, xz). */
+ * frame are padding (tapes, xz); terabytes of them are a hole. */
 static int next_frame(struct unpack *u)
 {
 	for (;;) {
-		ssize_t n = 1;
+		size_t from = u->in_at;
+		ssize_t n;
 
 		while (u->in_at < u->in_end && u->in[u->in_at] == 0)
 			u->in_at++;
+		u->used += u->in_at - from;
+		u->padding += u->in_at - from;
+		if (u->padding > PADDING_MAX)
+			return fail(
+			        u, -EBADMSG, "more than 1 MiB of zeros behind the compressed data");
 		if (u->in_end - u->in_at >= HEAD || u->eof)
 			break;
 		n = fill_in(u, IN_SIZE);
@@ -181,6 +189,7 @@ static int next_frame(struct unpack *u)
 	if (!same_packing(u))
 		return fail(u, -EBADMSG, "garbage behind the compressed data");
 	u->fresh = false;
+	u->padding = 0;
 	return 1;
 }
 
@@ -206,6 +215,7 @@ static int step(struct unpack *u, uint8_t **out, size_t *left)
 	had = nin = u->in_end - u->in_at;
 	r = u->codec->step(u->state, &in, &nin, out, left, &u->why);
 	u->in_at += had - nin;
+	u->used += had - nin;
 	if (r < 0)
 		return fail(u, r, u->why);
 	if (r > 0) {
@@ -221,12 +231,16 @@ static int step(struct unpack *u, uint8_t **out, size_t *left)
 static ssize_t read_packed(struct unpack *u, uint8_t *to, size_t size)
 {
 	uint8_t *out = to;
-	size_t left = size;
+	size_t left = size, most = BARREN + 2 * size;
 	int r = 1;
 
-	while (left && r > 0)
+	u->used = 0;
+	while (left && r > 0 && u->used < most)
 		r = step(u, &out, &left);
-	return out > to ? out - to : r;
+	u->busy = left && r > 0;
+	if (out > to)
+		return out - to;
+	return u->busy ? -EAGAIN : r;
 }
 
 static ssize_t read_plain(struct unpack *u, uint8_t *to, size_t size)
@@ -259,6 +273,7 @@ ssize_t unpack_read(struct unpack *u, void *to, size_t size)
 {
 	int r = u->error;
 
+	u->busy = false;
 	if (r == 0 && !u->known)
 		r = settle(u);
 	if (r < 0)

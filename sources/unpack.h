@@ -3,6 +3,9 @@
  *
  * gzip (RFC 1952, several members), Zstandard (RFC 8878, several and skippable frames), LZ4 frames
  * and xz (several streams). Memory for windows is bounded: 128 MiB for zstd and xz.
+ *
+ * So is what one call goes through: a file can be terabytes of input that give no output (empty
+ * members, frames to be skipped), and cost its maker nothing, for it has holes.
  */
 #ifndef UNPACK_H
 #define UNPACK_H
@@ -45,6 +48,9 @@ struct unpack {
 	void *state;
 	uint8_t *in; /* bytes of the file not used yet: its beginning, or compressed ones */
 	size_t in_at, in_end;
+	size_t padding;  /* zeros since the last frame */
+	size_t used;     /* compressed bytes of this call */
+	bool busy;       /* see unpack_read() */
 	uint64_t done;   /* bytes read from the file */
 	int error;       /* sticky -errno */
 	const char *why; /* of it, a constant text */
@@ -54,9 +60,10 @@ struct unpack {
 void unpack_init(struct unpack *u, int fd);
 void unpack_release(struct unpack *u);
 
-/* Reads up to `size` bytes, as many as there are: fewer only before the end, a fault, or where a
- * pipe or a growing file has nothing yet. Bytes before a fault come first. 0: the end; -EAGAIN: a
- * pipe or a growing file has nothing yet; else -errno and u->why. */
+/* Reads up to `size` bytes, as many as there are: fewer only before the end, a fault, where a pipe
+ * or a growing file has nothing yet, or where much input gave little; u->busy says that it was
+ * that, and that there is more at once. Bytes before a fault come first. 0: the end; -EAGAIN:
+ * nothing yet, or u->busy; else -errno and u->why. */
 ssize_t unpack_read(struct unpack *u, void *to, size_t size);
 
 #endif

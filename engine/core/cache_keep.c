@@ -47,7 +47,12 @@ static int keep_all(const struct cache_keeper *k, struct reader *r, struct cache
 	struct weir_batch *b;
 	int e;
 
-	while ((e = r->source->read(&r->pub, &b, &err)) == 1) {
+	while ((e = r->source->read(&r->pub, &b, &err)) == 1 || e == -EAGAIN) {
+		if (e == -EAGAIN) { /* of files: much that has no record, and there is more */
+			if (is_stopped(k))
+				return -EINTR;
+			continue;
+		}
 		e = cached_add(d, b, r->pub.bytes_done, r->pub.bytes_total);
 		weir_batch_unref(b);
 		if (e == 0 && is_stopped(k))

@@ -18,7 +18,8 @@
 
 /* ---- filling ---- */
 
-/* Puts batches into c until it is full: 1; 0: the trace has ended in it; -errno. */
+/* Puts batches into c until it is full: 1; 0: the trace has ended in it; -errno, with -EAGAIN for a
+ * stretch without records, so long that each goes through it by itself, as it can be stopped. */
 static int fill(struct joint *j, struct chunk *c)
 {
 	struct weir_reader *pub = &j->reader->pub;

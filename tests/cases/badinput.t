@@ -3,6 +3,7 @@
 # badinput.t: traces that are cut, corrupt, empty or lie, and queries that want too much: the packets
 # before the fault count, `info` and `status` say what was wrong and where, the mount goes on.
 . "$(dirname "$0")/../lib.sh"
+need perl gzip
 need_fuse
 "$GENTRACE" -n 1000 -s 96 -w "$T/good.pcap"
 size=$(stat -c %s "$T/good.pcap")
@@ -59,4 +60,43 @@ like "$( (printf 'full: packets | head 1\n' >"$n/queries/new") 2>&1)" 'File exis
 like "$( (printf 'packets | where "\377\376"\n' >"$n/queries/new") 2>&1)" 'Invalid argument' 'text that is not UTF-8 is refused'
 like "$(cat "$n/queries/errors")" 'not UTF-8' 'queries/errors says why'
 ok 'the mount goes on' test -e "$n/status"
+
+# files that cost nothing and give nothing: they are named in a query at once, and that can be stopped
+gzip -c </dev/null >"$T/zeros.gz"
+if truncate -s 4T "$T/zeros.gz" 2>/dev/null; then
+	perl -e 'for (0 .. 999) { seek STDOUT, $_ * 4294967296, 0; print pack "VV", 0x184d2a50, 4294967288 }' >"$T/skipped.zst"
+	truncate -s 4T "$T/skipped.zst"
+	# a section, then 400 times 64 MiB of blocks that are no packets, each 16 MiB
+	perl -e 'print pack "V3v2Q<V", 0x0a0d0d0a, 28, 0x1a2b3c4d, 1, 0, 2 ** 64 - 1, 28' | gzip -c >"$T/blocks.gz"
+	perl -e '$n = 16 << 20; $b = pack("VV", 0xbad, $n) . "\0" x ($n - 12) . pack "V", $n; print $b for 1 .. 4' | gzip -1c >"$T/part"
+	for i in {1..400}; do cat "$T/part"; done >>"$T/blocks.gz"
+	mount_weir "$T/k" good="$T/good.pcap" || { result 1 mount; finish; }
+	k=$T/k
+	weir=${lib_pids[-1]}
+	for i in zeros.gz skipped.zst blocks.gz; do
+		timeout 5 bash -c "echo '${i%.*}: pcapfile $T/$i | group count()' >'$k/queries/new'"
+		result $? "$i in a query: it is there at once"
+	done
+	query_ended "$k" zeros
+	like "$(cat "$k/queries/zeros/status")" '^fault: .*zeros.gz at byte 0: more than 1 MiB of zeros behind the compressed data' \
+		'a hole behind the compressed data is a fault'
+	for i in skipped blocks; do
+		ok "$i: is read" wait_for 5 grep -q '^state: running' "$k/queries/$i/status"
+		echo stop >"$k/queries/$i/ctl"
+		ok "$i: stop" wait_for 5 grep -q '^state: stopped' "$k/queries/$i/status"
+		echo restart >"$k/queries/$i/ctl"
+		wait_for 5 grep -q '^state: running' "$k/queries/$i/status"
+	done
+	ok 'rmdir' timeout 5 rmdir "$k/queries/skipped"
+	timeout 5 bash -c "echo 'several: pcapfile $T/skipped.zst $T/blocks.gz | group count()' >'$k/queries/new'"
+	result $? 'several of them'
+	mkdir "$T/spool"
+	ln "$T/skipped.zst" "$T/blocks.gz" "$T/spool"
+	timeout 5 bash -c "echo 'spool: spool $T/spool | group count()' >'$k/queries/new'"
+	result $? 'in a spool'
+	kill -TERM "$weir"
+	ok 'SIGTERM ends a mount that reads such' wait_for 5 test ! -d "/proc/$weir"
+else
+	skip 'files of terabytes' 'they cannot be made here'
+fi
 finish

@@ -6,6 +6,7 @@
  */
 #include "sources/trace.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -53,7 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!pool)
 		abort();
 	if (trace_open(&t, file_of(data, size), pool, NULL, 0) == 0)
-		while ((n = trace_next(&t, pk, 64, &block)) > 0)
+		while ((n = trace_next(&t, pk, 64, &block)) > 0 ||
+		        (n == -EAGAIN && trace_is_busy(&t)))
 			for (int i = 0; i < n; i++) {
 				const uint8_t *end = pk[i].data + pk[i].caplen;
 
