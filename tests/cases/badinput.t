@@ -94,6 +94,17 @@ if truncate -s 4T "$T/zeros.gz" 2>/dev/null; then
 	ln "$T/skipped.zst" "$T/blocks.gz" "$T/spool"
 	timeout 5 bash -c "echo 'spool: spool $T/spool | group count()' >'$k/queries/new'"
 	result $? 'in a spool'
+	mkdir "$T/many"
+	perl -e 'for (10 .. 74) { open F, ">", "$ARGV[0]/$_.zst"; print F pack "VV", 0x184d2a50, (16 << 20) - 8; truncate F, 16 << 20 }' "$T/many"
+	like "$( (echo "pcapfile '$T/many/*.zst' | group count()" >"$k/queries/new") 2>&1)" 'Invalid argument|Argument list too long' '65 of them are refused'
+	like "$(tail -4 "$k/queries/errors")" 'more than 64 of the files begin with megabytes without a packet' 'with the reason'
+	echo "many: spool --end $T/many | group count()" >"$k/queries/new"
+	query_ended "$k" many
+	is "$(tail -n +2 "$k/queries/many/out.csv")" 0 'a spool has them all'
+	rm "$T/many/10.zst"
+	echo "fewer: pcapfile '$T/many/*.zst' | group count()" >"$k/queries/new"
+	query_ended "$k" fewer
+	is "$(tail -n +2 "$k/queries/fewer/out.csv")" 0 '64 are read'
 	kill -TERM "$weir"
 	ok 'SIGTERM ends a mount that reads such' wait_for 5 test ! -d "/proc/$weir"
 else
