@@ -245,21 +245,6 @@ static int commit(struct control *c)
 	return commit_spec(c);
 }
 
-/* Whether the mount has as many queries as it may. */
-static bool is_full(struct fs *fs)
-{
-	uint64_t serial = 0;
-	struct query *q;
-	uint32_t n = 0;
-
-	while (n < fs->max_queries && (q = query_next(fs->engine, serial)) != NULL) {
-		serial = query_serial(q);
-		query_unref(q);
-		n++;
-	}
-	return n >= fs->max_queries;
-}
-
 #define CHECK_MAX (64u << 10)
 
 static int check_spec(struct control *c)
@@ -268,6 +253,7 @@ static int check_spec(struct control *c)
 	const char *p = c->text.p, *at;
 	size_t len = c->text.len, n;
 	struct query *q = NULL;
+	uint32_t limit;
 	char name[80];
 	int r;
 
@@ -276,8 +262,8 @@ static int check_spec(struct control *c)
 		return reject(c, p, len, &err);
 	if (p[len - 1] != '\n')
 		return 0;
-	if (c->kind == NODE_NEW && !c->query && is_full(c->fs)) {
-		snprintf(name, sizeof name, "%u", c->fs->max_queries);
+	if (c->kind == NODE_NEW && !c->query && engine_is_full(c->fs->engine, &c->who, &limit)) {
+		snprintf(name, sizeof name, "%u", limit);
 		weir_fail(&err, WEIR_E_TOO_MANY_QUERIES, WEIR_NOPOS, 0, name);
 		return reject(c, p, len, &err);
 	}

@@ -27,8 +27,7 @@ struct fs {
 	char *mountpoint;
 	uid_t uid;
 	gid_t gid;
-	int64_t started; /* ns since the epoch */
-	uint32_t max_queries;
+	int64_t started;     /* ns since the epoch */
 	uint32_t nonce;      /* generation of what only this run knows */
 	struct jobs *jobs;   /* rendering */
 	struct jobs *writes; /* of control files: these may open files, even of this mount */

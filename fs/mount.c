@@ -117,7 +117,6 @@ static int begin(struct fs *fs, const struct mount_options *o)
 			return -EINVAL;
 	fs->uid = getuid();
 	fs->gid = getgid();
-	fs->max_queries = o->engine.max_queries ? o->engine.max_queries : 1024;
 	fs->started = fs_now();
 	if (getrandom(&fs->nonce, sizeof fs->nonce, GRND_NONBLOCK) != sizeof fs->nonce)
 		fs->nonce = (uint32_t)fs->started;

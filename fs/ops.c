@@ -134,7 +134,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	} else if (n.kind == NODE_RECORD) {
 		r = open_record(fs, &n, fi);
 	} else if (n.kind == NODE_STREAM) {
-		r = stream_op_open(fs, &n, fi);
+		r = stream_op_open(req, &n, fi);
 	} else {
 		r = node_is_dir(n.kind) ? -EISDIR : open_version(fs, &n, fi);
 		if (!atomic_flag_test_and_set(&fs->ahead))

@@ -62,15 +62,18 @@ static void answer(struct waiting *w, int64_t n, const char *p, struct stream_te
 
 /* ---- requests ---- */
 
-int stream_op_open(struct fs *fs, const struct node *n, struct fuse_file_info *fi)
+int stream_op_open(fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
 {
+	const struct fuse_ctx *ctx = fuse.req_ctx(req);
+	struct cred who = {.uid = ctx->uid, .gid = ctx->gid};
+	struct fs *fs = req_fs(req);
 	struct stream_reader *r;
 	struct look l;
 	int e = look_at(fs, n->serial, &l);
 
 	if (e < 0)
 		return e;
-	e = l.result ? stream_open(fs->streams, &l, &r) : -ESTALE;
+	e = l.result ? stream_open(fs->streams, &l, &who, &r) : -ESTALE;
 	look_release(&l);
 	if (e < 0)
 		return e;

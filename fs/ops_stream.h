@@ -12,7 +12,7 @@ struct pump *pump_new(struct fs *fs);
 void pump_end(struct pump *p);
 void pump_free(struct pump *p);
 
-int stream_op_open(struct fs *fs, const struct node *n, struct fuse_file_info *fi);
+int stream_op_open(fuse_req_t req, const struct node *n, struct fuse_file_info *fi);
 /* Answers, now or later. `wait` false: EAGAIN where there is nothing. */
 void stream_op_read(fuse_req_t req, uint64_t fh, uint64_t off, size_t size, bool wait);
 void stream_op_poll(fuse_req_t req, uint64_t fh, struct fuse_pollhandle *ph);

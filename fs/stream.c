@@ -90,8 +90,10 @@ static void reader_free(struct stream_reader *r)
 	free(r);
 }
 
-int stream_open(struct streams *ss, const struct look *l, struct stream_reader **ret)
+int stream_open(struct streams *ss, const struct look *l, const struct cred *who,
+        struct stream_reader **ret)
 {
+	uint32_t limit = cred_has_all(who) ? STREAM_READERS : STREAM_READERS - STREAM_KEPT;
 	struct stream_reader *r = calloc(1, sizeof *r);
 	int e = -ENFILE;
 
@@ -100,7 +102,7 @@ int stream_open(struct streams *ss, const struct look *l, struct stream_reader *
 	pthread_mutex_init(&r->lock, NULL);
 	r->refs = 1;
 	pthread_mutex_lock(&ss->lock);
-	if (ss->readers < STREAM_READERS) {
+	if (ss->readers < limit) {
 		r->stream = stream_of(ss, l);
 		e = r->stream ? 0 : -ENOMEM;
 	}

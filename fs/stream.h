@@ -13,7 +13,7 @@
  *
  * What a reader holds: at most one chunk of STREAM_CHUNK bytes of text, shared with those who stand
  * at the same row, and a version of a table not older than STREAM_HELD versions; and there are at
- * most STREAM_READERS.
+ * most STREAM_READERS, of whom STREAM_KEPT are root's and the mount's own user's.
  *
  * Nothing here waits. Who has nothing to read is told by `wake`, called from the writer's thread:
  * see ops_stream.c. No FUSE types here.
@@ -28,6 +28,7 @@
 
 #define STREAM_CHUNK 65536
 #define STREAM_READERS 1024
+#define STREAM_KEPT (STREAM_READERS / 8)
 #define STREAM_HELD 2
 
 struct stream_text;
@@ -56,8 +57,9 @@ struct stream_reader {
 struct streams *streams_new(void (*wake)(void *arg), void *arg);
 void streams_free(struct streams *ss); /* NULL is fine */
 
-/* A reader of the query's result, from now on. 0, -ENFILE, -ENOMEM. */
-int stream_open(struct streams *ss, const struct look *l, struct stream_reader **ret);
+/* A reader of the query's result, from now on, for `who`. 0, -ENFILE, -ENOMEM. */
+int stream_open(struct streams *ss, const struct look *l, const struct cred *who,
+        struct stream_reader **ret);
 /* The last reference, that of the handle as a rule, takes it off. */
 void stream_unref(struct stream_reader *r);
 /* Has streams_next() give it. Under any lock but the streams'. */

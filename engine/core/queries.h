@@ -40,6 +40,8 @@ void query_log(struct query *q, const char *fmt, ...) __attribute__((format(prin
 /* A reference to the current run, NULL where there is none. */
 struct run *query_current(struct query *q);
 
+/* See engine_is_full(); with the engine's lock held. */
+bool queries_full(const struct engine *e, const struct cred *who, uint32_t *limit);
 /* The query of that name; with the engine's lock held. NULL: there is none. */
 struct query *query_listed(struct engine *e, const char *name);
 /* What a run of q, `arg`, calls (struct run). At the end it gives the run's reference to q back. */

@@ -103,6 +103,7 @@ static int list(struct engine *e, const char *name, const struct cred *who, uint
 {
 	struct query *q = calloc(1, sizeof *q), **p;
 	char made[32], limit[24];
+	uint32_t max;
 	int r = 0;
 
 	if (!q)
@@ -124,8 +125,8 @@ static int list(struct engine *e, const char *name, const struct cred *who, uint
 	}
 	if (query_listed(e, name)) {
 		r = weir_fail(err, WEIR_E_NAME_TAKEN, pos, len, name);
-	} else if (e->nqueries >= e->options.max_queries) {
-		snprintf(limit, sizeof limit, "%u", e->options.max_queries);
+	} else if (queries_full(e, who, &max)) {
+		snprintf(limit, sizeof limit, "%u", max);
 		r = weir_fail(err, WEIR_E_TOO_MANY_QUERIES, WEIR_NOPOS, 0, limit);
 	} else if (!(q->name = strdup(name))) {
 		r = -ENOMEM;

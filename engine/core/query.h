@@ -47,7 +47,7 @@ struct engine_options {
 	uint64_t history; /* bytes of the past that a source keeps which is read once; 0: see feed.h
 	                   */
 	uint64_t retain;  /* default retention, bytes; 0: 64 MB */
-	uint32_t max_queries;               /* 0: 1024 */
+	uint32_t max_queries;               /* 0: 1024; see engine_is_full() */
 	int64_t refresh;                    /* default, ns; 0: 1 s */
 	const struct source_option *source; /* borrowed */
 	uint32_t nsource;
@@ -87,6 +87,10 @@ int engine_source_losses(struct engine *e, size_t i, struct weir_counts *ret);
 void engine_status(struct engine *e, struct text *to);
 /* Version, changes with every query added, removed or renamed: for directory mtimes. */
 uint64_t engine_generation(struct engine *e);
+
+/* Whether `who` may make no more queries; *limit: how many there may be. Of max_queries an eighth,
+ * at least four but no more than half, is kept for root and the process's own user. */
+bool engine_is_full(struct engine *e, const struct cred *who, uint32_t *limit);
 
 enum query_state { QUERY_RUNNING, QUERY_PAUSED, QUERY_DONE, QUERY_FAILED, QUERY_STOPPED };
 

@@ -42,6 +42,26 @@ struct query *query_next(struct engine *e, uint64_t after)
 	return q;
 }
 
+bool queries_full(const struct engine *e, const struct cred *who, uint32_t *limit)
+{
+	uint32_t max = e->options.max_queries, kept = max / 8 < 4 ? 4 : max / 8;
+
+	if (kept > max / 2)
+		kept = max / 2;
+	*limit = cred_has_all(who) ? max : max - kept;
+	return e->nqueries >= *limit;
+}
+
+bool engine_is_full(struct engine *e, const struct cred *who, uint32_t *limit)
+{
+	bool full;
+
+	pthread_mutex_lock(&e->lock);
+	full = queries_full(e, who, limit);
+	pthread_mutex_unlock(&e->lock);
+	return full;
+}
+
 int64_t query_serials(struct engine *e, uint64_t **ret, uint64_t *next)
 {
 	int64_t n = 0;

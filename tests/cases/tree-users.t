@@ -9,7 +9,7 @@ need setpriv python3
 trace=$(sample)
 m=$T/m
 chmod 755 "$T"
-mount_weir "$m" "s=$trace" || exit 1
+mount_weir "$m" "s=$trace" -o queries=40 || exit 1
 q=$m/queries
 nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"; }
 as() { nobody bash -c "$1" 2>&1; }
@@ -128,4 +128,33 @@ done
 wait $(jobs -p | tail -n 9)
 is "$(cat "$T"/other*)$(as "timeout 10 bash -c \"echo 'after: packets | head 4' >$q/new\"")" '' \
 	'a stream of another mount is waited for by the query, not by its writer'
+
+# one user does not shut out the others who matter: an eighth of what there is, is kept for root
+cat >"$T/limits.py" <<'END'
+import os, resource, sys
+def become(uid):
+    os.seteuid(0); os.setegid(uid); os.seteuid(uid)
+def fill(make):
+    n = 0
+    try:
+        while n < 5000: make(); n += 1
+    except OSError as e: print(n, os.strerror(e.errno))
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, max(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+m, fds = sys.argv[1], []
+def stream(): fds.append(os.open(m + '/streams/mine', os.O_RDONLY))
+def folder(): os.mkdir(f'{m}/queries/full{len(os.listdir(m + "/queries"))}')
+def new():
+    with open(m + '/queries/new', 'w') as f: f.write('packets | head 1\n')
+for what in (stream, folder):
+    for uid in (65534, 0):
+        become(uid); fill(what)
+become(65534); fill(new)
+END
+before=$(ls "$q" | grep -vcE '^(new|errors)$')
+is "$(python3 "$T/limits.py" "$m")" "896 Too many open files in system
+128 Too many open files in system
+$((35 - before)) Disk quota exceeded
+5 Disk quota exceeded
+0 Disk quota exceeded" 'readers of streams and queries: 128 of 1,024 and 5 of 40 are left for root'
+like "$(tail -n 6 "$q/errors")" '^new: more than 35 queries' 'the error says how many are for all'
 finish

@@ -70,6 +70,35 @@ static void names(void **state)
 	engine_free(e);
 }
 
+/* Of the places for queries some are kept for root and the process's own user. */
+static void kept(void **state)
+{
+	static const uint32_t limits[][2] = {{1, 1}, {2, 1}, {3, 2}, {8, 4}, {9, 5}, {40, 35}};
+	const struct cred other = {.uid = geteuid() + 1, .gid = getegid()};
+	const struct cred root = {.uid = 0}, mine = me();
+	char name[16];
+
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+		struct engine *e = engine(limits[i][0]);
+		struct query *q;
+		uint32_t n = 0;
+
+		for (; n < 100; n++) {
+			const struct cred *who = n < limits[i][1] ? &other : n % 2 ? &root : &mine;
+
+			if (n == limits[i][1])
+				assert_int_equal(query_mkdir(e, "x", &other, &q, NULL), -EDQUOT);
+			snprintf(name, sizeof name, "n%u", n);
+			if (query_mkdir(e, name, who, &q, NULL) < 0)
+				break;
+			query_unref(q);
+		}
+		assert_int_equal(n, limits[i][0]);
+		assert_int_equal(query_mkdir(e, "x", NULL, &q, NULL), -EDQUOT);
+		engine_free(e);
+	}
+}
+
 /* The text of a query's failure names the limit, the module and the way out; MEMORY_LIMIT. */
 static void memory(void **state)
 {
@@ -109,6 +138,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(names),
+	        cmocka_unit_test(kept),
 	        cmocka_unit_test(memory),
 	        cmocka_unit_test(texts),
 	};
