@@ -91,6 +91,7 @@ void jobs_end(struct jobs *j)
 	pthread_mutex_unlock(&j->lock);
 	for (unsigned i = 0; i < j->n; i++)
 		pthread_join(j->thread[i], NULL);
+	j->n = 0;
 }
 
 void jobs_free(struct jobs *j)

@@ -19,6 +19,7 @@
 #include "fs/tree.h"
 #include "fs/version.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,7 +196,8 @@ static void detach(const struct mount_options *o, int ready)
 	close(ready);
 }
 
-static void release(struct fs *fs)
+/* Ends whoever may still reply. */
+static void end(struct fs *fs)
 {
 	atomic_store(&fs->stopping, true);
 	if (fs->writes)
@@ -203,6 +205,31 @@ static void release(struct fs *fs)
 	if (fs->jobs)
 		jobs_end(fs->jobs);
 	notify_free(fs->notify); /* jobs notify */
+	fs->notify = NULL;
+}
+
+/* session_unmount() closes the device, whose number another file may have at once, before it
+ * forgets it: so no reply may come any more. Who replies may wait for an answer from this very
+ * mount: with the device gone he gets an error. A mount that is gone already is left to
+ * session_unmount(), which tells that by the device, and not to take another one from the mount
+ * point. */
+static void unmount(struct fs *fs)
+{
+	struct pollfd device = {.fd = fuse.session_fd(fs->session)};
+	bool gone = poll(&device, 1, 0) == 1 && (device.revents & POLLERR);
+	int null = gone ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup3(null, device.fd, O_CLOEXEC);
+		close(null);
+	}
+	end(fs);
+	fuse.session_unmount(fs->session);
+}
+
+static void release(struct fs *fs)
+{
+	end(fs);
 	versions_free(fs->versions);
 	fs->versions = NULL;
 	pump_free(fs->pump);
@@ -263,11 +290,12 @@ static int begun(struct fs *fs, const struct privileges_user *u)
 }
 
 /* Finds who goes on; this process from then on, while another one stays behind for the end. */
-static int split(const struct mount_options *o, struct privileges_user *ret)
+static int split(const struct mount_options *o, int ready, struct privileges_user *ret)
 {
 	int r = privileges_find(o->user, ret);
 
-	if (r == 0 && geteuid() == 0 && ret->uid != 0 && (r = privileges_split(o->mountpoint)) < 0)
+	if (r == 0 && geteuid() == 0 && ret->uid != 0 &&
+	        (r = privileges_split(o->mountpoint, ready)) < 0)
 		complain("cannot mount on", o->mountpoint, -r);
 	return r;
 }
@@ -282,7 +310,7 @@ static int serve(const struct mount_options *o, int ready)
 
 	if (!fs)
 		return 1;
-	if (o->user && split(o, &u) < 0) {
+	if (o->user && split(o, ready, &u) < 0) {
 		free(fs);
 		return 1;
 	}
@@ -298,7 +326,7 @@ static int serve(const struct mount_options *o, int ready)
 			if (r == 0)
 				r = loop(fs);
 			privileges_tell("STOPPING=1");
-			fuse.session_unmount(fs->session);
+			unmount(fs);
 		}
 	}
 	release(fs);

@@ -5,6 +5,7 @@
 #include <cap-ng.h>
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stddef.h>
@@ -98,14 +99,33 @@ static void detach(const char *mountpoint)
 		umount2(mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
-static void watch(pid_t pid, const char *mountpoint)
+/* Has nothing to say, and keeps nobody waiting for the end of what it would say. */
+static void leave(int ready)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	close(ready);
+	if (chdir("/") < 0 || null < 0)
+		return;
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
+/* Signals are blocked, `mask` is what they are to be. */
+static void watch(pid_t pid, const char *mountpoint, int ready, const sigset_t *mask)
 {
 	static const int passed[] = {SIGTERM, SIGINT, SIGHUP};
 	struct sigaction a = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
 	int status = 0;
 
+	child = pid;
 	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
 		sigaction(passed[i], &a, NULL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	if (ready >= 0)
+		leave(ready);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	child = 0;
@@ -113,21 +133,36 @@ static void watch(pid_t pid, const char *mountpoint)
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
-int privileges_split(const char *mountpoint)
+/* The path from the root on; of a dead mount the text has to do. NULL and errno. */
+static char *full_path(const char *mountpoint)
 {
-	char *path = realpath(mountpoint, NULL);
+	char *path = realpath(mountpoint, NULL), *cwd;
+
+	if (path || errno != ENOTCONN)
+		return path;
+	if (mountpoint[0] == '/')
+		return strdup(mountpoint);
+	cwd = getcwd(NULL, 0);
+	if (!cwd || asprintf(&path, "%s/%s", cwd, mountpoint) < 0)
+		path = NULL;
+	free(cwd);
+	return path;
+}
+
+int privileges_split(const char *mountpoint, int ready)
+{
+	char *path = full_path(mountpoint);
 	sigset_t all, old;
 	pid_t pid;
 
-	if (!path && errno != ENOTCONN) /* of a dead mount the text has to do */
+	if (!path)
 		return -errno;
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	pid = fork();
-	child = pid;
-	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid > 0)
-		watch(pid, path ? path : mountpoint);
+		watch(pid, path, ready, &old);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	free(path);
 	return pid < 0 ? -errno : 0;
 }

@@ -24,8 +24,9 @@ int privileges_find(const char *name, struct privileges_user *ret);
 /* Becomes the user; while the process has one thread. Says what is wrong: -errno. */
 int privileges_drop(const struct privileges_user *u, bool keep_raw);
 /* Returns in a child, 0 or -errno; the caller's process waits for that, detaches `mountpoint` if it
- * is dead then, and exits as the child did. */
-int privileges_split(const char *mountpoint);
+ * is dead then, and exits as the child did. `ready` >= 0: not in the foreground; the caller's
+ * process closes it, and leaves its terminal and its folder. */
+int privileges_split(const char *mountpoint, int ready);
 
 /* Tells the service manager, if there is one (sd_notify(3)): "READY=1". */
 void privileges_tell(const char *state);

@@ -71,6 +71,43 @@ result $? 'and answers'
 umount "$m"
 ok 'it ends' wait_for 10 ended "$p"
 
+# who stays behind has nothing to say and keeps no folder: who waits for the last word goes on
+(cd "$T" && "$WEIR" "$trace" m -o user=nobody) 2>&1 | timeout 10 cat >"$T/out"
+is "${PIPESTATUS[*]} $(cat "$T/out")" '0 0 ' 'in the background nobody keeps the output open'
+ok 'it is mounted then' mountpoint -q "$m"
+p=$(pgrep -f "^$WEIR $trace m" | sort -n | head -1)
+is "$(readlink "/proc/$p/cwd") $(readlink "/proc/$p/fd/"[012] | sort -u | xargs)" '/ /dev/null' 'the process of root holds no folder and no terminal'
+umount "$m"
+ok 'it ends' wait_for 10 ended "$p"
+like "$("$WEIR" "$T/none.pcap" "$m" -o user=nobody 2>&1; echo "exit $?")" 'No such file' 'what is wrong before that is said'
+
+# a signal that comes while they part ends both
+cat >"$T/part.c" <<'END'
+#include <signal.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+static pid_t parent;
+int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	if (how == SIG_BLOCK && !parent)
+		parent = getpid();
+	else if (parent == getpid())
+		kill(parent, SIGTERM);
+	return syscall(SYS_rt_sigprocmask, how, set, old, 8);
+}
+END
+left() { pgrep -f "^$WEIR -f $trace $m" >/dev/null; }
+if cc -shared -fPIC -o "$T/part.so" "$T/part.c" && LD_PRELOAD=$T/part.so "$WEIR" --version >"$T/out" 2>&1; then
+	LD_PRELOAD=$T/part.so "$WEIR" -f "$trace" "$m" -o user=nobody &
+	lib_pids+=($!)
+	ok 'a signal while they part ends it' wait_for 10 ended $!
+	wait $!
+	ok 'who stays behind and who goes on' wait_for 5 eval '! left'
+	ok 'and nothing stays mounted' gone
+else
+	skip 'a signal while they part' 'no cc, or a sanitizer that must be loaded first'
+fi
+
 like "$("$WEIR" -f out0 "$m" -o user=nosuchuser 2>&1)" "unknown user: nosuchuser" 'a user that is not there'
 wait_for 10 gone
 result $? 'nothing stays mounted'

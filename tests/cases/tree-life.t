@@ -63,6 +63,64 @@ wait
 unmounted
 result $? 'and unmounted'
 
+# a reply to a device that is closed goes to nobody: not to the file that has its number next
+cat >"$T/reuse.c" <<'END'
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+static int device = -1;
+int mount(const char *from, const char *to, const char *type, unsigned long flags, const void *data)
+{
+	const char *fd = data ? strstr(data, "fd=") : NULL;
+	device = fd ? atoi(fd + 3) : -1;
+	return syscall(SYS_mount, from, to, type, flags, data);
+}
+int close(int fd)
+{
+	int r = syscall(SYS_close, fd), other;
+	if (fd < 0 || fd != device)
+		return r;
+	other = open(getenv("REUSE"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (other != fd)
+		dup2(other, fd);
+	poll(NULL, 0, 500); /* for those who are to reply */
+	return r;
+}
+END
+if cc -shared -fPIC -o "$T/reuse.so" "$T/reuse.c" && LD_PRELOAD=$T/reuse.so "$WEIR" --version >"$T/out" 2>&1; then
+	REUSE=$T/reused LD_PRELOAD=$T/reuse.so "$WEIR" -f "$trace" "$m" &
+	p=$!
+	wait_for 10 test -e "$m/queries/new"
+	for i in 1 2 3 4; do
+		(while echo "$spec" >"$m/queries/new"; do :; done) 2>/dev/null &
+	done
+	wait_for 20 test -e "$m/queries/q12"
+	kill -TERM $p
+	wait $p
+	wait
+	is "$(stat -c %s "$T/reused")" 0 'SIGTERM while queries are written: nothing is written to a file that takes the place of the device'
+	unmounted
+	result $? 'and unmounted'
+else
+	skip 'replies after the end' 'no cc, or a sanitizer that must be loaded first'
+fi
+
+# who unmounts it, and mounts another one in its place, keeps that
+"$WEIR" "$trace" "$m"
+p=$(pid_of)
+kill -STOP "$p"
+umount -l "$m"
+mount -t tmpfs none "$m"
+kill -CONT "$p"
+wait_for 10 gone "$p"
+is "$? $(findmnt -no FSTYPE "$m")" '0 tmpfs' 'umount -l ends it, and what is mounted there next stays'
+umount "$m"
+
 ok 'fusermount3 -u' bash -c "'$WEIR' '$trace' '$m' && fusermount3 -u '$m'"
 
 # after a crash
