@@ -370,6 +370,7 @@ def finish(weir, pipe, wire, followers, users, samples, slowest):
           f"{len(failures)} failures" if failures else "no lost row, no growth")
 
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would the readers
 if os.geteuid() == 0 and "SOAK_NETNS" not in os.environ and subprocess.run(["unshare", "-n", "true"], stderr=subprocess.DEVNULL).returncode == 0:
     os.execvpe("unshare", ["unshare", "-n", sys.executable, *sys.argv], {**os.environ, "SOAK_NETNS": "1"})
 sys.exit(main())
