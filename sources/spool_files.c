@@ -86,20 +86,23 @@ static void drop_name(struct spool_files *s, struct spool_file *f)
 	f->name = NULL;
 }
 
-static int give_name(struct spool_files *s, struct spool_file *f, const char *name)
+static char *copy_of(struct spool_files *s, const char *name)
 {
 	size_t len = strlen(name) + 1;
 	char *copy = weir_alloc(s->mem, len);
+
+	return copy ? memcpy(copy, name, len) : NULL;
+}
+
+/* Takes the name. */
+static void give_name(struct spool_files *s, struct spool_file *f, char *name)
+{
 	struct spool_file **b = &s->by_name[bucket_of_name(name)];
 
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, name, len);
 	drop_name(s, f);
-	f->name = copy;
+	f->name = name;
 	f->by_name = *b;
 	*b = f;
-	return 0;
 }
 
 static void forget(struct spool_files *s, struct spool_file *f)
@@ -152,8 +155,14 @@ static void forget_some(struct spool_files *s, uint32_t keep)
 
 int spool_files_rename(struct spool_files *s, struct spool_file *f, const char *name)
 {
-	if (name)
-		return give_name(s, f, name);
+	if (name) {
+		char *copy = copy_of(s, name);
+
+		if (!copy)
+			return -ENOMEM;
+		give_name(s, f, copy);
+		return 0;
+	}
 	drop_name(s, f);
 	if (f->gone == f) /* else it is in the list from an earlier time */
 		append_gone(s, f);
@@ -165,24 +174,26 @@ struct spool_file *spool_files_add(
         struct spool_files *s, const char *name, const struct file_id *id, bool *ret_full)
 {
 	struct spool_file *f, **b = &s->by_ino[bucket_of_ino(id->ino)];
+	char *copy = name ? copy_of(s, name) : NULL; /* `name` may be that of one to be forgotten */
 
 	if (s->n >= s->max)
 		forget_some(s, 0);
 	*ret_full = s->n >= s->max;
-	f = *ret_full ? NULL : weir_calloc(s->mem, sizeof *f);
-	if (!f)
+	f = *ret_full || (name && !copy) ? NULL : weir_calloc(s->mem, sizeof *f);
+	if (!f) {
+		if (copy)
+			weir_free(s->mem, copy, strlen(copy) + 1);
 		return NULL;
+	}
 	f->id = *id;
 	f->gone = f;
 	f->by_ino = *b;
 	*b = f;
 	s->n++;
-	if (!name) {
+	if (copy)
+		give_name(s, f, copy);
+	else
 		append_gone(s, f);
-	} else if (give_name(s, f, name) < 0) {
-		forget(s, f);
-		return NULL;
-	}
 	return f;
 }
 

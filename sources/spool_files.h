@@ -54,7 +54,8 @@ struct spool_file *spool_files_named(const struct spool_files *s, const char *na
 /* The one that fd is, NULL: none. */
 struct spool_file *spool_files_open(const struct spool_files *s, int fd);
 
-/* A new one; `name` may be NULL. NULL: out of memory, or *ret_full. */
+/* A new one; `name` may be NULL, or that of a file here. Those that are gone are forgotten where
+ * there is no room else. NULL: out of memory, or *ret_full. */
 struct spool_file *spool_files_add(
         struct spool_files *s, const char *name, const struct file_id *id, bool *ret_full);
 /* It has this name now; NULL: none, and it is forgotten by and by. 0 or -ENOMEM. */

@@ -23,7 +23,7 @@
 
 #define EVENTS                                                                                     \
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF |   \
-	        IN_MOVE_SELF | IN_ONLYDIR)
+	        IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR)
 
 static int64_t ns_of(const struct timespec *t)
 {
@@ -370,16 +370,16 @@ static int look_at(struct spool_folder *s, const char *name, int fd, const struc
 		return 0;
 	}
 	f = spool_files_open(&s->files, fd);
-	if (named && named != f) { /* another file has its name now */
-		if (named->state == SPOOL_WAITS)
-			spool_folder_lost(s, named);
+	if (named && named != f && named->state == SPOOL_WAITS)
+		spool_folder_lost(s, named);
+	/* f first, which without a name might be forgotten */
+	if (f && f != named && !is_link(s, f) && spool_files_rename(&s->files, f, name) < 0)
+		return -ENOMEM;
+	if (named && named != f) /* another file has its name now */
 		spool_files_rename(&s->files, named, NULL);
-	}
 	if (!f)
 		return add(s, name, fd, st);
 	f->scan = s->scans;
-	if (f != named && !is_link(s, f) && spool_files_rename(&s->files, f, name) < 0)
-		return -ENOMEM;
 	return again(s, f, fd, st);
 }
 
@@ -492,13 +492,15 @@ static void heard(void *arg, const struct inotify_event *e)
 		s->gone = true;
 	if (e->wd != s->wd || !e->len || (e->mask & IN_ISDIR) || !is_ours(s, e->name) || s->error)
 		return;
+	f = spool_files_named(&s->files, e->name);
+	if ((e->mask & IN_ATTRIB) && f && (f->state != SPOOL_REST || f->size))
+		return; /* else: one that could not be read, and perhaps now can */
 	if (!(e->mask & (IN_DELETE | IN_MOVED_FROM))) {
 		s->closed = e->mask & IN_CLOSE_WRITE;
 		s->error = spool_folder_look(s, e->name);
 		s->closed = false;
 		return;
 	}
-	f = spool_files_named(&s->files, e->name);
 	if (f && !is_link(s, f))
 		vanish(s, f);
 }

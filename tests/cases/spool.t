@@ -21,6 +21,8 @@ got() { sed 1d "$m/queries/a/out.csv" | cut -d, -f2-; }
 # the trace in ten files of 2000 packets: p0 … p9
 perl -e 'open F, shift; binmode F; read F, $head, 24; for $i (0 .. 9) { open O, ">", "$ARGV[0]/p$i"; print O $head;
 	for (1 .. 2000) { read F, $h, 16; read F, $p, unpack "x8V", $h; print O $h, $p } }' "$trace" "$T"
+is_weir() { [ "$(readlink "/proc/$p/exe")" = "$(readlink -f "$WEIR")" ] && ls -l "/proc/$p/fd" | grep -q inotify; }
+quiet() { [ "$(awk '/^rchar/ { print $2 }' "/proc/$p/io")" = "$io" ] || { io=$(awk '/^rchar/ { print $2 }' "/proc/$p/io"); false; }; }
 part() { sed -n "$(($1 * 2000 + 1)),$(($1 * 2000 + 2000))p" "$T/all"; } # the rows of p$1
 parts() { local i; for i; do part "$i"; done; }
 
@@ -271,19 +273,79 @@ query_ended "$m" b
 is "$(sed 1d "$m/queries/b/out.csv")" 4000 'spool --end'
 unmount
 
+# overwritten while it is read, where no other file may be known: the rows of the first, then those of the second
+again
+for i in {1..10}; do [ "$i" = 1 ] && cat "$trace" || tail -c +25 "$trace"; done >"$d/one.pcap"
+mkfifo "$T/rows"
+MALLOC_PERTURB_=165 "$WEIR" run -o files=1 "$rows" "spool:$d" >"$T/rows" 2>"$T/err" &
+p=$!
+lib_pids+=($p)
+exec 9<"$T/rows"
+read -r _ <&9
+io=
+wait_for 10 quiet # it waits for the reader
+cp "$T/p5" "$d/one.pcap"
+cat <&9 >"$T/got.csv" &
+lib_pids+=($!)
+ends_with_p5() { [ "$(tail -n 2000 "$T/got.csv" | cut -d, -f2- | cksum)" = "$(part 5 | cksum)" ]; }
+wait_for 10 ends_with_p5
+result $? 'with files=1, one that is overwritten while it is read is a new one'
+kill -TERM $p
+wait_for 10 gone $p
+like "$(cat "$T/err")" 'one.pcap at byte [0-9]+: overwritten or truncated before it was read' 'and what was lost is said'
+exec 9<&-
+
+# the oldest of as many as are remembered when they are gone, back under the name of another one
+again
+cp "$T/p0" "$d/0.pcap"
+cp "$T/p1" "$d/1.pcap"
+perl -e 'open F, shift; read F, $h, 24; for (1 .. 1023) { open O, ">", "$ARGV[0]/n$_.pcap"; print O $h }' "$trace" "$d"
+MALLOC_PERTURB_=165 mount_weir "$m" "spool:$d"
+ask a 'cap | print ts len srcip'
+wait_for 10 stat_is cap taken 1025
+mv "$d/0.pcap" "$T/0.pcap"
+rm "$d"/n*.pcap
+mv "$T/0.pcap" "$d/1.pcap"
+cp "$T/p2" "$d/2.pcap"
+wait_for 10 has "$m/queries/a/out.csv" 6000
+is "$? $(got | cksum)" "0 $(parts 0 1 2 | cksum)" 'one that comes back when 1024 are gone is known'
+unmount
+
+# readable only after it was closed
+if setpriv --reuid=65534 --regid=65534 --clear-groups true 2>/dev/null; then
+	again
+	chmod 755 "$T" "$d"
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$WEIR" run "$rows" "spool:$d" >"$T/got.csv" 2>"$T/err" &
+	p=$!
+	lib_pids+=($p)
+	wait_for 10 is_weir
+	chmod 600 "$T/p0"
+	chmod 644 "$T/p1"
+	touch -d '1 hour ago' "$T/p0" "$T/p1"
+	mv "$T/p0" "$d/0.pcap"
+	mv "$T/p1" "$d/1.pcap"
+	wait_for 10 has "$T/got.csv" 2000
+	chmod 644 "$d/0.pcap"
+	wait_for 10 has "$T/got.csv" 4000
+	result $? 'a file is read when it may be'
+	kill -TERM $p
+	wait_for 10 gone $p
+	like "$(cat "$T/err")" "0.pcap': Permission denied" 'before that it is a fault'
+else
+	skip 'a file that may be read later' 'no other user can be had'
+fi
+
 # rings: tcpdump -C -W overwrites its files in turn
 again
 "$WEIR" run 'packets | group count() as n' "spool:$d/ring*" >"$T/got.csv" 2>"$T/err" &
 p=$!
 lib_pids+=($p)
-is_weir() { [ "$(readlink "/proc/$p/exe")" = "$(readlink -f "$WEIR")" ] && ls -l "/proc/$p/fd" | grep -q inotify; }
 wait_for 10 is_weir
 tcpdump -nnr "$trace" -w "$d/ring" -C 1 -W 3 -Z root 2>/dev/null
 n=0
 for f in "$d"/ring*; do n=$((n + $(tcpdump -nnr "$f" 2>/dev/null | wc -l))); done
 note "$(ls -l "$d")"
 io=
-quiet() { [ "$(awk '/^rchar/ { print $2 }' "/proc/$p/io")" = "$io" ] || { io=$(awk '/^rchar/ { print $2 }' "/proc/$p/io"); false; }; }
 wait_for 10 quiet
 kill -TERM $p
 wait_for 10 gone $p

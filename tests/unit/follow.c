@@ -348,6 +348,28 @@ static void spool(void **state)
 	assert_int_equal(mem.used, 0);
 }
 
+/* With no room left a file that is gone is forgotten, and its name goes to the next one. */
+static void spool_name(void **state)
+{
+	static const char name[] = "a name that malloc() overwrites the beginning of";
+	struct weir_mem mem = {0};
+	struct spool_file *a, *b;
+	struct spool_files s;
+	bool full;
+
+	spool_files_init(&s, &mem, 1);
+	a = spool_files_add(&s, name, &(struct file_id){1, 1, 100, 1}, &full);
+	assert_non_null(a);
+	assert_int_equal(spool_files_rename(&s, a, NULL), 0);
+	b = spool_files_add(&s, a->was, &(struct file_id){1, 2, 100, 2}, &full);
+	assert_non_null(b);
+	assert_string_equal(b->name, name);
+	assert_ptr_equal(spool_files_named(&s, name), b);
+	assert_int_equal(s.n, 1);
+	spool_files_release(&s);
+	assert_int_equal(mem.used, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +378,7 @@ int main(void)
 	        cmocka_unit_test(overwritten),
 	        cmocka_unit_test(states),
 	        cmocka_unit_test(spool),
+	        cmocka_unit_test(spool_name),
 	};
 
 	return cmocka_run_group_tests(tests, make_where, remove_where);
