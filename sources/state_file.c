@@ -140,19 +140,23 @@ static int load(struct state_file *s, struct weir_err *err)
 
 /* ---- opening ---- */
 
-/* Locks the file of that name: not one that was replaced meanwhile. */
+/* Locks the regular file of that name: not one that was replaced meanwhile. */
 static int open_locked(struct state_file *s)
 {
 	struct stat a, b;
 
 	for (int i = 0; i < TRIES; i++) {
 		s->fd = openat(s->dir, s->name,
-		        O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+		        O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW, 0600);
 		if (s->fd < 0)
 			return -errno;
+		if (fstat(s->fd, &a) < 0)
+			return -errno;
+		if (!S_ISREG(a.st_mode))
+			return -EINVAL;
 		if (flock(s->fd, LOCK_EX | LOCK_NB) < 0)
 			return errno == EWOULDBLOCK ? -EBUSY : -errno;
-		if (fstat(s->fd, &a) == 0 && fstatat(s->dir, s->name, &b, 0) == 0 &&
+		if (fstatat(s->dir, s->name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
 		        a.st_ino == b.st_ino && a.st_dev == b.st_dev)
 			return 0;
 		close(s->fd);
@@ -188,7 +192,10 @@ int state_file_open(struct state_file *s, const char *path, const char *of, stru
 		r = open_locked(s);
 	if (r < 0)
 		return complain(s, -r,
-		        r == -EBUSY ? "is used by another weir, or another source" : strerror(-r),
+		        r == -EBUSY                  ? "is used by another weir, or another source"
+		        : r == -EINVAL && s->fd >= 0 ? "is no state of weir"
+		        : r == -ELOOP                ? "is a symbolic link"
+		                                     : strerror(-r),
 		        err);
 	return load(s, err);
 }
@@ -263,15 +270,18 @@ int state_file_write(struct state_file *s, const struct state_entry *e, uint32_t
 	if (!p)
 		return -ENOMEM;
 	snprintf(name, sizeof name, "%s.new", s->name);
-	fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	(void)unlinkat(s->dir, name, 0);
+	fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	r = fd < 0 ? -errno : write_all(fd, p, len);
 	free(p);
 	if (r == 0 && (flock(fd, LOCK_EX | LOCK_NB) < 0 || fsync(fd) < 0 ||
 	                      renameat(s->dir, name, s->dir, s->name) < 0))
 		r = -errno;
 	if (r < 0) {
-		if (fd >= 0)
+		if (fd >= 0) {
 			close(fd);
+			(void)unlinkat(s->dir, name, 0);
+		}
 		return r;
 	}
 	(void)fsync(s->dir);

@@ -12,7 +12,9 @@
  * line has the number of files, and a hash of all that is before it: a file that is torn, or
  * another one, is told from one that is whole. It is written under another name in the same folder,
  * brought to disk and renamed, so that there is always a whole one. A lock on it keeps two readers
- * from using one state. An empty file is a new state.
+ * from using one state. An empty file is a new state. Who else may write the folder can put
+ * anything under these names, so neither is followed where it is a link, nor opened where it is no
+ * regular file, and the new one is made anew.
  */
 #ifndef STATE_FILE_H
 #define STATE_FILE_H

@@ -299,6 +299,50 @@ static void states(void **state)
 	state_file_close(&s);
 }
 
+/* What others have put under the two names: nothing is done to it. */
+static void planted(void **state)
+{
+	struct state_entry e = {{1, 2, 3, 4}, 5, 6};
+	struct file f = {0};
+	struct state_file s;
+	struct stat st;
+
+	unlink(at("state"));
+	assert_int_equal(symlink("/tmp/weir-unit-none", at("state")), 0);
+	assert_int_equal(open_state(&s, "spool:/x"), -ELOOP);
+	state_file_close(&s);
+	assert_int_equal(lstat("/tmp/weir-unit-none", &st), -1);
+	unlink(at("state"));
+	assert_int_equal(mkfifo(at("state"), 0600), 0);
+	assert_int_equal(open_state(&s, "spool:/x"), -EINVAL);
+	state_file_close(&s);
+	unlink(at("state"));
+	assert_int_equal(open_state(&s, "spool:/x"), 0);
+	put_bytes(&f, "theirs", 6);
+	save(&f, "theirs");
+	for (unsigned k = 0; k < 3; k++) {
+		char theirs[64];
+
+		strcpy(theirs, at("theirs"));
+		if (k == 0)
+			assert_int_equal(link(theirs, at("state.new")), 0);
+		else if (k == 1)
+			assert_int_equal(mkfifo(at("state.new"), 0600), 0);
+		else
+			assert_int_equal(symlink(theirs, at("state.new")), 0);
+		assert_int_equal(state_file_write(&s, &e, 1), 0);
+		assert_int_equal(lstat(at("state.new"), &st), -1);
+		assert_int_equal(stat(theirs, &st), 0);
+		assert_int_equal(st.st_size, 6);
+		assert_int_equal(st.st_nlink, 1);
+	}
+	state_file_close(&s);
+	assert_int_equal(open_state(&s, "spool:/x"), 0);
+	assert_int_equal(s.n, 1);
+	state_file_close(&s);
+	free(f.p);
+}
+
 /* ---- the files of a spool ---- */
 
 static void spool(void **state)
@@ -377,6 +421,7 @@ int main(void)
 	        cmocka_unit_test(taken_up),
 	        cmocka_unit_test(overwritten),
 	        cmocka_unit_test(states),
+	        cmocka_unit_test(planted),
 	        cmocka_unit_test(spool),
 	        cmocka_unit_test(spool_name),
 	};
