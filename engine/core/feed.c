@@ -114,6 +114,19 @@ bool feed_losses(struct feed *f, struct weir_counts *ret)
 
 /* ---- handing on ---- */
 
+/* Both locks, in their order. */
+static void lock(struct feed *f)
+{
+	pthread_mutex_lock(&f->trunk_lock);
+	pthread_mutex_lock(&f->lock);
+}
+
+static void unlock(struct feed *f)
+{
+	pthread_mutex_unlock(&f->lock);
+	pthread_mutex_unlock(&f->trunk_lock);
+}
+
 /* Whether somebody wants a batch, and all who do have room. */
 static bool is_wanted(const struct feed *f)
 {
@@ -187,25 +200,37 @@ static int64_t wake_all(struct feed *f, int64_t patience)
 	return again;
 }
 
-/* The batch, or what the trunk has left of it. A query is woken up when some batches wait for it,
- * or by and by: as often as for each batch would cost more than most queries do for one. */
-static void hand_to(struct feed *f, struct feed_link *l, int64_t now)
+/* The batch, or what the trunk has left of it, with the link's lock. What the query gives up it has
+ * not had, at no stage. How many are in its queue now. */
+static uint32_t queue_up(struct feed *f, struct feed_link *l)
 {
 	struct weir_batch *b = f->next.batch;
-	uint32_t level = 0, n;
+	uint32_t level = 0;
 
-	pthread_mutex_lock(&l->lock);
 	if (feed_has_counts(l))
 		b = trunk_out(f->trunk, &l->end, b, &level);
+	if (b && l->shed.mode && feed_is_full(l, f->next.size)) {
+		shed_count(&l->shed, weir_batch_count(f->next.batch));
+		return l->n;
+	}
 	if (level) {
 		trunk_count(&l->end, f->next.batch, level, feed_counts(l, FEED_QUEUE));
 		l->owed = true;
 		l->owed_newest = f->next.newest;
 	}
-	if (b && !level && l->shed.mode)
-		n = feed_put_shed(l);
-	else
-		n = b ? feed_put(l, &f->next, b, level) : 0;
+	if (!b)
+		return 0;
+	return l->shed.mode == SHED_SAMPLE ? feed_put_sample(l) : feed_put(l, &f->next, b, level);
+}
+
+/* A query is woken up when some batches wait for it, or by and by: as often as for each batch would
+ * cost more than most queries do for one. */
+static void hand_to(struct feed *f, struct feed_link *l, int64_t now)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&l->lock);
+	n = queue_up(f, l);
 	pthread_mutex_unlock(&l->lock);
 	if (!l->sleeps) {
 		l->sleeps = true;
@@ -236,80 +261,28 @@ static void hand_on(struct feed *f)
 	i->batch = NULL;
 }
 
-/* What is read goes on, the trunk's stages first; with the lock, given up meanwhile. */
-static void work(struct feed *f)
+/* What is read goes on, the trunk's stages first; with the lock, given up meanwhile. False: it is
+ * not wanted now. That is looked at with both locks, without which nobody comes, goes on or leaves:
+ * a query that goes on may be one whose queue is full. */
+static bool work(struct feed *f)
 {
+	bool wanted;
+
 	pthread_mutex_unlock(&f->lock);
-	pthread_mutex_lock(&f->trunk_lock);
-	trunk_run(f->trunk, f->next.batch);
-	pthread_mutex_lock(&f->lock);
-	hand_on(f);
-	trunk_rest(f->trunk);
-	pthread_mutex_unlock(&f->trunk_lock);
-}
-
-/* The first batch that the query has not worked off. */
-static uint64_t low(struct feed_link *l)
-{
-	uint64_t r;
-
-	pthread_mutex_lock(&l->lock);
-	if (l->works)
-		r = l->on;
-	else if (l->left)
-		r = l->low;
-	else
-		r = l->n ? l->item[l->at].number : l->feed->batches;
-	pthread_mutex_unlock(&l->lock);
-	return r;
-}
-
-static void settle(struct feed *f)
-{
-	uint64_t least = UINT64_MAX;
-
-	for (struct feed_link *l = f->links; l && f->remembers; l = l->next) {
-		uint64_t first = low(l);
-
-		least = first < least ? first : least;
+	lock(f);
+	wanted = is_wanted(f);
+	if (wanted) {
+		pthread_mutex_unlock(&f->lock);
+		trunk_run(f->trunk, f->next.batch);
+		pthread_mutex_lock(&f->lock);
+		hand_on(f);
+		trunk_rest(f->trunk);
 	}
-	if (least != UINT64_MAX && least > f->settled)
-		f->settled = least;
-}
-
-static void unlist(struct feed_link *l)
-{
-	struct feed_link **p;
-
-	settle(l->feed);
-	for (p = &l->feed->links; *p != l; p = &(*p)->next)
-		;
-	*p = l->next;
-	l->joined = l->left = false;
-}
-
-void feed_took(struct feed_link *l)
-{
-	pthread_mutex_lock(&l->feed->lock);
-	pthread_mutex_lock(&l->lock);
-	l->works = false;
-	pthread_mutex_unlock(&l->lock);
-	if (l->left)
-		unlist(l);
-	pthread_mutex_unlock(&l->feed->lock);
+	pthread_mutex_unlock(&f->trunk_lock);
+	return wanted;
 }
 
 /* ---- the thread ---- */
-
-/* The source may forget what all have had. Without the lock, which protects `settled`. */
-static void tell_settled(struct feed *f, uint64_t settled)
-{
-	const struct weir_source *s = f->reader->source;
-
-	if (s->taken && settled > f->said)
-		s->taken(&f->reader->pub, settled);
-	f->said = settled;
-}
 
 /* The source has nothing now. */
 static void nap(const struct feed *f, int64_t again)
@@ -378,26 +351,25 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&f->lock);
 	while (!f->stop) {
+		bool has = f->next.batch;
 		uint64_t settled;
 		int r;
 
-		if (!is_wanted(f)) {
+		if (!(has ? work(f) : is_wanted(f))) {
 			wake_all(f, 0);
-			/* pairs with feed_take() */
+			/* pairs with take() and tell_room() */
 			__atomic_store_n(&f->waiting, true, __ATOMIC_SEQ_CST);
-			if (!is_wanted(f))
+			if (!f->stop && !is_wanted(f))
 				wait_for_room(f);
 			__atomic_store_n(&f->waiting, false, __ATOMIC_RELAXED);
 			continue;
 		}
-		if (f->next.batch) {
-			work(f);
+		if (has)
 			continue;
-		}
-		settle(f);
+		feed_settle(f);
 		settled = f->settled;
 		pthread_mutex_unlock(&f->lock);
-		tell_settled(f, settled);
+		feed_tell_settled(f, settled);
 		i.batch = NULL;
 		r = f->reader->source->read(pub, &i.batch, &f->err);
 		if (r == -EAGAIN)
@@ -485,7 +457,7 @@ void feed_free(struct feed *f)
 		pthread_join(f->thread, NULL);
 	}
 	if (f->reader)
-		tell_settled(f, f->settled);
+		feed_tell_settled(f, f->settled);
 	weir_batch_unref(f->next.batch);
 	reader_close(f->reader);
 	weir_schema_unref(f->schema);
@@ -498,19 +470,6 @@ void feed_free(struct feed *f)
 	pthread_mutex_destroy(&f->trunk_lock);
 	trunk_free(f->trunk);
 	free(f);
-}
-
-/* Both locks, in their order. */
-static void lock(struct feed *f)
-{
-	pthread_mutex_lock(&f->trunk_lock);
-	pthread_mutex_lock(&f->lock);
-}
-
-static void unlock(struct feed *f)
-{
-	pthread_mutex_unlock(&f->lock);
-	pthread_mutex_unlock(&f->trunk_lock);
 }
 
 /* How much of the past those want that run. */
@@ -577,7 +536,7 @@ void feed_leave(struct feed_link *l)
 		works = l->works;
 		pthread_mutex_unlock(&l->lock);
 		if (!works)
-			unlist(l);
+			feed_unlist(l);
 		pthread_cond_signal(&f->room);
 	}
 	unlock(f);

@@ -45,7 +45,7 @@ bool feed_is_full(const struct feed_link *l, size_t more)
 	uint32_t n = __atomic_load_n(&l->n, __ATOMIC_SEQ_CST);
 	size_t bytes = __atomic_load_n(&l->bytes, __ATOMIC_RELAXED);
 
-	return n == FEED_QUEUE || (n && (bytes + more > FEED_BYTES || is_tight(l->mem, more)));
+	return n >= FEED_QUEUE || (n && (bytes + more > FEED_BYTES || is_tight(l->mem, more)));
 }
 
 bool feed_has_counts(struct feed_link *l)
@@ -61,6 +61,11 @@ uint32_t feed_put(
 	uint32_t at = (l->at + l->n) % FEED_QUEUE;
 	struct feed_item *to = &l->item[at];
 
+	if (l->n >= FEED_QUEUE) { /* is_wanted() in feed.c sees to it that this is not so */
+		__atomic_add_fetch(&l->skipped, weir_batch_count(i->batch), __ATOMIC_RELAXED);
+		free(i->rows);
+		return l->n;
+	}
 	*to = *i;
 	to->batch = weir_batch_ref(b);
 	to->level = level;
@@ -265,10 +270,8 @@ static void close_link(struct weir_reader *r)
 {
 	struct feed_link *l = ((struct state *)r->state)->link;
 
-	if (!l)
-		return;
-	feed_leave(l);
-	feed_took(l);
+	if (l)
+		feed_close(l);
 }
 
 static const struct weir_source source = {

@@ -2,7 +2,7 @@
 /* feed_parts.h: what the files of a feed share. Not for others; see feed.h.
  *
  * feed.c is the thread, the queues and who is joined, feed_link.c a query's reader and its batches,
- * feed_shed.c who goes without something.
+ * feed_shed.c who goes without something, feed_settle.c what all have worked off.
  */
 #ifndef FEED_PARTS_H
 #define FEED_PARTS_H
@@ -37,7 +37,7 @@ struct feed {
 	uint64_t records, bytes; /* handed on */
 	uint64_t batches;        /* the same */
 	bool remembers;          /* the source wants to know what is settled; never changed */
-	uint64_t settled;        /* of them, see settle() in feed.c */
+	uint64_t settled;        /* of them, see feed_settle() */
 	uint64_t said;           /* of those, by the thread: the source knows */
 };
 
@@ -65,7 +65,7 @@ bool feed_is_full(const struct feed_link *l, size_t more);
 /* Whether the trunk may run stages for it: there is memory for their counts. */
 bool feed_has_counts(struct feed_link *l);
 /* Puts batch b of i, behind `level` stages, into the queue, with the counts up to there. With the
- * link's lock. How many are there now. */
+ * link's lock, and room. How many are there now. */
 uint32_t feed_put(
         struct feed_link *l, const struct feed_item *i, struct weir_batch *b, uint32_t level);
 /* feed_shed.c: whether a query goes without something, and the source is half full. By the thread,
@@ -74,9 +74,18 @@ bool feed_is_pressed(const struct feed *f);
 /* Whether the feed need not wait for this query, which is full for `more` bytes or not; raises and
  * lowers what it goes without. */
 bool feed_sheds(struct feed_link *l, bool full, bool pressed);
-/* Puts the batch that is read into the queue, or what the query takes of it; with the link's lock.
- * How many are there now. */
-uint32_t feed_put_shed(struct feed_link *l);
+/* Puts the batch that is read into the queue, or what a sample takes of it; with the link's lock,
+ * and room. How many are there now. */
+uint32_t feed_put_sample(struct feed_link *l);
+
+/* feed_settle.c: finds out what all have worked off; with the feed's lock, as feed_unlist(). */
+void feed_settle(struct feed *f);
+/* The query, which has left, has nothing more in hand. */
+void feed_unlist(struct feed_link *l);
+/* The source may forget that much. By the thread, without the lock, which protects `settled`. */
+void feed_tell_settled(struct feed *f, uint64_t settled);
+/* The query leaves. What it has in hand, and feed_took() was not called for, it has not had. */
+void feed_close(struct feed_link *l);
 
 /* Lets go what is not wanted any more. */
 void feed_drop(struct feed_link *l, struct feed_item *i);

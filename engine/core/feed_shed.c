@@ -60,17 +60,13 @@ bool feed_sheds(struct feed_link *l, bool full, bool pressed)
 	return pressed && l->shed.mode == SHED_DROP;
 }
 
-uint32_t feed_put_shed(struct feed_link *l)
+uint32_t feed_put_sample(struct feed_link *l)
 {
 	struct feed_item i = l->feed->next;
 	uint32_t n = weir_batch_count(i.batch);
 	int r = (int)n;
 
 	i.weight = 1u << l->shed.level;
-	if (feed_is_full(l, i.size)) {
-		shed_count(&l->shed, n);
-		return l->n;
-	}
 	if (l->shed.level && feed_is_packets(i.batch)) {
 		i.rows = malloc((n + 1) * sizeof *i.rows);
 		r = i.rows ? sample(l, i.batch, i.rows) : -ENOMEM;

@@ -41,9 +41,14 @@ PY
 
 # ---- drop ----
 mount_weir "$m" out0 -o ring=8MB || finish
-echo "slow: set shed drop packets | $slow | group count() as n" >"$m/queries/new"
+# two that share a stage, which is run for both before either has the packets
+echo "slow: set shed drop packets | where len > 0 | $slow | group count() as n" >"$m/queries/new"
+echo "twin: set shed drop packets | where len > 0 | ${slow/g-z/h-z} | group count() as n" >"$m/queries/new"
+like "$(cat "$m/sources/out0/info")" '^shared: 2 queries: where len>0$' 'two queries share a stage'
 flood 5
-ok "drop: received, given up and dropped add up to $sent" wait_for 60 adds_up slow
+for n in slow twin; do
+	ok "drop: received, given up and dropped add up to $sent ($n)" wait_for 60 adds_up $n
+done
 note "received $(records slow), given up $(line slow shed), dropped by the kernel $(line slow kernel_drops)"
 [ "$(line slow shed)" -gt 0 ]
 result $? 'some were given up'
@@ -55,7 +60,7 @@ read -r ms worst <"$T/ms"
 result $? "19 of 20 times the mount has answered within $ms ms, always within $worst ms"
 stopped "$m" slow
 is "$(sed 1d "$m/queries/slow/out.csv")" "$(records slow)" 'the answer has what was received'
-rmdir "$m/queries/slow"
+rmdir "$m/queries/slow" "$m/queries/twin"
 
 # ---- sample ----
 echo "slow: set shed sample packets | $slow | group count() as n sum(len) as bytes" >"$m/queries/new"

@@ -2,13 +2,14 @@
 /* feed.c: many queries on one pipe: each gets every record from its start on, in order, whoever
  * else is slow, paused, removed or ended.
  */
+#include "engine/core/feed_parts.h"
 #include "tests/unit/on_pipe.h"
 
 /* ---- queries that check what they get ---- */
 
 struct tally {
 	struct query *q;
-	uint32_t n, first, next, gaps; /* atomic */
+	uint32_t n, first, next, gaps, doubles; /* atomic */
 	pthread_mutex_t lock;
 	pthread_cond_t go;
 	bool held; /* protected by lock: the sink waits */
@@ -34,6 +35,7 @@ static int on_rows(void *arg, struct weir_batch *b)
 			t->first = v;
 		else if (v != t->next)
 			t->gaps++;
+		t->doubles += v < t->next;
 		t->next = v + 1;
 		__atomic_add_fetch(&t->n, 1, __ATOMIC_RELEASE);
 	}
@@ -249,6 +251,43 @@ static void paused(void **state)
 	finish(&in);
 }
 
+static bool is_pressed(struct weir_reader *r)
+{
+	return true;
+}
+
+/* Who goes without what it has no room for has the rest once, also where stages are run for it. */
+static void without(void **state)
+{
+	struct weir_source pressed;
+	struct tally t[2];
+	struct in in;
+
+	begin(&in);
+	pressed = *in.e->mounted[0]->source;
+	pressed.pressed = is_pressed;
+	in.e->mounted[0]->source = in.e->mounted[0]->feed->reader->source = &pressed;
+	for (int i = 0; i < 2; i++)
+		start(&t[i], &in, "set shed drop net | where len < 200000 | print len", true);
+	assert_true(source_says(&in, "info", "\nshared: 2 queries: "));
+	write_many(&in);
+	UNTIL(source_says(&in, "stats", "records: 100000\n"));
+	for (int i = 0; i < 2; i++) {
+		char line[64];
+
+		hold(&t[i], false);
+		assert_int_equal(query_wait(t[i].q), QUERY_DONE);
+		assert_in_range(count(&t[i]), 1, (FEED_QUEUE + 1) * WEIR_BATCH_ROWS);
+		assert_int_equal(t[i].doubles, 0);
+		snprintf(line, sizeof line, "net.shed: %u\n", 100000 - count(&t[i]));
+		assert_true(says(t[i].q, "status", line));
+		snprintf(line, sizeof line, "\nrecords: %u\n", count(&t[i]));
+		assert_true(says(t[i].q, "status", line));
+		query_unref(t[i].q);
+	}
+	finish(&in);
+}
+
 /* While nobody asks, nothing is read. */
 static void nobody(void **state)
 {
@@ -444,6 +483,7 @@ int main(void)
 	        cmocka_unit_test(late),
 	        cmocka_unit_test(slow),
 	        cmocka_unit_test(paused),
+	        cmocka_unit_test(without),
 	        cmocka_unit_test(nobody),
 	        cmocka_unit_test(silent),
 	        cmocka_unit_test(faulty),
