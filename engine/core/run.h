@@ -59,6 +59,7 @@ struct run {
 	struct weir_err err;
 	uint32_t attention; /* atomic: any of the above changed */
 
+	bool rests;                     /* of the run's thread: its feeds are paused */
 	int64_t hold;                   /* of the run's thread: until then a batch waits for another
 	                                 * source, CLOCK_MONOTONIC ns; 0: none does, or for ever */
 	struct run_clock clock;         /* of the run's thread */

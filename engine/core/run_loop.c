@@ -12,13 +12,22 @@
 #define RESERVE (64ull << 20) /* beyond the limit, to let a full query answer */
 #define TICK_BATCHES 16       /* between two looks at the sink's clock */
 
-/* Waits while paused; with the lock held. */
+/* With the lock held, given up meanwhile: feeds wake with theirs held. */
+static void pause_feeds(struct run *r, bool pause)
+{
+	if (r->rests == pause)
+		return;
+	pthread_mutex_unlock(&r->lock);
+	run_pause_feeds(r, pause);
+	pthread_mutex_lock(&r->lock);
+	r->rests = pause;
+}
+
+/* Waits while paused, or until something is asked for, which is done with the feeds paused still;
+ * with the lock held. */
 static void rest(struct run *r)
 {
-	/* feeds wake with their lock held: not with this one */
-	pthread_mutex_unlock(&r->lock);
-	run_pause_feeds(r, true);
-	pthread_mutex_lock(&r->lock);
+	pause_feeds(r, true);
 	while (r->pause && !r->stop && !r->asked) {
 		r->state = QUERY_PAUSED;
 		pthread_cond_wait(&r->wake, &r->lock);
@@ -27,9 +36,7 @@ static void rest(struct run *r)
 		__atomic_store_n(&r->attention, 1, __ATOMIC_RELAXED); /* it rests again */
 		return;
 	}
-	pthread_mutex_unlock(&r->lock);
-	run_pause_feeds(r, false);
-	pthread_mutex_lock(&r->lock);
+	pause_feeds(r, false);
 }
 
 /* Waits while paused; whether to go on. *ret_asked: what somebody asked for. */
@@ -42,6 +49,8 @@ static bool attention(struct run *r, uint32_t *ret_asked, bool *ret_watched)
 	__atomic_store_n(&r->attention, 0, __ATOMIC_RELAXED);
 	if (r->pause && !r->stop)
 		rest(r);
+	else
+		pause_feeds(r, false);
 	if (r->state == QUERY_PAUSED && !r->pause)
 		r->state = QUERY_RUNNING;
 	*ret_asked = r->asked;

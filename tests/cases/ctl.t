@@ -39,8 +39,8 @@ result $? 'all have 1,500 packets'
 # nobody has looked at a table: there is none yet; who looks gets one
 is "$(field roll version)" 0 'a table that nobody looks at is not made'
 is "$(table roll)" 1500 'who looks has it at once'
-fresh flush refresh
-is "$(table flush)" 1500 'refresh makes one'
+fresh stop refresh
+is "$(table stop)" 1500 'refresh makes one'
 fresh flush flush
 is "$(table flush)" 1500 'flush answers'
 fresh reset reset
@@ -89,7 +89,17 @@ echo 'w: set threads 2 set scheduler workers net | group srcip count() as n' >"$
 (echo flush >"$q/w/ctl") 2>/dev/null
 is $? 1 'worker threads do not begin anew'
 like "$(cat "$q/errors")" 'cannot begin anew, restart it' 'and it says so'
-part 3501 6000 >&7
+# it goes on while it still answers what it was asked for while it was paused
+echo 'big: net | group srcip dstip srcport dstport ts count() as n' >"$q/new"
+part 3501 5000 >&7
+has_seen big 1500
+echo pause >"$q/big/ctl"
+wait_for 20 is_field big state paused
+printf 'flush\nresume\n' >"$q/big/ctl"
+wait_for 20 is_field big state running
+part 5001 6000 >&7
+has_seen big 2500
+result $? 'one that goes on just when it answers gets what comes'
 exec 7>&-
 query_ended "$m" roll
 query_ended "$m" keep

@@ -251,6 +251,35 @@ static void paused(void **state)
 	finish(&in);
 }
 
+/* It goes on while it still answers what it was asked for while it was paused. */
+static void resumed(void **state)
+{
+	struct tally a;
+	struct in in;
+
+	begin(&in);
+	start(&a, &in, "net | group count() as len", false);
+	packets(&in, 10);
+	UNTIL(says(a.q, "status", "\nrecords: 10\n"));
+	control(&a, "pause");
+	UNTIL(query_state(a.q) == QUERY_PAUSED);
+	hold(&a, true);
+	control(&a, "flush");
+	UNTIL(count(&a) == 1);
+	control(&a, "resume");
+	hold(&a, false);
+	UNTIL(query_state(a.q) == QUERY_RUNNING);
+	packets(&in, 5);
+	UNTIL(says(a.q, "status", "\nrecords: 15\n"));
+	assert_false(says(a.q, "status", "skipped"));
+	end_input(&in);
+	assert_int_equal(query_wait(a.q), QUERY_DONE);
+	assert_int_equal(a.first, 10);
+	assert_int_equal(a.next, 5 + 1);
+	query_unref(a.q);
+	finish(&in);
+}
+
 static bool is_pressed(struct weir_reader *r)
 {
 	return true;
@@ -483,6 +512,7 @@ int main(void)
 	        cmocka_unit_test(late),
 	        cmocka_unit_test(slow),
 	        cmocka_unit_test(paused),
+	        cmocka_unit_test(resumed),
 	        cmocka_unit_test(without),
 	        cmocka_unit_test(nobody),
 	        cmocka_unit_test(silent),
