@@ -43,6 +43,15 @@ static void fault(struct follow *f, uint64_t offset, const char *text)
 
 /* ---- opening ---- */
 
+/* All opens of standard input share one place in it: back to where it stood at the first. */
+static void rewind_input(struct follow *f, int fd)
+{
+	if (f->start < 0)
+		f->start = lseek(fd, 0, SEEK_CUR);
+	else
+		(void)lseek(fd, f->start, SEEK_SET);
+}
+
 /* 0; -EINVAL: no capture file; -ESTALE: shorter than `from`; else -errno, with *err. */
 static int open_file(struct follow *f, uint64_t from, struct weir_err *err)
 {
@@ -56,6 +65,8 @@ static int open_file(struct follow *f, uint64_t from, struct weir_err *err)
 		return weir_fail_no(err, EINVAL, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, f->path,
 		        "no regular file, it cannot be followed");
 	}
+	if (!is_named(f))
+		rewind_input(f, fd);
 	f->wd_file = watch_add(&f->watch, fd, FILE_EVENTS);
 	r = grown_open(&f->file, fd, from, f->pool, f->reader->mem);
 	if (r == 0)
@@ -87,6 +98,25 @@ static void watch_folder(struct follow *f)
 		close(fd);
 	}
 	free(dir);
+}
+
+static void heard(void *arg, const struct inotify_event *e)
+{
+	struct follow *f = arg;
+	const char *slash = strrchr(f->path, '/');
+
+	if (e->mask & IN_Q_OVERFLOW)
+		f->unheard = true;
+	if (e->wd == f->wd_folder && (e->mask & (IN_CREATE | IN_MOVED_TO)) &&
+	        !(e->mask & IN_ISDIR) && e->len &&
+	        strcmp(e->name, slash ? slash + 1 : f->path) == 0)
+		f->come++;
+}
+
+static void forget_heard(struct follow *f)
+{
+	f->come = 0;
+	f->unheard = false;
 }
 
 static int not_a_capture(const struct follow *f, struct weir_err *err)
@@ -128,7 +158,7 @@ int follow_open(struct follow *f, struct weir_reader *r, const char *path, const
 	char *full, of[4200];
 	int e;
 
-	*f = (struct follow){.reader = r, .pool = pool, .path = path};
+	*f = (struct follow){.reader = r, .pool = pool, .path = path, .start = -1};
 	watch_init(&f->watch);
 	if (is_named(f))
 		watch_folder(f);
@@ -149,7 +179,44 @@ int follow_open(struct follow *f, struct weir_reader *r, const char *path, const
 		close_file(f);
 		e = open_file(f, 0, err);
 	}
+	watch_read(&f->watch, heard, f);
+	forget_heard(f);
 	return e;
+}
+
+/* Whether the name is that of the file which is open: 1, 0: another one's, -ENOENT: of none. */
+static int is_current(struct follow *f)
+{
+	struct stat a, b;
+
+	if (!is_named(f))
+		return 1;
+	if (weir_source_stat(f->reader, f->path, &a) < 0 || fstat(f->file.trace.in.from.fd, &b) < 0)
+		return -ENOENT;
+	return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* A file has been opened: of those that came before it nothing is to be had. When the name is
+ * another one's by now, one of them is that, and perhaps has not been heard of yet. */
+static void tell_missed(struct follow *f)
+{
+	uint32_t are, n;
+	char text[100];
+
+	watch_read(&f->watch, heard, f);
+	are = is_current(f) ? 1 : 2;
+	n = f->come > are ? f->come - are : 0;
+	if (n)
+		snprintf(text, sizeof text, "%u file%s of this name came and went unread", n,
+		        n == 1 ? "" : "s");
+	else if (f->unheard)
+		snprintf(text, sizeof text,
+		        "events were lost: files of this name may have come and gone unread");
+	if (n || f->unheard)
+		fault(f, f->before, text);
+	__atomic_add_fetch(&f->missed, n, __ATOMIC_RELAXED);
+	f->come = f->come && are == 2 ? f->come - 1 - n : 0;
+	f->unheard = false;
 }
 
 static void save(struct follow *f, bool last)
@@ -201,6 +268,8 @@ static int next_file(struct follow *f, bool lost)
 		close_file(f);
 	}
 	r = open_file(f, 0, &why);
+	if (f->file.open)
+		tell_missed(f);
 	if (r == -ENOMEM || r == 0)
 		return r;
 	if (!f->file.open) { /* gone again, or not to be read */
@@ -228,24 +297,23 @@ static bool is_left(struct follow *f, int64_t now)
 	return now - f->quiet >= QUIET_NS;
 }
 
-/* Looks whether the name is still this file's. 1: the file is to be read to its end; 0: wait;
- * -errno. */
+/* Looks whether the name is still this file's. 1: the file is to be read to its end; 0: wait. */
 static int look_at_name(struct follow *f, int64_t now)
 {
-	struct stat a, b;
+	int is;
 
 	if (!is_named(f) || f->closing)
 		return 0;
-	if (weir_source_stat(f->reader, f->path, &a) < 0) {
+	is = is_current(f);
+	if (is < 0) {
 		if (!f->missing)
 			count(&f->removed);
 		f->missing = true;
 		return 0;
 	}
-	if (fstat(f->file.trace.in.from.fd, &b) < 0)
-		return -errno;
-	if (a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
+	if (is) {
 		f->missing = false;
+		forget_heard(f);
 		return 0;
 	}
 	if (!is_left(f, now))
@@ -254,10 +322,6 @@ static int look_at_name(struct follow *f, int64_t now)
 	f->closing = true;
 	grown_end(&f->file);
 	return 1;
-}
-
-static void heard(void *arg, const struct inotify_event *e)
-{
 }
 
 static int wait_for_more(struct follow *f, int64_t now)
@@ -315,7 +379,7 @@ static int nothing(struct follow *f, int n)
 	if (watch_read(&f->watch, heard, f))
 		return 0; /* once more: it may have grown since */
 	r = look_at_name(f, now);
-	return r < 0 ? r : r > 0 ? 0 : wait_for_more(f, now);
+	return r > 0 ? 0 : wait_for_more(f, now);
 }
 
 int follow_read(struct follow *f, struct packet_batch *out, struct weir_batch **ret)
@@ -354,4 +418,5 @@ void follow_stats(
 	line(arg, "replaced", __atomic_load_n(&f->replaced, __ATOMIC_RELAXED));
 	line(arg, "truncated", __atomic_load_n(&f->truncated, __ATOMIC_RELAXED));
 	line(arg, "removed", __atomic_load_n(&f->removed, __ATOMIC_RELAXED));
+	line(arg, "missed", __atomic_load_n(&f->missed, __ATOMIC_RELAXED));
 }

@@ -4,7 +4,9 @@
  * Like `tail -F`: the end of the file is waited at. When another file has its name (a writer that
  * rotates by rename), the old one is read until nobody writes it any more, to its end, and then the
  * new one; a file that is truncated, or overwritten in place, is read from its beginning again, and
- * that is a fault, since nobody knows what was lost. A file that is removed is waited for.
+ * that is a fault, since nobody knows what was lost. A file that is removed is waited for. Where
+ * several files of the name have come since the one that is read, the last is what can be had: the
+ * others are a fault, as far as the folder's events tell of them.
  */
 #ifndef FOLLOW_H
 #define FOLLOW_H
@@ -28,8 +30,11 @@ struct follow {
 	uint64_t before; /* bytes of the files that are over */
 	bool closing;    /* the file is read to its end, for another one is there */
 	bool missing;    /* there is none of its name */
+	uint32_t come;   /* files that got its name since it was looked at last */
+	bool unheard;    /* events were lost since then */
+	int64_t start;   /* where standard input stood; -1: not known yet */
 	/* atomic: for stats */
-	uint64_t files, replaced, truncated, removed;
+	uint64_t files, replaced, truncated, removed, missed;
 };
 
 /* `state`: see state_file.h, or NULL. 0 or -errno and *err; follow_close() is due in any case. */

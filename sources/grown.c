@@ -35,7 +35,7 @@ int grown_open(
 	r = trace_open(&g->trace, fd, pool, mem, TRACE_GROWING);
 	if (r < 0)
 		return r;
-	if (from > (uint64_t)st.st_size && !g->trace.in.from.codec)
+	if (from + g->trace.in.from.start > (uint64_t)st.st_size && !g->trace.in.from.codec)
 		return -ESTALE;
 	return skip(g);
 }
@@ -66,7 +66,7 @@ static bool is_same(struct grown *g)
 	const struct unpack *u = &g->trace.in.from;
 	struct stat st;
 
-	if (fstat(u->fd, &st) < 0 || (uint64_t)st.st_size < u->done)
+	if (fstat(u->fd, &st) < 0 || (uint64_t)st.st_size < u->start + u->done)
 		return false;
 	if (u->done == g->checked)
 		return true;

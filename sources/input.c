@@ -27,7 +27,7 @@ int input_seek(struct input *in, uint64_t offset)
 		in->at = in->end - (in->end_offset - offset);
 		return 0;
 	}
-	if (lseek(in->from.fd, (off_t)offset, SEEK_SET) < 0)
+	if (lseek(in->from.fd, (off_t)(in->from.start + offset), SEEK_SET) < 0)
 		return -errno;
 	in->from.in_at = in->from.in_end = 0;
 	in->from.done = in->end_offset = offset;

@@ -136,7 +136,8 @@ static int pieces(struct weir_reader *r, uint32_t ahead, uint32_t workers)
 	if (in->from.live || in->from.codec || in->ended || in->end_offset != in->from.done ||
 	        in->end != in->block->data + in->block->size)
 		return 0;
-	s->pieces = pieces_new(in->from.fd, in->end_offset, ahead, workers, r->mem);
+	s->pieces =
+	        pieces_new(in->from.fd, in->from.start + in->end_offset, ahead, workers, r->mem);
 	if (!s->pieces)
 		return 0;
 	input_in_pieces(in, s->pieces);
@@ -524,7 +525,9 @@ WEIR_SOURCE(pcapfile) = {
                "packet "
                "waits until the rest of it comes, of a compressed file what its writer has not "
                "flushed. When another file takes its name, the old one is read until nobody writes "
-               "it any more, to its end, and then the new one. A file that is truncated or "
+               "it any more, to its end, and then the new one; files of the name that came and "
+               "went in "
+               "between are a fault. A file that is truncated or "
                "overwritten in place is read anew, and that is a fault. A followed source of the "
                "mount is read once, for all queries together.\n\n"
                "With --speed the packets come at the times that they were captured at, from the "

@@ -29,8 +29,12 @@ void unpack_init(struct unpack *u, int fd)
 
 	*u = (struct unpack){.fd = fd, .fresh = true};
 	u->live = fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
-	if (!u->live)
+	if (!u->live) {
+		off_t at = lseek(fd, 0, SEEK_CUR);
+
+		u->start = at > 0 ? (uint64_t)at : 0;
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	}
 }
 
 void unpack_release(struct unpack *u)

@@ -51,6 +51,7 @@ struct unpack {
 	size_t padding;  /* zeros since the last frame */
 	size_t used;     /* compressed bytes of this call */
 	bool busy;       /* see unpack_read() */
+	uint64_t start;  /* where it stood when it was given: standard input may have been read */
 	uint64_t done;   /* bytes read from the file */
 	int error;       /* sticky -errno */
 	const char *why; /* of it, a constant text */

@@ -89,6 +89,21 @@ result $? 'a file that is removed is noticed'
 wait_for 10 has "$m/queries/a/out.csv" 90
 result $? 'the next one of its name is read'
 
+# two others of its name while nobody looks: the last one is read, and the other is said to be lost
+kill -STOP "${lib_pids[-1]}"
+mv "$T/slow.pcap" "$T/slow.pcap.1"
+part 0 "$e20" >"$T/slow.pcap"
+mv "$T/slow.pcap" "$T/slow.pcap.2"
+part 0 "$e20" >"$T/slow.pcap"
+mv "$T/slow.pcap" "$T/slow.pcap.3"
+part 0 "$e10" >"$T/slow.pcap"
+kill -CONT "${lib_pids[-1]}"
+wait_for 10 stat_is slow missed 2
+result $? 'files that came and went unread are counted'
+like "$(cat "$m/sources/slow/info")" '^fault: .*: 2 files of this name came and went unread$' 'and a fault'
+wait_for 10 has "$m/queries/a/out.csv" 100
+result $? 'the last of them is read'
+
 # something else under the name
 echo 'this is no capture file at all' >"$T/text"
 mv "$T/text" "$T/slow.pcap"
@@ -96,8 +111,9 @@ wait_for 10 grep -q 'neither pcap nor pcapng' "$m/sources/slow/info"
 result $? 'something else that takes the name is a fault'
 part 0 "$e10" >"$T/new.pcap"
 mv "$T/new.pcap" "$T/slow.pcap"
-wait_for 10 has "$m/queries/a/out.csv" 100
+wait_for 10 has "$m/queries/a/out.csv" 110
 result $? 'and left for the next capture'
+is "$(stat_of slow missed)" 2 'nothing else was missed'
 unmount
 
 # at the query's own: from the beginning, each for itself
@@ -120,7 +136,7 @@ unmount
 run_until() {
 	local n=$1
 	shift
-	"$WEIR" run "$@" >"$T/got.csv" 2>"$T/got.err" &
+	"$WEIR" run "$@" <"${input:-/dev/null}" >"$T/got.csv" 2>"$T/got.err" &
 	local p=$!
 	lib_pids+=("$p")
 	wait_for 10 has "$T/got.csv" "$n"
@@ -148,6 +164,22 @@ part 0 "$e10" >"$T/own.pcap"
 run_until 10 -o follow -o "state=$T/state" "$rows" "$T/own.pcap"
 result $? 'so is one that has shrunk'
 like "$(cat "$T/got.err")" 'own.pcap at byte 0: (another file|shorter than what was read)' 'and that is said'
+
+# the same for standard input, which is opened once
+input=$T/in.pcap
+part 0 "$((e10 + 3))" >"$input"
+run_until 10 -o follow -o "state=$T/in" "$rows" -
+result $? 'standard input, a file'
+part "$((e10 + 3))" "$e20" >>"$input"
+run_until 10 -o follow -o "state=$T/in" "$rows" -
+is "$? $(sed 1d "$T/got.csv" | cksum)" "0 $(sed -n 12,21p "$T/all.csv" | cksum)" 'again: only what is new'
+part 0 "$e10" >"$input"
+run_until 10 -o follow -o "state=$T/in" "$rows" -
+result $? 'and when it was truncated, it is read anew'
+{ head -c 100 "$0"; cat "$trace"; } >"$input"
+is "$({ dd bs=100 count=1 of="$T/skipped" status=none; "$WEIR" run "$rows" -; } <"$input" | cksum)" \
+	"$(cksum <"$T/all.csv")" 'one of which somebody has read before: from there on'
+input=
 
 # states that are none
 bad() { # bad DESCRIPTION REGEX [STATE]
