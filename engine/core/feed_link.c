@@ -270,8 +270,10 @@ static void close_link(struct weir_reader *r)
 {
 	struct feed_link *l = ((struct state *)r->state)->link;
 
-	if (l)
-		feed_close(l);
+	if (!l)
+		return;
+	feed_close(l);
+	past_release(&l->past);
 }
 
 static const struct weir_source source = {

@@ -2,17 +2,22 @@
 /* history.c: see history.h. */
 #include "engine/core/history.h"
 #include "engine/core/reader.h"
+#include "engine/core/stream_time.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define SECOND 1000000000ll
+#define FAR_BEHIND (60 * SECOND) /* as where modules tell late records from a step */
+
 struct past {
-	uint32_t refs; /* atomic: the history's or the one before it, and of who reads */
+	uint32_t refs; /* atomic: the history's, of who is to read it, of batches that lie in it */
 	uint32_t n;
-	struct past *next;
+	struct past *next; /* others read it up to their last, see past_end */
 	size_t size;
-	int64_t oldest, newest;
+	int64_t oldest, newest;   /* of its records */
+	int64_t at;               /* how far time had come with them */
 	struct weir_batch *batch; /* of what is no packet */
 	struct weir_packet pk[];  /* the octets stand behind */
 };
@@ -25,13 +30,10 @@ static struct past *past_ref(struct past *p)
 
 static void past_unref(struct past *p)
 {
-	while (p && __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) == 0) {
-		struct past *next = p->next;
-
-		weir_batch_unref(p->batch);
-		free(p);
-		p = next;
-	}
+	if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	weir_batch_unref(p->batch);
+	free(p);
 }
 
 static bool is_packets(const struct weir_batch *b)
@@ -88,6 +90,36 @@ static int64_t time_of(const struct past *p, uint32_t k)
 	return c && weir_col_has(c, k) ? weir_col_i64(c)[k] : INT64_MIN;
 }
 
+static int64_t before(int64_t t, int64_t ns)
+{
+	return t < INT64_MIN + ns ? INT64_MIN : t - ns;
+}
+
+/* A jump ahead that is longer than the span would leave nothing of what is kept. */
+static bool is_far(const struct history *h, int64_t t)
+{
+	int64_t ahead = h->span && h->span < FAR_BEHIND ? h->span : FAR_BEHIND;
+
+	return h->time != INT64_MIN &&
+	       (t < before(h->time, FAR_BEHIND) ||
+	               h->time < before(t, ahead < SECOND ? SECOND : ahead));
+}
+
+/* A record of time t comes. */
+static void go_on(struct history *h, int64_t t)
+{
+	bool far = is_far(h, t);
+
+	if (t == INT64_MIN || (far && ++h->far < STREAM_STEP_RECORDS))
+		return;
+	h->far = 0;
+	if (far || t > h->time)
+		h->time = t;
+	/* what came before goes by its own time, but need not wait until that is there again */
+	for (struct past *p = far ? h->first : NULL; p; p = p->next)
+		p->at = p->newest < t ? p->newest : t;
+}
+
 void history_add(struct history *h, struct weir_batch *b, size_t size)
 {
 	struct past *p;
@@ -102,27 +134,38 @@ void history_add(struct history *h, struct weir_batch *b, size_t size)
 	p->refs = 1;
 	p->oldest = INT64_MAX;
 	p->newest = INT64_MIN;
+	if (!h->last) {
+		h->time = INT64_MIN;
+		h->far = 0;
+	}
 	for (uint32_t k = 0; k < p->n; k++) {
 		int64_t t = time_of(p, k);
 
 		p->oldest = t < p->oldest ? t : p->oldest;
 		p->newest = t > p->newest ? t : p->newest;
+		go_on(h, t);
 	}
+	p->at = h->time;
 	if (h->last)
 		h->last->next = p;
 	else
 		h->first = p;
-	if (!h->last || p->newest > h->newest)
-		h->newest = p->newest;
 	h->last = p;
 	h->bytes += p->size;
 	h->records += p->n;
 	history_trim(h);
 }
 
-static int64_t before(int64_t t, int64_t ns)
+static void drop_first(struct history *h)
 {
-	return t < INT64_MIN + ns ? INT64_MIN : t - ns;
+	struct past *p = h->first;
+
+	h->first = p->next;
+	if (!h->first)
+		h->last = NULL;
+	h->bytes -= p->size;
+	h->records -= p->n;
+	past_unref(p);
 }
 
 void history_trim(struct history *h)
@@ -130,35 +173,26 @@ void history_trim(struct history *h)
 	bool any = h->always || h->span;
 
 	while (h->first && (!any || h->bytes > h->most ||
-	                           (!h->always && h->first->newest < before(h->newest, h->span)))) {
-		struct past *p = h->first;
-
-		h->first = p->next ? past_ref(p->next) : NULL;
-		h->bytes -= p->size;
-		h->records -= p->n;
-		if (!h->first)
-			h->last = NULL;
-		past_unref(p);
-	}
+	                           (!h->always && h->first->at < before(h->time, h->span))))
+		drop_first(h);
 }
 
 void history_release(struct history *h)
 {
-	past_unref(h->first);
-	h->first = h->last = NULL;
-	h->bytes = h->records = 0;
+	while (h->first)
+		drop_first(h);
 }
 
 uint64_t history_begin(const struct history *h, int64_t ns, struct past_end *ret)
 {
 	uint64_t n = 0;
 
-	*ret = (struct past_end){.from = before(h->newest, ns), .last = h->last};
-	for (struct past *p = h->first; p; p = p->next)
+	*ret = (struct past_end){.from = before(h->time, ns), .next = h->first, .last = h->last};
+	for (struct past *p = h->first; p; p = p->next) {
+		past_ref(p);
 		for (uint32_t k = 0; k < p->n; k++)
 			n += time_of(p, k) >= ret->from;
-	if (h->first)
-		ret->next = past_ref(h->first);
+	}
 	return n;
 }
 
@@ -205,16 +239,23 @@ static int cut(struct past *p, int64_t from, struct weir_batch *b)
 	return 0;
 }
 
+/* The next, with its reference. What follows the last comes by the queue, and is being written. */
+static struct past *take(struct past_end *e)
+{
+	struct past *p = e->next;
+
+	e->next = p == e->last ? NULL : p->next;
+	return p;
+}
+
 int past_read(
         struct past_end *e, struct weir_reader *r, struct weir_batch **ret, int64_t *ret_newest)
 {
 	while (e->next) {
-		struct past *p = e->next;
+		struct past *p = take(e);
 		struct weir_batch *b = NULL;
 		int res = 0;
 
-		/* what follows the last comes by the queue, and is being written */
-		e->next = p == e->last ? NULL : past_ref(p->next);
 		if (p->newest >= e->from) {
 			b = p->batch ? pool_view_shared(((struct reader *)r)->pool, p->batch,
 			                       p->batch->schema, batch_identity)
@@ -235,6 +276,6 @@ int past_read(
 
 void past_release(struct past_end *e)
 {
-	past_unref(e->next);
-	e->next = NULL;
+	while (e->next)
+		past_unref(take(e));
 }

@@ -8,6 +8,13 @@
  * from then on comes to it through its queue, so that there is no record twice, and none is
  * missing.
  *
+ * Who reads holds each batch that it has not read yet, for itself: of what comes later nothing is
+ * kept for it.
+ *
+ * The span is counted back from how far the records' time has come. A record that is far from
+ * there, whichever way, says nothing about that, unless STREAM_STEP_RECORDS in a row are (see
+ * stream_time.h): then time has made a step, and it is not one record that has a wrong one.
+ *
  * Not locked but for past_unref(): the feed's lock is.
  */
 #ifndef HISTORY_H
@@ -26,7 +33,8 @@ struct history {
 	int64_t span;  /* ns that running queries want; 0: none does */
 	struct past *first, *last;
 	uint64_t bytes, records;
-	int64_t newest; /* highest time */
+	int64_t time; /* how far it has come; INT64_MIN: no record has had one */
+	uint32_t far; /* records in a row that were far from there */
 };
 
 /* b was handed on; size: its columns. Without memory it is not kept, nor what came before. */
@@ -37,7 +45,7 @@ void history_release(struct history *h);
 
 /* What a query begins with. */
 struct past_end {
-	struct past *next, *last; /* next: a reference; NULL: there is no more */
+	struct past *next, *last; /* references to all from … to; next NULL: there is no more */
 	int64_t from;             /* records from this time on */
 };
 
