@@ -186,30 +186,50 @@ static void log_feeds(struct query *q, const struct run *r)
 	}
 }
 
+/* From now on r is what q runs; *ret_old: what it ran before. -ENOENT: it was removed, by somebody
+ * who will not see to this run. */
+static int set_run(struct query *q, struct run *r, const char *spec, size_t len,
+        const struct cred *who, struct run **ret_old)
+{
+	char *copy = malloc(len + 1);
+	bool listed;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, spec, len);
+	copy[len] = 0;
+	pthread_mutex_lock(&q->e->lock);
+	pthread_mutex_lock(&q->lock);
+	listed = q->listed;
+	if (listed) {
+		*ret_old = q->run;
+		q->run = run_ref(r);
+		q->nruns++;
+		free(q->spec);
+		q->spec = copy;
+		q->spec_len = len;
+		q->by = who ? *who : (struct cred){.uid = geteuid(), .gid = getegid()};
+	}
+	pthread_mutex_unlock(&q->lock);
+	pthread_mutex_unlock(&q->e->lock);
+	if (!listed)
+		free(copy);
+	return listed ? 0 : -ENOENT;
+}
+
 /* Starts `r` (taken) as what q runs now; the run before is told to stop. */
 static int install(
         struct query *q, struct run *r, const char *spec, size_t len, const struct cred *who)
 {
-	char *copy = malloc(len + 1);
-	int ret = copy ? run_join(r) : -ENOMEM;
-	struct run *old;
+	struct run *old = NULL;
+	int ret = run_join(r);
 
+	if (ret == 0)
+		ret = set_run(q, r, spec, len, who, &old);
 	if (ret < 0) {
-		free(copy);
 		run_unref(r);
 		return ret;
 	}
-	memcpy(copy, spec, len);
-	copy[len] = 0;
-	pthread_mutex_lock(&q->lock);
-	old = q->run;
-	q->run = run_ref(r);
-	q->nruns++;
-	free(q->spec);
-	q->spec = copy;
-	q->spec_len = len;
-	q->by = who ? *who : (struct cred){.uid = geteuid(), .gid = getegid()};
-	pthread_mutex_unlock(&q->lock);
 	if (old)
 		run_stop(old);
 	run_unref(old);
@@ -320,7 +340,13 @@ int query_replace(
 	struct run *run;
 	int r = prepare(q->e, spec, len, who, NULL, q->name, &run, err);
 
-	return r < 0 ? r : install(q, run, spec, len, who);
+	if (r < 0)
+		return r;
+	r = install(q, run, spec, len, who);
+	if (r == -ENOENT)
+		return weir_fail_no(err, ENOENT, WEIR_E_SYSTEM, WEIR_NOPOS, 0, q->name,
+		        "the query was removed");
+	return r;
 }
 
 int query_mkdir(struct engine *e, const char *name, const struct cred *who, struct query **ret,

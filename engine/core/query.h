@@ -101,7 +101,8 @@ int query_submit(struct engine *e, const char *spec, size_t len, const char *nam
 /* Only checks; appends the plan to `plan` where that is not NULL. */
 int query_check(struct engine *e, const char *spec, size_t len, const struct cred *who,
         struct text *plan, struct weir_err *err);
-/* Replaces what the query runs; keeps name, serial, owner. On failure the old one runs on. */
+/* Replaces what the query runs; keeps name, serial, owner. On failure the old one runs on.
+ * -ENOENT: it was removed, for good. */
 int query_replace(struct query *q, const char *spec, size_t len, const struct cred *who,
         struct weir_err *err);
 /* Reserves a name with no spec yet (mkdir). */

@@ -236,7 +236,11 @@ like "$(says ln "$q/new" "$q/y")" 'not permitted' 'link: EPERM'
 [ $? != 0 ]
 result $? 'a result cannot be written'
 exec 4<"$q/i/out.csv" 5<"$q/i/status" 6<"$q/i/records/0/1"
+exec 7>"$q/i/spec" 8>"$q/i/ctl"
 ok 'rmdir removes a query, files and all' rmdir "$q/i"
+like "$(perl -e 'open F, ">&=8"; syswrite F, "restart\n" or print $!' 2>&1)" 'No such file' 'no ctl that is open still starts it again: ENOENT'
+like "$(perl -e 'open F, ">&=7"; syswrite F, "packets | group count()\n"; close F or print $!' 2>&1)" 'No such file' 'nor a spec'
+exec 7>&- 8>&-
 [ ! -e "$q/i" ]
 result $? 'it is gone'
 is "$(tail -n +2 <&4 | wc -l)" 9 'an open result stays readable'

@@ -339,6 +339,29 @@ static void nobody(void **state)
 	finish(&in);
 }
 
+/* A query that was removed is not brought back, and the source waits for no run of it. */
+static void removed(void **state)
+{
+	static const char spec[] = "net | print len";
+	struct weir_err err = WEIR_ERR_INIT;
+	struct tally a;
+	struct in in;
+
+	begin(&in);
+	start(&a, &in, spec, false);
+	packets(&in, 500);
+	UNTIL(count(&a) == 500);
+	query_remove(a.q);
+	assert_int_equal(query_replace(a.q, spec, strlen(spec), NULL, &err), -ENOENT);
+	assert_string_equal(err.text, "q1: the query was removed");
+	assert_int_equal(query_control(a.q, "restart", 7, NULL, NULL), -ENOENT);
+	assert_int_equal(query_wait(a.q), QUERY_STOPPED);
+	assert_int_equal(query_run(a.q), 1);
+	assert_true(source_says(&in, "info", "state: waits for queries\nqueries: 0\n"));
+	query_unref(a.q);
+	finish(&in);
+}
+
 /* Commands, and the end of all, reach a query whose source is silent. */
 static void silent(void **state)
 {
@@ -515,6 +538,7 @@ int main(void)
 	        cmocka_unit_test(resumed),
 	        cmocka_unit_test(without),
 	        cmocka_unit_test(nobody),
+	        cmocka_unit_test(removed),
 	        cmocka_unit_test(silent),
 	        cmocka_unit_test(faulty),
 	        cmocka_unit_test(columns),
