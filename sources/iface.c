@@ -7,12 +7,14 @@
  * nothing, and who asks next begins with what comes then.
  *
  * The interface is followed by its index: it may be renamed, and go down and up again. Where it is
- * removed, one of the name that was asked for is waited for. All of that is said in `info`; the
- * packets of a batch carry the link type, should another interface have another.
+ * removed, or becomes one of another kind, what has come from it is read to the end, then one of
+ * the name that was asked for is waited for. All of that is said in `info`; the packets of a batch
+ * carry the link type, should another interface have another.
  *
  * What is dropped is counted apart: by the kernel, for which the ring had no room; by the interface
  * (its own counters, for all who listen); and here: packets that were in the ring already when the
- * first query came, or whose description makes no sense.
+ * first query came, that a tag keeps from passing `bpf`, that came after the interface had become
+ * one of another kind, or that the ring of one that is gone never gave.
  */
 #include "sources/block.h"
 #include "sources/iface_link.h"
@@ -31,6 +33,7 @@
 #define LOOK 256               /* batches between two looks at the interface, when always busy */
 #define LENT_NAP_NS 2000000    /* nothing there, and poll(2) of no use */
 #define LENT_NAPS 10           /* then it is of use again */
+#define GONE_NAP_NS 1000000000 /* until the interface is looked for again */
 #define BUSY_BYTES (RING_BLOCK / 2) /* of one go, from which on more is waited for … */
 #define BUSY_NAP_NS 8000000         /* … so long … */
 #define BUSY_PART 8                 /* … unless that was more than such a part of the ring */
@@ -50,15 +53,14 @@ struct state {
 	struct block *copy; /* of the block at hand; NULL: it is lent */
 	uint32_t batches, naps;
 	uint64_t came; /* bytes of blocks since there was nothing last */
-	int64_t since; /* packets before are of no one; protected by the link's lock */
 	uint64_t own;  /* atomic: packets passed over */
 };
 
-static int64_t now_on(clockid_t clock)
+static int64_t now(void)
 {
 	struct timespec t;
 
-	clock_gettime(clock, &t);
+	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
@@ -118,9 +120,11 @@ static void put_tag_back(struct weir_packet *pk, const struct tpacket3_hdr *h)
 }
 
 /* Describes the packet at `h`; false: it is not wanted. */
-static bool describe(
-        const struct state *s, const struct tpacket3_hdr *h, int64_t since, struct weir_packet *pk)
+static bool describe(const struct state *s, const struct tpacket3_hdr *h, struct weir_packet *pk)
 {
+	const struct sockaddr_ll *from =
+	        (const void *)((const uint8_t *)h + TPACKET_ALIGN(sizeof *h));
+
 	*pk = (struct weir_packet){.ts = (int64_t)h->tp_sec * 1000000000 + h->tp_nsec,
 	        .data = (const uint8_t *)h + h->tp_mac,
 	        .caplen = h->tp_snaplen,
@@ -132,24 +136,37 @@ static bool describe(
 		if (!kernelbpf_passes(s->link.base, pk->data, pk->len, pk->caplen))
 			return false;
 	}
-	return pk->ts >= since;
+	return from->sll_hatype == s->link.hatype;
+}
+
+static struct tpacket3_hdr *after(const struct tpacket3_hdr *h)
+{
+	return (struct tpacket3_hdr *)((uint8_t *)h + h->tp_next_offset);
+}
+
+/* What was in the ring when nobody wanted anything. */
+static uint32_t pass_over(struct taken *at, uint64_t until)
+{
+	uint32_t n = 0;
+
+	for (; at->n && at->number < until; at->n--, at->number++, n++)
+		at->first = after(at->first);
+	return n;
 }
 
 /* Adds packets of the block at hand to the batch. */
 static void take(struct state *s, struct weir_batch *b, uint64_t *bytes)
 {
 	struct weir_packets *p = b->priv;
-	const struct tpacket3_hdr *h = s->at.first;
-	int64_t since = __atomic_load_n(&s->since, __ATOMIC_RELAXED);
-	uint32_t n = b->n, left = s->at.n, over = 0;
+	uint32_t over = pass_over(&s->at, ring_disowned(s->link.ring)), n = b->n, left = s->at.n;
+	struct tpacket3_hdr *h = s->at.first;
 
 	for (; left && n < WEIR_BATCH_ROWS; left--) {
-		const struct tpacket3_hdr *next =
-		        (const void *)((const uint8_t *)h + h->tp_next_offset);
+		struct tpacket3_hdr *next = after(h);
 		struct weir_packet *pk = &p->pk[n];
 
 		__builtin_prefetch((const uint8_t *)next + 128);
-		if (describe(s, h, since, pk)) {
+		if (describe(s, h, pk)) {
 			*bytes += pk->caplen;
 			if (s->copy) {
 				uint8_t *to = s->copy->data + s->copied;
@@ -164,7 +181,8 @@ static void take(struct state *s, struct weir_batch *b, uint64_t *bytes)
 		}
 		h = next;
 	}
-	s->at.first = (struct tpacket3_hdr *)h;
+	s->at.first = h;
+	s->at.number += s->at.n - left;
 	s->at.n = left;
 	b->n = b->nsel = (uint16_t)n;
 	if (over)
@@ -209,11 +227,11 @@ static void idle(struct weir_reader *r, struct state *s)
 	bool busy = s->came >= BUSY_BYTES && s->came <= s->link.config->ring / BUSY_PART;
 
 	s->came = 0;
-	iface_link_look(&s->link);
+	iface_link_look(&s->link, true);
 	r->wake = 0;
 	r->wake_fd = s->link.epoll;
 	if (s->link.gone)
-		r->wake = now_on(CLOCK_MONOTONIC) + 1000000000;
+		r->wake = now() + (s->link.ring ? RING_RETIRE_MS * 1000000 : GONE_NAP_NS);
 	if (!s->link.ring || !(busy || ring_lent(s->link.ring)))
 		return;
 	if (!busy && ++s->naps > LENT_NAPS) {
@@ -221,7 +239,7 @@ static void idle(struct weir_reader *r, struct state *s)
 		s->naps = 0;
 		return;
 	}
-	r->wake = now_on(CLOCK_MONOTONIC) + (busy ? BUSY_NAP_NS : LENT_NAP_NS);
+	r->wake = now() + (busy ? BUSY_NAP_NS : LENT_NAP_NS);
 	r->wake_fd = s->link.watch;
 }
 
@@ -242,7 +260,7 @@ static int read_packets(struct weir_reader *r, struct weir_batch **ret, struct w
 	if (b && b->n) {
 		__atomic_add_fetch(&r->bytes_done, bytes, __ATOMIC_RELAXED);
 		if (++s->batches % LOOK == 0)
-			iface_link_look(&s->link);
+			iface_link_look(&s->link, false);
 		*ret = b;
 		return 1;
 	}
@@ -258,14 +276,7 @@ static int read_packets(struct weir_reader *r, struct weir_batch **ret, struct w
 
 static int want(struct weir_reader *r, const char *const *filter, uint32_t n)
 {
-	struct state *s = r->state;
-
-	bool first;
-	int e = iface_link_want(&s->link, filter, n, &first);
-
-	if (first && !s->link.config->stamps)
-		__atomic_store_n(&s->since, now_on(CLOCK_REALTIME), __ATOMIC_RELAXED);
-	return e;
+	return iface_link_want(&((struct state *)r->state)->link, filter, n);
 }
 
 static bool pressed(struct weir_reader *r)

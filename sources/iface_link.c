@@ -41,6 +41,21 @@ static void note(struct iface_link *l, const char *format, ...)
 	va_end(ap);
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+/* Drivers begin theirs anew, when the interface goes up or is told to. */
+void iface_counter_see(struct iface_counter *c, uint64_t value)
+{
+	c->sum += value >= c->last ? value - c->last : value;
+	c->last = value;
+}
+
 /* ---- what kind of interface ---- */
 
 /* What its packets begin with. Tunnels have headers that differ with each kind, or none: they are
@@ -84,13 +99,55 @@ static void set_up_socket(struct iface_link *l, const struct netlink_about *a)
 	epoll_ctl(l->epoll, EPOLL_CTL_ADD, ring_fd(l->ring), &e);
 }
 
+/* The program for what is wanted. 0; -errno: it is one that lets everything in, or NULL. With the
+ * lock held. */
+static int program(const struct iface_link *l, uint16_t linktype, struct kernelbpf **ret)
+{
+	uint32_t snaplen = (uint32_t)l->config->snaplen;
+	char why[256];
+	int e = 0;
+
+	if (!l->wanted) {
+		*ret = kernelbpf_nothing();
+		return *ret ? 0 : -ENOMEM;
+	}
+	if (l->text)
+		e = kernelbpf_new(l->text, linktype, snaplen, ret, why, sizeof why);
+	if (e < 0 || !l->text)
+		kernelbpf_new(l->config->bpf, linktype, snaplen, ret, why, sizeof why);
+	return *ret ? e : -ENOMEM;
+}
+
+/* The programs, for another link type: the same bytes stand elsewhere. 0, or -errno and the reason.
+ * With the lock held. */
+static int compile(struct iface_link *l, uint16_t linktype, char *why, size_t size)
+{
+	const struct iface_config *c = l->config;
+	struct kernelbpf *base = NULL, *active = NULL;
+	int r = kernelbpf_new(c->bpf, linktype, (uint32_t)c->snaplen, &base, why, size);
+
+	if (r < 0)
+		return r;
+	program(l, linktype, &active);
+	if (!active) {
+		kernelbpf_free(base);
+		snprintf(why, size, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	kernelbpf_free(l->base);
+	kernelbpf_free(l->active);
+	l->base = base;
+	l->active = active;
+	l->linktype = linktype;
+	return 0;
+}
+
 /* 0, or -errno and the reason. With the lock held. */
 static int attach(struct iface_link *l, const struct netlink_about *a, char *why, size_t size)
 {
 	struct ring_config c = {.size = l->config->ring,
 	        .card_stamps = l->config->stamps == 1,
-	        .protocol = ETH_P_ALL,
-	        .filter = kernelbpf_program(l->active)};
+	        .protocol = ETH_P_ALL};
 	const char *step = "";
 	uint16_t linktype;
 	int r;
@@ -100,6 +157,12 @@ static int attach(struct iface_link *l, const struct netlink_about *a, char *why
 		        a->type);
 		return -EOPNOTSUPP;
 	}
+	if (linktype != l->linktype) {
+		r = compile(l, linktype, why, size);
+		if (r < 0)
+			return r;
+	}
+	c.filter = kernelbpf_program(l->active);
 	r = ring_open(&c, a->index, &l->ring, &step);
 	if (r == -EPERM || r == -EACCES) {
 		snprintf(why, size, "%s: capture needs root or CAP_NET_RAW", strerror(-r));
@@ -109,9 +172,9 @@ static int attach(struct iface_link *l, const struct netlink_about *a, char *why
 		snprintf(why, size, "%s: %s", step, strerror(-r));
 		return r;
 	}
-	l->linktype = linktype;
+	l->hatype = a->type;
 	l->about = *a;
-	l->missed_before = a->missed;
+	l->missed.last = a->missed;
 	l->gone = false;
 	set_up_socket(l, a);
 	return 0;
@@ -122,10 +185,34 @@ static void detach(struct iface_link *l)
 {
 	ring_count(l->ring, &l->counted);
 	epoll_ctl(l->epoll, EPOLL_CTL_DEL, ring_fd(l->ring), NULL);
+	l->lost += ring_left(l->ring);
 	ring_free(l->ring);
 	l->ring = NULL;
-	l->missed += l->about.missed - l->missed_before;
+}
+
+/* No more is to come. What has come is still in the ring, where the kernel hands over the last
+ * block some time after the interface is gone. With the lock held. */
+static void leave(struct iface_link *l, int stays)
+{
 	l->gone = true;
+	l->stays = stays;
+	l->about.index = 0;
+	l->left = UINT64_MAX;
+}
+
+/* Whether the ring of one that is gone has been read. With the lock held, when it gave nothing. */
+static bool drained(struct iface_link *l)
+{
+	int64_t now = now_ns(), ms;
+	uint64_t left;
+
+	ring_count(l->ring, &l->counted);
+	left = ring_left(l->ring);
+	if (left != l->left)
+		l->left_since = now;
+	l->left = left;
+	ms = left ? IFACE_WAIT_MS : 2 * RING_RETIRE_MS; /* what was on its way when it went */
+	return now - l->left_since >= ms * 1000000;
 }
 
 /* ---- what has become of it ---- */
@@ -133,11 +220,16 @@ static void detach(struct iface_link *l)
 static void look_for(struct iface_link *l)
 {
 	struct netlink_about a;
-	unsigned index = if_nametoindex(l->name);
 	char why[160];
 
-	if (!index || netlink_ask((int)index, &a) < 0)
-		return;
+	if (l->stays && netlink_ask(l->stays, &a) < 0)
+		l->stays = 0;
+	if (!l->stays) {
+		unsigned index = if_nametoindex(l->name);
+
+		if (!index || netlink_ask((int)index, &a) < 0)
+			return;
+	}
 	if (attach(l, &a, why, sizeof why) == 0)
 		note(l, "%s is back", l->name);
 	else if (a.index != l->about.index)
@@ -152,21 +244,27 @@ static void look_at(struct iface_link *l)
 
 	if (r == -ENODEV) {
 		note(l, "%s is gone", was->name);
-		detach(l);
-		was->index = 0;
-		look_for(l);
+		leave(l, 0);
 		return;
 	}
 	if (r < 0)
 		return;
+	iface_counter_see(&l->missed, a.missed);
 	if (strcmp(a.name, was->name) != 0)
 		note(l, "%s is called %s now", was->name, a.name);
 	if (a.up != was->up)
 		note(l, "%s is %s", a.name, a.up ? "up" : "down");
+	if (a.type != was->type) {
+		note(l, "%s is of another kind now (type %u)", a.name, a.type);
+		ring_shut(l->ring); /* its filter looks at the wrong places */
+		*was = a;
+		leave(l, a.index);
+		return;
+	}
 	*was = a;
 }
 
-void iface_link_look(struct iface_link *l)
+void iface_link_look(struct iface_link *l, bool idle)
 {
 	bool changed = netlink_changed(l->watch);
 	int e = 0;
@@ -174,13 +272,18 @@ void iface_link_look(struct iface_link *l)
 
 	if (l->ring) /* ENETDOWN is told once, and wakes poll(2) until then */
 		getsockopt(ring_fd(l->ring), SOL_SOCKET, SO_ERROR, &e, &size);
-	if (!changed && !e && !l->gone)
+	if (changed || e || l->gone)
+		pthread_mutex_lock(&l->lock);
+	else if (pthread_mutex_trylock(&l->lock)) /* who has it may wait for the kernel */
 		return;
-	pthread_mutex_lock(&l->lock);
-	if (l->gone)
-		look_for(l);
-	else
+	if (!l->gone && (changed || e))
 		look_at(l);
+	if (l->gone && l->ring && idle && drained(l))
+		detach(l);
+	if (l->gone && !l->ring)
+		look_for(l);
+	if (l->ring)
+		ring_count(l->ring, &l->counted);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -208,40 +311,24 @@ static char *both(const char *base, const char *const *filter, uint32_t n)
 	return text;
 }
 
-/* 0 and the program; -errno: it is one that lets everything in, or NULL. */
-static int program(
-        struct iface_link *l, const char *const *filter, uint32_t n, struct kernelbpf **ret)
-{
-	uint32_t snaplen = (uint32_t)l->config->snaplen;
-	char why[256], *text;
-	int e = 0;
-
-	if (!n) {
-		*ret = kernelbpf_nothing();
-		return *ret ? 0 : -ENOMEM;
-	}
-	text = both(l->config->bpf, filter, n);
-	if (text)
-		e = kernelbpf_new(text, l->linktype, snaplen, ret, why, sizeof why);
-	free(text);
-	if (e < 0 || !text)
-		kernelbpf_new(l->config->bpf, l->linktype, snaplen, ret, why, sizeof why);
-	return *ret ? e : -ENOMEM;
-}
-
-int iface_link_want(struct iface_link *l, const char *const *filter, uint32_t n, bool *ret_first)
+int iface_link_want(struct iface_link *l, const char *const *filter, uint32_t n)
 {
 	struct kernelbpf *p = NULL;
 	int e, none = 0;
 
 	pthread_mutex_lock(&l->lock);
-	e = program(l, filter, n, &p);
-	*ret_first = n && !l->wanted;
+	if (n && !l->wanted && l->ring) { /* it lets nothing in */
+		ring_count(l->ring, &l->counted);
+		ring_disown(l->ring);
+	}
 	l->wanted = n > 0;
-	if (p && l->ring && ring_filter(l->ring, kernelbpf_program(p)) < 0)
+	free(l->text);
+	l->text = n ? both(l->config->bpf, filter, n) : NULL;
+	e = program(l, l->linktype, &p);
+	if (p && l->ring && !l->gone && ring_filter(l->ring, kernelbpf_program(p)) < 0)
 		e = -ENOMEM;
 	/* what is there may be too narrow */
-	if (e == -ENOMEM && n && l->ring)
+	if (e == -ENOMEM && n && l->ring && !l->gone)
 		setsockopt(ring_fd(l->ring), SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none);
 	if (p) {
 		kernelbpf_free(l->active);
@@ -258,11 +345,12 @@ void iface_link_count(struct iface_link *l, struct weir_counts *ret)
 	pthread_mutex_lock(&l->lock);
 	if (l->ring)
 		ring_count(l->ring, &l->counted);
-	if (l->ring && netlink_ask(l->about.index, &a) == 0)
-		l->about.missed = a.missed;
+	if (!l->gone && netlink_ask(l->about.index, &a) == 0)
+		iface_counter_see(&l->missed, a.missed);
 	*ret = (struct weir_counts){.packets = l->counted.packets,
 	        .kernel = l->counted.drops,
-	        .interface = l->missed + (l->ring ? l->about.missed - l->missed_before : 0)};
+	        .own = l->lost,
+	        .interface = l->missed.sum};
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -361,6 +449,8 @@ void iface_link_close(struct iface_link *l)
 	kernelbpf_free(l->base);
 	kernelbpf_free(l->active);
 	l->base = l->active = NULL;
+	free(l->text);
+	l->text = NULL;
 	if (l->locks)
 		pthread_mutex_destroy(&l->lock);
 	l->locks = false;

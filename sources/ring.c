@@ -39,8 +39,11 @@ struct ring {
 	int fd;
 	uint32_t nslots, next; /* next: the reader's */
 	uint64_t taken, copies_until;
+	uint64_t out;         /* the reader's: packets taken */
 	uint64_t moved;       /* atomic: bytes */
+	uint64_t disowned;    /* atomic: packets before that number are of no one */
 	pthread_mutex_t lock; /* protects what follows, and the loans */
+	uint64_t in;          /* packets taken in, as far as they were counted */
 	uint32_t lent, refs;  /* refs: the owner, and every loan */
 	struct slot slot[];
 };
@@ -200,6 +203,8 @@ bool ring_take(struct ring *r, struct taken *ret)
 	ret->first = (struct tpacket3_hdr *)(s->at + h->offset_to_first_pkt);
 	ret->n = h->num_pkts;
 	ret->used = h->blk_len;
+	ret->number = r->out;
+	r->out += ret->n;
 	pthread_mutex_lock(&r->lock);
 	s->loan = ret->loan;
 	s->taken = r->taken++;
@@ -244,6 +249,38 @@ void ring_count(struct ring *r, struct ring_counts *to)
 		return;
 	to->packets += s.tp_packets;
 	to->drops += s.tp_drops;
+	pthread_mutex_lock(&r->lock);
+	r->in += s.tp_packets - s.tp_drops;
+	pthread_mutex_unlock(&r->lock);
+}
+
+uint64_t ring_left(struct ring *r)
+{
+	uint64_t in;
+
+	pthread_mutex_lock(&r->lock);
+	in = r->in;
+	pthread_mutex_unlock(&r->lock);
+	return in > r->out ? in - r->out : 0;
+}
+
+void ring_disown(struct ring *r)
+{
+	pthread_mutex_lock(&r->lock);
+	__atomic_store_n(&r->disowned, r->in, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&r->lock);
+}
+
+uint64_t ring_disowned(const struct ring *r)
+{
+	return __atomic_load_n(&r->disowned, __ATOMIC_RELAXED);
+}
+
+void ring_shut(struct ring *r)
+{
+	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+
+	ring_filter(r, &(struct sock_fprog){.len = 1, .filter = &none});
 }
 
 static int set(int fd, int option, int value)

@@ -41,30 +41,42 @@ struct ring_config {
 	const struct sock_fprog *filter;
 };
 
-/* Blocks handed over and not taken yet are passed over by ring_free(). */
 struct ring_counts {
 	uint64_t packets, drops; /* that passed the filter; of them, those without room */
 };
 
 /* Opens it for interface `index`. 0 and *ret, or -errno and *ret_step: what failed. */
 int ring_open(const struct ring_config *c, int index, struct ring **ret, const char **ret_step);
-/* Closes the socket; memory that is still lent is moved. NULL is fine. */
+/* Closes the socket; memory that is still lent is moved, what was not taken is lost. NULL is fine.
+ */
 void ring_free(struct ring *r);
 int ring_fd(const struct ring *r);
 
 /* What passes from now on. 0 or -errno. Any thread. */
 int ring_filter(struct ring *r, const struct sock_fprog *f);
-/* Adds what was counted since the last call. Any thread. */
+/* Adds what was counted since the last call. The kernel counts with 32 bits: to be called before as
+ * many packets have come. Any thread. */
 void ring_count(struct ring *r, struct ring_counts *to);
 
-/* A block of *ret_n packets, the first at *ret_first, whose bytes stay until the loan is dropped;
- * `used` bytes of it. False: there is none yet. */
+/* A block of `n` packets, the first at `first`, whose bytes stay until the loan is dropped; `used`
+ * bytes of it. The ring numbers what it takes in, without gaps: `number` is the first one's. False:
+ * there is none yet. */
 struct taken {
 	struct loan *loan;
 	struct tpacket3_hdr *first;
+	uint64_t number;
 	uint32_t n, used;
 };
 bool ring_take(struct ring *r, struct taken *ret);
+/* Packets taken in, as of the last ring_count(), and not taken out, in blocks not handed over too.
+ * The reader. */
+uint64_t ring_left(struct ring *r);
+/* Nobody wants what is in there, as of the last ring_count(). Any thread. */
+void ring_disown(struct ring *r);
+/* The number of the first packet that somebody may want. Any thread. */
+uint64_t ring_disowned(const struct ring *r);
+/* Nothing is to come any more. Any thread. */
+void ring_shut(struct ring *r);
 /* Whether the reader had better copy what it takes. */
 bool ring_copies(const struct ring *r);
 /* Whether half of the ring waits to be taken. The reader. */

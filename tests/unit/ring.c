@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ring.c: blocks of a packet ring that are kept: the ring goes on, and their bytes stay as they
- * were, for one who reads them all the while.
+ * were, for one who reads them all the while; what was in it before somebody wanted any.
  *
  * Sends over the loopback of a network namespace of its own; skipped where that cannot be had.
  */
@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "sources/iface_link.h"
 #include "sources/kernelbpf.h"
 #include "sources/ring.h"
 #include <arpa/inet.h>
@@ -182,9 +183,78 @@ static void kept_blocks_do_not_stop_the_ring(void **state)
 	assert_int_equal(in->bad, 0);
 }
 
+static uint32_t number_of(const struct tpacket3_hdr *h)
+{
+	uint32_t n;
+
+	memcpy(&n, (const uint8_t *)h + h->tp_mac, sizeof n);
+	return n;
+}
+
+/* What is in the ring when nobody wants it, in blocks that are not handed over too, is told from
+ * what comes then; and what is left is known. */
+static void what_is_disowned_has_its_numbers(void **state)
+{
+	struct in *in = *state;
+	struct ring_counts c = {0};
+	struct taken t = {0};
+	uint64_t number = 0, mine = 0;
+
+	if (!in->ring)
+		skip();
+	send_some(in, 300);
+	ring_count(in->ring, &c);
+	ring_disown(in->ring);
+	assert_int_equal(ring_disowned(in->ring), 600);
+	assert_int_equal(ring_left(in->ring), 600);
+	send_some(in, 100);
+	for (int i = 0; i < 500 && number < 800; i++) {
+		struct pollfd p = {.fd = ring_fd(in->ring), .events = POLLIN};
+
+		if (!ring_take(in->ring, &t)) {
+			poll(&p, 1, 20);
+			continue;
+		}
+		assert_int_equal(t.number, number);
+		for (; t.n; t.n--, number++) {
+			if (number >= ring_disowned(in->ring)) {
+				assert_true(number_of(t.first) >= 300);
+				mine++;
+			} else {
+				assert_true(number_of(t.first) < 300);
+			}
+			t.first = (void *)((uint8_t *)t.first + t.first->tp_next_offset);
+		}
+		loan_drop(t.loan);
+		assert_int_equal(ring_left(in->ring), number < 600 ? 600 - number : 0);
+	}
+	assert_int_equal(mine, 200);
+	ring_count(in->ring, &c);
+	assert_int_equal(c.packets, 800);
+	assert_int_equal(ring_left(in->ring), 0);
+	ring_shut(in->ring);
+	send_some(in, 10);
+	ring_count(in->ring, &c);
+	assert_int_equal(c.packets, 800);
+}
+
+static void a_counter_may_begin_anew(void **state)
+{
+	struct iface_counter c = {.last = 1000};
+
+	iface_counter_see(&c, 1000);
+	assert_int_equal(c.sum, 0);
+	iface_counter_see(&c, 1007);
+	iface_counter_see(&c, 3); /* 3 since it was begun anew */
+	iface_counter_see(&c, 5);
+	assert_int_equal(c.sum, 12);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(what_is_disowned_has_its_numbers, begin, end),
+	        cmocka_unit_test(a_counter_may_begin_anew),
 	        cmocka_unit_test_setup_teardown(kept_blocks_do_not_stop_the_ring, begin, end),
 	};
 
