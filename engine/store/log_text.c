@@ -272,7 +272,7 @@ static int64_t header(struct result *r, enum result_format f)
 	render_header(&render, t);
 	if (f == FORMAT_PCAP) {
 		render.linktype = r->linktype;
-		render_end(&render, t);
+		render_pcap_header(&render, t);
 	}
 	render_release(&render);
 	if (t->failed)

@@ -62,5 +62,7 @@ int64_t render_measure(struct render *r, struct weir_batch *b);
 int render_lines_measure(struct render *r, struct weir_batch *b, uint64_t *to);
 /* At the end: the pcap header where no packet came. */
 void render_end(struct render *r, struct text *to);
+/* The header of a file of r->linktype, where that is known before the first packet. */
+void render_pcap_header(struct render *r, struct text *to);
 
 #endif

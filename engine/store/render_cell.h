@@ -132,7 +132,6 @@ int render_pcap_rows(struct render *r, struct weir_batch *b, struct text *to);
 void render_csv_header(struct render *r, struct text *to);
 void render_tsv_header(struct render *r, struct text *to);
 void render_txt_header(struct render *r, struct text *to);
-void render_pcap_header(struct render *r, struct text *to);
 
 /* Widths of aligned text: by kind and heading; by heading; by the values in the cells. */
 void render_txt_preset(struct render *r);
