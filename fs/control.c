@@ -16,6 +16,7 @@ struct control {
 	struct text text;     /* what was written since the last start */
 	struct text reply;    /* what a read gives: the name, or the error */
 	size_t done;          /* ctl: bytes of whole lines that ran; else: bytes committed */
+	size_t checked;       /* its lines that were looked at last, in bytes */
 	bool dirty;           /* there is text that was not committed */
 	bool written;         /* something was written through this descriptor */
 	int failed;           /* -errno of the text so far */
@@ -246,18 +247,26 @@ static int commit(struct control *c)
 }
 
 #define CHECK_MAX (64u << 10)
+#define CHECK_ALWAYS (4u << 10)
 
+/* The whole lines of a text are looked at while they come, so that a write can fail; those of a
+ * long one as often as they have doubled, however small the pieces are that it comes in. */
 static int check_spec(struct control *c)
 {
 	struct weir_err err = WEIR_ERR_INIT;
-	const char *p = c->text.p, *at;
+	const char *p = c->text.p, *at, *nl;
 	size_t len = c->text.len, n;
 	struct query *q = NULL;
 	uint32_t limit;
 	char name[80];
 	int r;
 
-	r = lang_certain(p, len, &err);
+	nl = memrchr(p, '\n', len);
+	n = nl ? (size_t)(nl - p) + 1 : 0;
+	if (n == 0 || (n > CHECK_ALWAYS && n / 2 < c->checked))
+		return 0;
+	c->checked = n;
+	r = lang_certain(p, n, &err);
 	if (r < 0)
 		return reject(c, p, len, &err);
 	if (p[len - 1] != '\n')
@@ -288,7 +297,7 @@ static void start(struct control *c)
 {
 	text_clear(&c->text);
 	text_clear(&c->reply);
-	c->done = 0;
+	c->done = c->checked = 0;
 	c->dirty = false;
 	c->failed = 0;
 	c->shift = 0;

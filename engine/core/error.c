@@ -78,6 +78,7 @@ const char *weir_error_text(enum weir_error_id id)
 }
 
 #define WORD 32
+#define NAMES_MAX 1000 /* looked at for a word */
 
 /* Edits (insert, delete, replace, swap of neighbours) from a to b: Damerau-Levenshtein with
  * restricted transpositions. */
@@ -115,7 +116,7 @@ const char *weir_did_you_mean(const char *word, size_t len, const char *(*next)(
 	unsigned best = (unsigned)(len + 2) / 3 + (len > 1);
 	const char *found = NULL, *under = NULL, *c;
 
-	for (size_t i = 0; (c = next(arg, i)); i++) {
+	for (size_t i = 0; i < NAMES_MAX && (c = next(arg, i)); i++) {
 		size_t n = strlen(c);
 		unsigned d = distance(word, len, c, n);
 

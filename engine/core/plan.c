@@ -123,51 +123,46 @@ static int add_columns(struct planner *pl, const struct ast_stage *st, int input
 
 /* ---- names ---- */
 
+/* What stands first: sources of the mount, all of a sort, kinds, and then definitions. */
+struct first_names {
+	const struct engine *e;
+	const struct ast_definition *next;
+	bool defined; /* all else is over */
+};
+
 static const char *next_name(void *arg, size_t i)
 {
-	struct planner *pl = arg;
-	size_t n = pl->e->nmounted;
+	struct first_names *f = arg;
+	const struct ast_definition *d = f->next;
+	const struct weir_source *s;
 
-	if (i < n)
-		return pl->e->mounted[i]->name;
-	i -= n;
-	for (const struct ast_definition *d = pl->spec->definitions; d; d = d->next)
-		if (i-- == 0)
-			return d->name;
+	if (i < f->e->nmounted)
+		return f->e->mounted[i]->name;
+	i -= f->e->nmounted;
 	if (i < 2)
 		return i ? "flows" : "packets";
-	i -= 2;
-	for (n = 0; registry_source_at(n); n++)
-		if (i-- == 0)
-			return registry_source_at(n)->name;
-	return NULL;
-}
-
-static const char *next_stage(void *arg, size_t i)
-{
-	struct planner *pl = arg;
-	size_t n;
-
-	for (n = 0; registry_module_at(n); n++)
-		if (i-- == 0)
-			return registry_module_at(n)->name;
-	for (const struct ast_definition *d = pl->spec->definitions; d; d = d->next)
-		if (i-- == 0)
-			return d->name;
-	return NULL;
+	s = f->defined ? NULL : registry_source_at(i - 2);
+	if (s)
+		return s->name;
+	f->defined = true;
+	if (d)
+		f->next = d->next;
+	return d ? d->name : NULL;
 }
 
 static int unknown(struct planner *pl, const struct ast_stage *st, bool first)
 {
+	struct first_names names = {.e = pl->e, .next = pl->spec->definitions};
 	char hint[320];
 
 	if (plugin_hint(st->name, hint, sizeof hint)[0])
 		first = false;
+	else if (first)
+		weir_did_you_mean(st->name, strlen(st->name), next_name, &names, hint, sizeof hint);
 	else
-		weir_did_you_mean(st->name, strlen(st->name), first ? next_name : next_stage, pl,
-		        hint, sizeof hint);
+		lang_stage_like(pl->spec, st->name, hint, sizeof hint);
 	if (first && !hint[0] && st->nargs) {
-		weir_did_you_mean(st->name, strlen(st->name), next_stage, pl, hint, sizeof hint);
+		lang_stage_like(pl->spec, st->name, hint, sizeof hint);
 		if (hint[0])
 			first = false;
 	}
@@ -191,15 +186,6 @@ static int follow(struct planner *pl, const struct ast_definition *d, const stru
 	r = planner_walk(pl, d->pipe->first, &more, input);
 	pl->nopen--;
 	return r;
-}
-
-static const struct ast_definition *definition(struct planner *pl, const char *name)
-{
-	const struct ast_definition *d = pl->spec->definitions;
-
-	while (d && strcmp(d->name, name) != 0)
-		d = d->next;
-	return d;
 }
 
 static int add_named(struct planner *pl, const struct ast_stage *st, int input)
@@ -295,7 +281,7 @@ int planner_walk(struct planner *pl, const struct ast_stage *st, const struct re
 				return planner_body(pl, input, st, rest);
 			break;
 		case AST_REF:
-			d = definition(pl, st->name);
+			d = ast_definition(pl->spec, st->name, st->name_len);
 			if (d && !st->where)
 				return follow(pl, d, st, rest, input);
 			if (d) {

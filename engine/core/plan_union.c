@@ -112,9 +112,18 @@ static void take_out(struct plan_graph *g, uint32_t i, int *ins, uint32_t nins)
 		ins[k] -= ((uint32_t)ins[k] & PORT_NODE) > i;
 }
 
+/* Every input is looked at by whoever walks the plan. */
+static int check_inputs(struct planner *pl, uint32_t n, const struct ast_stage *st)
+{
+	if (n <= PLAN_NODES_MAX)
+		return 0;
+	return weir_fail(pl->err, WEIR_E_OUT_OF_RANGE, st->pos, st->len, "number of united streams",
+	        "at most 1000");
+}
+
 /* A union of streams among the inputs is one with this: the order of records would be lost between
  * the two. *ins is a new array where there are any. */
-static int flatten(struct planner *pl, int **ins, uint32_t *nins)
+static int flatten(struct planner *pl, int **ins, uint32_t *nins, const struct ast_stage *st)
 {
 	for (uint32_t i = 0; i < *nins;) {
 		const struct plan_node *n = planner_at(pl, (*ins)[i]);
@@ -125,6 +134,8 @@ static int flatten(struct planner *pl, int **ins, uint32_t *nins)
 			i++;
 			continue;
 		}
+		if (check_inputs(pl, total, st) < 0)
+			return -EINVAL;
 		more = arena_alloc(&pl->p->arena, total * sizeof *more);
 		if (!more)
 			return -ENOMEM;
@@ -149,7 +160,9 @@ int planner_union(struct planner *pl, int *ins, uint32_t nins, const struct ast_
 		return ins[0];
 	for (uint32_t i = 0; i < nins; i++)
 		table |= planner_at(pl, ins[i])->table;
-	r = table ? 0 : flatten(pl, &ins, &nins);
+	r = check_inputs(pl, nins, st);
+	if (r == 0 && !table)
+		r = flatten(pl, &ins, &nins, st);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < nins && table; i++)

@@ -110,7 +110,7 @@ struct ast_definition {
 	uint32_t pos, len; /* of the name */
 	const char *name;
 	struct ast_pipe *pipe;
-	struct ast_definition *next;
+	struct ast_definition *next, *same; /* same: of those that ast_definition() looks through */
 };
 
 struct ast_spec {
@@ -120,12 +120,19 @@ struct ast_spec {
 	uint32_t name_pos, name_len;
 	struct ast_setting *settings;
 	struct ast_definition *definitions;
+	struct ast_definition **buckets; /* the same by name, see ast_definition(); NULL: none */
+	uint32_t ndefinitions;
 	uint32_t nqueries;
 	struct ast_pipe **queries;
 };
 
 #define SPEC_MAX (1u << 20) /* bytes */
 #define NEST_MAX 200        /* parentheses and operators */
+#define DEFINITIONS_MAX 10000
+
+/* The definition of that name, or NULL. */
+const struct ast_definition *ast_definition(
+        const struct ast_spec *spec, const char *name, size_t len);
 
 /* Parses the pipe language (and picks another front end by a first line "#!NAME"). 0 and *ret,
  * or -errno and *err with a place. */
@@ -135,6 +142,9 @@ int lang_parse(
 /* Whether the complete lines in text[0..len) are already certain to be wrong, whatever may
  * follow: -errno and *err then, else 0. For the write to queries/new. */
 int lang_certain(const char *text, size_t len, struct weir_err *err);
+
+/* Writes what weir_did_you_mean() finds for the name of a stage. */
+void lang_stage_like(const struct ast_spec *spec, const char *name, char *hint, size_t size);
 
 struct text;
 /* "NAME: message\n  line of the spec\n      ^\n": what queries/errors shows. */

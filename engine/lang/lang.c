@@ -135,28 +135,31 @@ int lang_parse(
 
 /* ---- certainly wrong ---- */
 
+/* What a stage may be called: modules, then definitions. */
+struct candidates {
+	const struct ast_definition *next;
+	bool defined; /* the modules are over */
+};
+
 static const char *candidate(void *arg, size_t i)
 {
-	const struct ast_spec *spec = arg;
-	const struct ast_definition *d;
-	const struct weir_module *m;
+	struct candidates *c = arg;
+	const struct weir_module *m = c->defined ? NULL : registry_module_at(i);
+	const struct ast_definition *d = c->next;
 
-	for (size_t k = 0; (m = registry_module_at(k)); k++)
-		if (k == i)
-			return m->name;
-		else if (!registry_module_at(k + 1))
-			i -= k + 1;
-	for (d = spec->definitions; d && i; i--)
-		d = d->next;
+	if (m)
+		return m->name;
+	c->defined = true;
+	if (d)
+		c->next = d->next;
 	return d ? d->name : NULL;
 }
 
-static bool defined(const struct ast_spec *spec, const char *name)
+void lang_stage_like(const struct ast_spec *spec, const char *name, char *hint, size_t size)
 {
-	for (const struct ast_definition *d = spec->definitions; d; d = d->next)
-		if (strcmp(d->name, name) == 0)
-			return true;
-	return false;
+	struct candidates c = {.next = spec->definitions};
+
+	weir_did_you_mean(name, strlen(name), candidate, &c, hint, size);
 }
 
 /* A stage behind the first can only be a module or a definition, and definitions stand first. */
@@ -170,11 +173,10 @@ static int check_stages(
 		for (uint32_t i = 0; i < s->nbranches; i++)
 			if ((rc = check_stages(spec, s->branches[i], first, err)) < 0)
 				return rc;
-		if (first || s->type != AST_REF || defined(spec, s->name))
+		if (first || s->type != AST_REF || ast_definition(spec, s->name, s->name_len))
 			continue;
 		if (!plugin_hint(s->name, hint, sizeof hint)[0])
-			weir_did_you_mean(
-			        s->name, s->name_len, candidate, (void *)spec, hint, sizeof hint);
+			lang_stage_like(spec, s->name, hint, sizeof hint);
 		return weir_fail(
 		        err, WEIR_E_UNKNOWN_MODULE, s->name_pos, s->name_len, s->name, hint);
 	}

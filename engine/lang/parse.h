@@ -26,8 +26,6 @@ enum lang_plus {
 	PLUS_BRANCH, /* the same, and nothing here can be added: '+' always ends the branch */
 };
 
-#define LANG_BUCKETS 1024
-
 struct parse {
 	const char *text;
 	uint32_t at, end, len;
@@ -41,14 +39,8 @@ struct parse {
 	struct arena *arena;
 	struct weir_err *err;
 	struct ast_spec *spec;
-	struct ast_definition **next_definition;
+	struct ast_definition *last_definition;
 	struct ast_setting **next_setting;
-	struct lang_bucket **defined; /* LANG_BUCKETS chains of definitions by name */
-};
-
-struct lang_bucket {
-	const struct ast_definition *d;
-	struct lang_bucket *next;
 };
 
 /* ---- lex.c ---- */
@@ -142,6 +134,11 @@ int expr_parse_as(struct parse *p, struct ast **ret);
 /* The arguments of a stage that is already named; reads "(args)" where `(` stands at once behind
  * the name, else words up to what ends a stage. `table` NULL: anything goes. */
 int args_parse(struct parse *p, struct ast_stage *s, const struct weir_option *table);
+
+/* ---- definition.c ---- */
+
+/* Adds one to p->spec, whose name is new there. */
+int definition_add(struct parse *p, struct ast_definition *d);
 
 /* ---- pipe.c ---- */
 

@@ -28,34 +28,9 @@ static int parse_pipe(struct parse *p, struct ast_pipe **ret);
 
 /* ---- definitions ---- */
 
-static struct lang_bucket **bucket(const struct parse *p, const char *name, uint32_t len)
-{
-	uint32_t h = 2166136261u;
-
-	for (uint32_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)name[i]) * 16777619u;
-	return &p->defined[(h ^ h >> 16) % LANG_BUCKETS];
-}
-
 static bool is_defined(const struct parse *p, const char *name, uint32_t len)
 {
-	for (struct lang_bucket *b = *bucket(p, name, len); b; b = b->next)
-		if (strlen(b->d->name) == len && memcmp(b->d->name, name, len) == 0)
-			return true;
-	return false;
-}
-
-static int remember(struct parse *p, const struct ast_definition *d)
-{
-	struct lang_bucket *b = lex_alloc(p, sizeof *b);
-	struct lang_bucket **at = bucket(p, d->name, (uint32_t)strlen(d->name));
-
-	if (!b)
-		return -ENOMEM;
-	b->d = d;
-	b->next = *at;
-	*at = b;
-	return 0;
+	return ast_definition(p->spec, name, len) != NULL;
 }
 
 bool pipe_plus_ends(const struct parse *p)
@@ -377,6 +352,8 @@ static int parse_definition(struct parse *p, uint32_t n)
 		return -ENOMEM;
 	if (rc < 0)
 		return rc;
+	if (p->spec->ndefinitions == DEFINITIONS_MAX)
+		return weir_fail(p->err, WEIR_E_TOO_MANY_DEFINITIONS, p->at, n, "10000");
 	if (is_defined(p, s, n))
 		return lex_fail_at(p, WEIR_E_DEFINED_TWICE, p->at, n);
 	if (registry_module(s, n) || registry_source(s, n) || lex_keyword(p, "packets") ||
@@ -399,12 +376,10 @@ static int parse_definition(struct parse *p, uint32_t n)
 	if (rc < 0)
 		return rc;
 	p->end = end;
-	*p->next_definition = d;
-	p->next_definition = &d->next;
 	lex_blank(p);
 	if (lex_peek(p, 0) == ';')
 		p->at++;
-	return remember(p, d);
+	return definition_add(p, d);
 }
 
 /* Length of what stands before a ':' (or ":-": *definition) where a name may stand; 0: no name
@@ -462,10 +437,6 @@ int pipe_parse(struct parse *p)
 	struct ast_spec *spec = p->spec;
 	int rc;
 
-	p->defined = lex_alloc(p, LANG_BUCKETS * sizeof *p->defined);
-	if (!p->defined)
-		return -ENOMEM;
-	p->next_definition = &spec->definitions;
 	p->next_setting = &spec->settings;
 	for (;;) {
 		struct ast_pipe **more;

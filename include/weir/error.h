@@ -49,6 +49,7 @@ extern "C" {
 	X(UNKNOWN_COMMAND, EINVAL, "unknown command '%s'%s")                                       \
 	X(NAME_TAKEN, EEXIST, "the name '%s' is taken")                                            \
 	X(DEFINED_TWICE, EINVAL, "'%s' is defined twice")                                          \
+	X(TOO_MANY_DEFINITIONS, EINVAL, "more than %s definitions")                                \
 	X(RECURSIVE, EINVAL, "'%s' is defined by itself")                                          \
 	X(RESERVED_NAME, EINVAL, "'%s' is a reserved name")                                        \
 	/* arguments */                                                                            \
@@ -124,7 +125,8 @@ const char *weir_error_text(enum weir_error_id id);
 
 /* " (did you mean 'x'?)" for the candidate nearest to `word` by edit distance, or where none is
  * near one that ends with '.' and the word, or "". `next(arg, i)` gives the i-th candidate, NULL
- * after the last. Written into buf (at most `size` bytes, always terminated), which is returned. */
+ * after the last; it is asked for i = 0, 1, … up to 999, once for each. Written into buf (at most
+ * `size` bytes, always terminated), which is returned. */
 const char *weir_did_you_mean(const char *word, size_t len, const char *(*next)(void *, size_t),
         void *arg, char *buf, size_t size);
 

@@ -252,4 +252,11 @@ is "$(rows i)" 4 'the name can be used again'
 remembered() { sed -n 's/^weir_fs_states //p' "$m/metrics"; }
 wait_for 10 eval '[ "$(remembered)" -lt 250 ]'
 result $? "of 300 removed queries nothing is left ($(remembered) files are remembered)"
+
+# looking at a spec takes time by its length, however often a word is looked up and in however small pieces it
+# comes: these take a fraction of a second, and half a minute where each is looked at from the beginning
+{ seq -f 'd%05.0f:-head 3' 9999; printf 'z:-head 3\ns|z'; head -c 400000 /dev/zero | sed 's/\x0/|z/g'; echo; } >"$T/spec"
+like "$(timeout 8 cp "$T/spec" "$q/new" 2>&1; echo "exit $?")" 'exit 1$' '10,000 definitions, and 400,000 stages that name the last of them'
+{ seq -f 'd%05.0f:-head 3' 9999; echo 's | d00004'; } >"$T/spec"
+ok '10,000 definitions in 7,000 pieces' timeout 8 dd if="$T/spec" of="$q/new" bs=24 status=none
 finish

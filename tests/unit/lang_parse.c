@@ -390,9 +390,59 @@ static void limits(void **state)
 	assert_int_equal(id, WEIR_E_BAD_CHARACTER);
 }
 
+static const char *endless(void *arg, size_t i)
+{
+	++*(size_t *)arg;
+	return "abcd";
+}
+
+/* 10,000 definitions, which are found by their names; more are refused; and there may be any number
+ * of names to choose from for a wrong one. */
+static void definitions(void **state)
+{
+	struct text t = TEXT_INIT;
+	struct ast_spec *spec = NULL;
+	const struct ast_definition *d;
+	struct weir_err err = WEIR_ERR_INIT;
+	char name[16], hint[80];
+	struct arena a;
+	size_t asked = 0;
+
+	for (unsigned i = 0; i < DEFINITIONS_MAX; i++)
+		text_printf(&t, "%s%u :- packets\n", i % 2 ? "d" : "D", i);
+	text_puts(&t, "D0");
+	arena_init(&a, NULL);
+	assert_int_equal(lang_parse(t.p, t.len, &a, &spec, &err), 0);
+	assert_int_equal(spec->ndefinitions, DEFINITIONS_MAX);
+	d = spec->definitions;
+	for (unsigned i = 0; i < DEFINITIONS_MAX; i++, d = d->next) {
+		int n = snprintf(name, sizeof name, "%s%u", i % 2 ? "d" : "D", i);
+
+		assert_string_equal(d->name, name);
+		assert_ptr_equal(ast_definition(spec, name, (size_t)n), d);
+		name[0] ^= 32;
+		assert_null(ast_definition(spec, name, (size_t)n));
+	}
+	assert_null(d);
+	arena_release(&a);
+
+	t.len -= 2;
+	text_puts(&t, "e :- packets\nD0");
+	arena_init(&a, NULL);
+	assert_int_equal(lang_parse(t.p, t.len, &a, &spec, &err), -EINVAL);
+	assert_int_equal(err.id, WEIR_E_TOO_MANY_DEFINITIONS);
+	assert_int_equal(err.pos, t.len - strlen("e :- packets\nD0"));
+	arena_release(&a);
+	text_release(&t);
+
+	weir_did_you_mean("xyz", 3, endless, &asked, hint, sizeof hint);
+	assert_int_equal(asked, 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(definitions),
 	        cmocka_unit_test(literals),
 	        cmocka_unit_test(operators),
 	        cmocka_unit_test(shape),
