@@ -173,18 +173,20 @@ static int unknown(struct planner *pl, const struct ast_stage *st, bool first)
 static int follow(struct planner *pl, const struct ast_definition *d, const struct ast_stage *st,
         const struct rest *rest, int input)
 {
-	struct rest more = {st->next, rest};
+	struct rest more = {st->next, rest, pl->nopen};
 	int r;
 
 	for (uint32_t i = 0; i < pl->nopen; i++)
 		if (pl->open[i] == d)
 			return weir_fail(
 			        pl->err, WEIR_E_RECURSIVE, st->name_pos, st->name_len, st->name);
-	if (pl->nopen == NEST_MAX)
+	if (pl->nested == NEST_MAX)
 		return weir_fail(pl->err, WEIR_E_TOO_DEEP, st->name_pos, st->name_len, "200");
 	pl->open[pl->nopen++] = d;
+	pl->nested++;
 	r = planner_walk(pl, d->pipe->first, &more, input);
-	pl->nopen--;
+	pl->nested--;
+	pl->nopen = more.nopen;
 	return r;
 }
 
@@ -262,8 +264,10 @@ int planner_walk(struct planner *pl, const struct ast_stage *st, const struct re
 	const struct ast_definition *d;
 
 	for (;; st = st->next) {
-		for (; !st && rest; rest = rest->up)
+		for (; !st && rest; rest = rest->up) {
 			st = rest->stage;
+			pl->nopen = rest->nopen;
+		}
 		if (!st)
 			return input;
 		switch (st->type) {

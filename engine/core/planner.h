@@ -27,8 +27,9 @@ struct planner {
 	struct plan_graph *g;        /* where nodes go now */
 	struct plan_graph *stamping; /* the body whose stamps a stamp node is made for */
 	struct ast_spec *spec;
-	const struct ast_definition *open[NEST_MAX]; /* being expanded */
+	const struct ast_definition *open[NEST_MAX]; /* the walk is in, from the outermost */
 	uint32_t nopen, nnodes;
+	uint32_t nested; /* definitions whose stages, or those behind, are being walked */
 	struct rights rights;
 	void *all_config[2]; /* of `flows` and `packets`, once made */
 	struct weir_err *err;
@@ -81,6 +82,7 @@ static inline void planner_connect(struct plan_edge *e, int port)
 struct rest {
 	const struct ast_stage *stage;
 	const struct rest *up;
+	uint32_t nopen; /* of the planner, where they stand */
 };
 
 /* Walks the stages from `st`, then `rest`, behind `input` (-1: none yet). The last node. */

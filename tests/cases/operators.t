@@ -27,6 +27,9 @@ against 'packets | print ts len | head 1500' 'NR <= 1500' 'ts len' 'head, over m
 against 'packets | print ts len | skip 1500' 'NR > 1500' 'ts len' 'skip'
 against 'packets | print ts len | skip 1500 | head 100' 'NR > 1500 && NR <= 1600' 'ts len' 'skip and head'
 against 'packets | print ts len | tail 1500' 'NR > 18500' 'ts len' 'tail'
+is "$(run 'd :- where len > 100 | skip 3
+e :- d | d
+packets | d | e | d | print ts len')" "$(run 'packets | where len > 100 | skip 12 | print ts len')" 'a definition may stand in a pipe more than once'
 against 'packets | where len > 100 | tail 7 | print ts' '$2 > 100 { r[n++] = $1 } END { for (i = n - 7; i < n; i++) print r[i] }' \
 	'ts len' 'tail behind where'
 against 'packets | sample 7 | print ts' 'NR % 7 == 0 { print $1 }' 'ts' 'sample every Nth'
