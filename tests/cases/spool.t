@@ -172,6 +172,15 @@ cp "$T/p5" "$d/5.pcap"
 n=$(run | wc -l)
 [ "$n" -gt 0 ] && [ "$n" -le 500 ]
 result $? "a query that wants no more leaves the rest: $n of 2000"
+cp "$T/p6" "$d/6.pcap"
+mount_weir "$m" -o "state=$T/state" "spool:$d/*.pcap"
+ask a 'set memory 64KB cap | group ts srcip dstip count() as n'
+wait_for 10 grep -q '^state: failed' "$m/queries/a/status"
+had=$(sed 1d "$m/queries/a/out.csv" | awk -F, '{ n += $NF } END { print n + 0 }')
+unmount
+n=$(run | wc -l)
+[ $((had + n)) -ge 2000 ] && [ "$had" -gt 0 ] && [ "$n" -lt 2000 ]
+result $? "a query that fails leaves what its answer does not have: $had are in it, $n are read again"
 like "$("$WEIR" run -o "state=$T/state" "$rows" "spool:$T" 2>&1)" 'is the state of another source' \
 	'the state of another folder is refused'
 is "$(awk '$1 == "file"' "$T/state" | wc -l)" "$(ls "$d" | wc -l)" 'the state has the files that are there'
