@@ -528,11 +528,12 @@ void feed_leave(struct feed_link *l)
 		losses(f, &l->lost);
 		find_span(f);
 		say_wanted(f);
-		for (; l->n; l->n--) {
+		for (uint32_t n = l->n; n; n--) {
 			feed_drop(l, &l->item[l->at]);
 			l->at = (l->at + 1) % FEED_QUEUE;
 		}
-		l->bytes = 0;
+		__atomic_store_n(&l->n, 0, __ATOMIC_RELAXED); /* a link's own thread may look */
+		__atomic_store_n(&l->bytes, 0, __ATOMIC_RELAXED);
 		works = l->works;
 		pthread_mutex_unlock(&l->lock);
 		if (!works)
