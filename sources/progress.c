@@ -28,7 +28,7 @@ int progress_open(struct progress *p, struct weir_reader *r, const char *state, 
 	if (!r->named)
 		return weir_fail(err, WEIR_E_NOT_PERMITTED, WEIR_NOPOS, 0,
 		        "a state is kept for a source of the command line only");
-	p->keeps = true;
+	p->keeps = r->remembers = true;
 	return state_file_open(&p->state, state, of, err);
 }
 

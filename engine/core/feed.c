@@ -301,17 +301,8 @@ static void nap(const struct feed *f, int64_t again)
 	poll(p, 2, (int)ms);
 }
 
-static void rest(struct feed *f)
-{
-	int64_t again;
-
-	pthread_mutex_lock(&f->lock);
-	again = wake_all(f, patience(f));
-	pthread_mutex_unlock(&f->lock);
-	nap(f, again);
-}
-
-/* Faults that came with the last read go to all who wait for what comes behind them. */
+/* Faults that came with the last read go to all who wait for what comes behind them; with
+ * the lock. */
 static void tell_faults(struct feed *f)
 {
 	struct faults *from = &f->faults;
@@ -331,6 +322,17 @@ static void tell_faults(struct feed *f)
 		}
 	}
 	f->told = from->count;
+}
+
+static void rest(struct feed *f)
+{
+	int64_t again;
+
+	pthread_mutex_lock(&f->lock);
+	tell_faults(f);
+	again = wake_all(f, patience(f));
+	pthread_mutex_unlock(&f->lock);
+	nap(f, again);
 }
 
 static void finish(struct feed *f, int error)
@@ -426,7 +428,7 @@ struct feed *feed_new(struct reader *r, uint64_t history)
 		free(f);
 		return NULL;
 	}
-	f->remembers = r->source->taken;
+	f->remembers = r->pub.remembers && r->source->taken;
 	faults_init(&f->faults);
 	r->faults = &f->faults;
 	for (uint64_t i = 0; r->of && i < r->of->faults.count && i < FAULTS_MAX; i++) {
@@ -441,6 +443,11 @@ struct feed *feed_new(struct reader *r, uint64_t history)
 	pthread_cond_init(&f->room, &attr);
 	pthread_condattr_destroy(&attr);
 	return f;
+}
+
+bool feed_remembers(const struct feed *f)
+{
+	return f->remembers;
 }
 
 void feed_free(struct feed *f)

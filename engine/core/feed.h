@@ -116,6 +116,10 @@ void feed_pause(struct feed_link *l, bool pause);
 /* When nobody uses the link any more. */
 void feed_link_release(struct feed_link *l);
 
+/* Whether the source keeps, across restarts, which batches were taken. A query has taken one when
+ * it reads the next: so it must be through with it by then. */
+bool feed_remembers(const struct feed *f);
+
 /* The source's own counters. */
 void feed_stats(
         struct feed *f, void (*line)(void *arg, const char *key, uint64_t value), void *arg);

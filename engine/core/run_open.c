@@ -102,6 +102,16 @@ static bool is_worth_threads(const struct run *r)
 	return !total || total >= SMALL;
 }
 
+/* A batch that is read is one that the query is through with; worker threads have some in flight.
+ */
+static bool is_remembered(const struct run *r)
+{
+	for (uint32_t i = 0; i < r->plan->nsources; i++)
+		if (r->links[i].feed && feed_remembers(r->links[i].feed))
+			return true;
+	return false;
+}
+
 void run_choose_scheduler(struct run *r)
 {
 	const struct settings *set = &r->plan->set;
@@ -110,6 +120,7 @@ void run_choose_scheduler(struct run *r)
 	bool many = (set->scheduler == PLAN_WORKERS && !r->plan->nspills) ||
 	            (set->scheduler == PLAN_AUTO && is_worth_threads(r));
 
+	many &= !is_remembered(r);
 	if (set->memory && tokens > most)
 		tokens = most;
 	if (set->scheduler == PLAN_BREADTH)

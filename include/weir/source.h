@@ -38,7 +38,8 @@ struct weir_reader {
 	int wake_fd;                      /* with -EAGAIN: or when this is readable; -1: none */
 	/* set by open: another pass over the same files would give the same, as fast as can be */
 	bool steady;
-	bool once; /* set by open: as WEIR_SOURCE_ONCE, with this config */
+	bool once;      /* set by open: as WEIR_SOURCE_ONCE, with this config */
+	bool remembers; /* set by open: it keeps, across restarts, what was taken, see taken() */
 	/* set by open: how fast its records' time goes by the clock while it has none (-EAGAIN): 1
 	 * for what is handed on as soon as it is captured, the speed of a replay; 0: that says
 	 * nothing, records may be held up for any time on their way */

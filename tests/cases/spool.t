@@ -94,6 +94,8 @@ is "$? $(got | tail -2000 | cksum)" "0 $(part 2 | cksum)" 'when the rest comes, 
 echo 'no capture' >"$d/h.pcap"
 wait_for 10 grep -q 'fault: .*/h.pcap at byte 0: no capture file: neither pcap nor pcapng' "$m/sources/cap/info"
 result $? 'something else is a fault'
+wait_for 10 grep -q '^fault: .*/h.pcap' "$m/queries/a/status"
+result $? 'queries hear of it while nothing else comes'
 truncate -s 3000 "$d/g.pcap"
 wait_for 10 grep -q 'fault: .*/g.pcap at byte [0-9]*: shorter than what was read of it' "$m/sources/cap/info"
 result $? 'a file that shrinks is a fault'
@@ -190,8 +192,9 @@ again
 rm "$T/state"
 for i in 0 1 2; do cp "$T/p$i" "$d/$i.pcap"; done
 mount_weir "$m" -o "state=$T/state" "spool:$d/*.pcap"
-ask a 'cap | print ts len srcip'
+ask a 'set threads 2 cap | print ts len srcip'
 wait_for 10 has "$m/queries/a/out.csv" 6000
+is "$(sed -n 's/^scheduler: //p' "$m/queries/a/status")" depth 'a batch that is said to be taken is in no thread'
 done_is() { [ "$(awk '$1 == "file" && $7 > 0' "$T/state" | wc -l)" = "$1" ]; }
 wait_for 10 done_is 3
 result $? 'the state comes up with the queries while nothing happens'
