@@ -6,6 +6,7 @@
 #include "fs/serve.h"
 #include "fs/state.h"
 #include "fs/stream.h"
+#include "fs/version.h"
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,11 +28,15 @@ static void requests(struct fs *fs, struct text *to)
 
 static void files(struct fs *fs, struct text *to)
 {
-	static const struct metric m = {"weir_fs_states", METRIC_GAUGE, NULL,
+	static const struct metric states = {"weir_fs_states", METRIC_GAUGE, NULL,
 	        "Files and folders whose last version or time is remembered."};
+	static const struct metric versions = {
+	        "weir_fs_versions", METRIC_GAUGE, NULL, "Versions of files that are kept."};
 
-	metric_head(&m, to);
-	metric_u64(&m, NULL, states_count(fs->states), to);
+	metric_head(&states, to);
+	metric_u64(&states, NULL, states_count(fs->states), to);
+	metric_head(&versions, to);
+	metric_u64(&versions, NULL, versions_count(fs->versions), to);
 }
 
 static void streams(struct fs *fs, struct text *to)

@@ -35,21 +35,30 @@ static void stale(void *arg, const struct node *n)
 	        strlen(node_rows[n->kind].name));
 }
 
-static void prune_states(struct fs *fs)
+static bool serials(struct fs *fs, bool removed, struct serials *ret)
 {
-	uint64_t *known, next;
-	int64_t n = query_serials(fs->engine, &known, &next);
+	int64_t n = query_serials(fs->engine, removed, &ret->serial, &ret->next);
 
-	if (n >= 0)
-		states_prune(fs->states, known, (size_t)n, next);
-	free(known);
+	ret->n = n < 0 ? 0 : (size_t)n;
+	return n >= 0;
+}
+
+static void prune(struct fs *fs)
+{
+	struct serials known;
+
+	if (serials(fs, false, &known))
+		versions_prune(fs->versions, &known, stale, fs);
+	free(known.serial);
+	if (serials(fs, true, &known))
+		states_prune(fs->states, &known);
+	free(known.serial);
 }
 
 /* What is old goes, whether or not there is something to tell meanwhile. */
 static void clean(struct notify *n, bool changed)
 {
-	versions_prune(n->fs->versions, stale, n->fs);
-	prune_states(n->fs);
+	prune(n->fs);
 	/* each query's thread leaves what it has freed to its arena, which keeps it */
 	if (changed)
 		malloc_trim(0);

@@ -136,30 +136,14 @@ void state_text_new(
 	pthread_mutex_unlock(&ss->lock);
 }
 
-static int compare(const void *a, const void *b)
+void states_prune(struct states *ss, const struct serials *known)
 {
-	const uint64_t *x = a, *y = b;
+	struct node n;
 
-	return (*x > *y) - (*x < *y);
-}
-
-static bool is_gone(const struct state *s, const uint64_t *known, size_t n, uint64_t next)
-{
-	struct node node;
-	uint64_t serial;
-
-	if (!node_parse(s->id, &node) || !node_is_query(node.kind))
-		return false;
-	serial = node.serial;
-	return serial < next && !bsearch(&serial, known, n, sizeof *known, compare);
-}
-
-void states_prune(struct states *ss, const uint64_t *known, size_t n, uint64_t next)
-{
 	pthread_mutex_lock(&ss->lock);
 	for (unsigned i = 0; i < BUCKETS; i++)
 		for (struct state **at = &ss->bucket[i], *s; (s = *at) != NULL;) {
-			if (is_gone(s, known, n, next)) {
+			if (node_parse(s->id, &n) && serials_lack(known, &n)) {
 				*at = s->next;
 				free(s);
 				ss->count--;

@@ -29,9 +29,8 @@ void state_text_same(struct states *ss, uint64_t id, uint64_t key);
 void state_text_new(
         struct states *ss, uint64_t id, uint64_t key, uint64_t hash, struct state_text *ret);
 
-/* Forgets what belongs to queries below `next` that are not among the `n` serials in `known`, which
- * are in order. */
-void states_prune(struct states *ss, const uint64_t *known, size_t n, uint64_t next);
+/* Forgets what belongs to others. */
+void states_prune(struct states *ss, const struct serials *known);
 /* How many records there are. */
 uint64_t states_count(struct states *ss);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tree.c: the name space; see tree.h. Model: the Dirtab of plan9port's lib9p. */
 #include "fs/tree.h"
+#include <stdlib.h>
 #include <string.h>
 
 const struct node_row node_rows[NODE_KINDS] = {
@@ -53,6 +54,21 @@ const struct node_row node_rows[NODE_KINDS] = {
 bool node_is_query(enum node_kind k)
 {
 	return k >= NODE_QUERY && k < NODE_KINDS;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+bool serials_lack(const struct serials *s, const struct node *n)
+{
+	uint64_t serial = n->serial;
+
+	return node_is_query(n->kind) && serial < s->next &&
+	       !bsearch(&serial, s->serial, s->n, sizeof *s->serial, compare);
 }
 
 uint64_t node_ino(const struct node *n)

@@ -120,6 +120,15 @@ uint64_t node_stat_ino(const struct node *n);
 /* Whether the kind belongs to a query. */
 bool node_is_query(enum node_kind k);
 
+/* Queries that are there: n serials below `next`, in order. */
+struct serials {
+	uint64_t *serial, next;
+	size_t n;
+};
+
+/* Whether the node belongs to a query that is not among them, and is none of later. */
+bool serials_lack(const struct serials *s, const struct node *n);
+
 /* Whether who reads the file that stat shows as `ino` may wait for a query, or for a thread that
  * looks at specs. */
 bool node_waits(uint64_t ino);

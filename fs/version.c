@@ -9,7 +9,7 @@ struct versions {
 	pthread_mutex_t lock;
 	struct version *bucket[BUCKETS];
 	struct version *oldest, *newest; /* all, by insertion */
-	uint64_t bytes;
+	uint64_t bytes, count;
 };
 
 static struct version **bucket_of(struct versions *vs, uint64_t ino)
@@ -81,6 +81,7 @@ static void unlist(struct versions *vs, struct version *v)
 	else
 		vs->newest = v->older;
 	vs->bytes -= v->len;
+	vs->count--;
 	v->listed = false;
 }
 
@@ -121,6 +122,7 @@ struct version *version_insert(struct versions *vs, struct version *v)
 		vs->oldest = v;
 	vs->newest = v;
 	vs->bytes += v->len;
+	vs->count++;
 	v->listed = true;
 	pthread_mutex_unlock(&vs->lock);
 	if (dead)
@@ -180,9 +182,20 @@ void version_forget(struct versions *vs, uint64_t ino, uint64_t n)
 	pthread_mutex_unlock(&vs->lock);
 }
 
+uint64_t versions_count(struct versions *vs)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&vs->lock);
+	n = vs->count;
+	pthread_mutex_unlock(&vs->lock);
+	return n;
+}
+
 #define STALE_MAX 64
 
-void versions_prune(struct versions *vs, void (*stale)(void *arg, const struct node *n), void *arg)
+void versions_prune(struct versions *vs, const struct serials *listed,
+        void (*stale)(void *arg, const struct node *n), void *arg)
 {
 	struct version *v, *next, *dead = NULL;
 	struct node nodes[STALE_MAX];
@@ -194,7 +207,8 @@ void versions_prune(struct versions *vs, void (*stale)(void *arg, const struct n
 		bool full = vs->bytes > VERSIONS_BYTES;
 
 		next = v->newer;
-		if (v->refs || (!full && now - v->used < VERSION_KEEP))
+		if (v->refs ||
+		        (!full && now - v->used < VERSION_KEEP && !serials_lack(listed, &v->node)))
 			continue;
 		if (v->nlookup && n < STALE_MAX)
 			nodes[n++] = v->node;

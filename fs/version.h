@@ -2,8 +2,9 @@
 /* version.h: what stands behind the inode numbers of tables and logs.
  *
  * A version is immutable but for a log's growing end. It lives while the kernel has looked it up,
- * while somebody uses it, and for a minute after, under a cap in bytes; past that its number
- * gives ESTALE, unless table_revive() or logfile_revive() can make it again.
+ * while somebody uses it, and for a minute after, under a cap in bytes and while its query is
+ * there; past that its number gives ESTALE, unless table_revive() or logfile_revive() can make it
+ * again.
  */
 #ifndef VERSION_H
 #define VERSION_H
@@ -47,8 +48,10 @@ struct version *version_ref(struct versions *vs, struct version *v);
 void version_put(struct versions *vs, struct version *v); /* NULL is fine */
 void version_looked_up(struct versions *vs, struct version *v);
 void version_forget(struct versions *vs, uint64_t ino, uint64_t n);
-/* Drops what is old. Calls stale() for those that only the kernel holds and that a look-up would
- * not give again: so that it may forget them. */
-void versions_prune(struct versions *vs, void (*stale)(void *arg, const struct node *n), void *arg);
+uint64_t versions_count(struct versions *vs);
+/* Drops what is old, or of a query that is not `listed` any more. Calls stale() for those that only
+ * the kernel holds and that a look-up would not give again: so that it may forget them. */
+void versions_prune(struct versions *vs, const struct serials *listed,
+        void (*stale)(void *arg, const struct node *n), void *arg);
 
 #endif

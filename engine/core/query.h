@@ -119,9 +119,9 @@ struct query *query_by_serial(
 /* The first query with a serial above `after`, in order; reference or NULL: for readdir. */
 struct query *query_next(struct engine *e, uint64_t after);
 
-/* Serials of all queries, of removed ones too while they are held, in order, to *ret, the caller's.
- * All others below *next are gone for good. How many, or -ENOMEM. */
-int64_t query_serials(struct engine *e, uint64_t **ret, uint64_t *next);
+/* Serials of all queries, with `removed` of removed ones too while they are held, in order, to
+ * *ret, the caller's. All others below *next are gone for good. How many, or -ENOMEM. */
+int64_t query_serials(struct engine *e, bool removed, uint64_t **ret, uint64_t *next);
 
 const char *query_name(const struct query *q);
 uint64_t query_serial(const struct query *q); /* from 1, never reused */

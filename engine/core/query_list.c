@@ -62,7 +62,7 @@ bool engine_is_full(struct engine *e, const struct cred *who, uint32_t *limit)
 	return full;
 }
 
-int64_t query_serials(struct engine *e, uint64_t **ret, uint64_t *next)
+int64_t query_serials(struct engine *e, bool removed, uint64_t **ret, uint64_t *next)
 {
 	int64_t n = 0;
 
@@ -73,7 +73,8 @@ int64_t query_serials(struct engine *e, uint64_t **ret, uint64_t *next)
 	*next = e->next_serial;
 	n = 0;
 	for (struct query *q = e->queries; q && *ret; q = q->next) /* new ones go to the end */
-		(*ret)[n++] = q->serial;
+		if (removed || q->listed)
+			(*ret)[n++] = q->serial;
 	pthread_mutex_unlock(&e->lock);
 	return *ret ? n : -ENOMEM;
 }

@@ -253,6 +253,21 @@ remembered() { sed -n 's/^weir_fs_states //p' "$m/metrics"; }
 wait_for 10 eval '[ "$(remembered)" -lt 250 ]'
 result $? "of 300 removed queries nothing is left ($(remembered) files are remembered)"
 
+# what was read of a query goes with it, long before what was read of others
+versions() { sed -n 's/^weir_fs_versions //p' "$m/metrics"; }
+before=$(versions)
+for i in $(seq 20); do
+	echo "v$i: packets | group srcip count()" >"$q/new"
+	query_ended "$m" "v$i"
+	cat "$q/v$i"/out.{csv,tsv,txt,json} >"$T/v"
+done
+kept=$(versions)
+[ "$kept" -ge $((before + 80)) ]
+result $? "versions of 20 queries are kept ($before and then $kept)"
+rmdir "$q"/v{1..20}
+wait_for 20 eval '[ "$(versions)" -le $((kept - 80)) ]'
+result $? "of removed ones none are ($(versions))"
+
 # looking at a spec takes time by its length, however often a word is looked up and in however small pieces it
 # comes: these take a fraction of a second, and half a minute where each is looked at from the beginning
 { seq -f 'd%05.0f:-head 3' 9999; printf 'z:-head 3\ns|z'; head -c 400000 /dev/zero | sed 's/\x0/|z/g'; echo; } >"$T/spec"
