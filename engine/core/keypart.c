@@ -166,6 +166,12 @@ static inline __attribute__((always_inline)) void hash_block(
 	const uint32_t keep = ~p->families, n = blk->n;
 	const unsigned shift = 32 - p->bits;
 
+	if (!p->bits) { /* not indexed */
+		for (uint32_t k = 0; k < n; k++)
+			blk->hash[k] = keyhash(&secret, keys + (size_t)k * size, size) & keep;
+		return;
+	}
+
 	for (uint32_t k = 0; k < n; k++) {
 		uint32_t h = keyhash(&secret, keys + (size_t)k * size, size) & keep;
 

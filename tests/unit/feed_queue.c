@@ -27,7 +27,7 @@ static int number_open(struct weir_reader *r, struct weir_err *err)
 {
 	static const struct weir_field f[] = {{.name = "n", .kind = WEIR_U64}};
 
-	r->once = true;
+	r->once = r->remembers = true;
 	r->schema = weir_schema_new("number", f, 1);
 	return r->schema ? 0 : -ENOMEM;
 }
