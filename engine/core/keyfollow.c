@@ -10,10 +10,11 @@ static const struct weir_fields *keys_of(const struct plan_node *n)
 	return (const void *)((const char *)n->config + n->module->keys_offset);
 }
 
-static bool has(const struct weir_fields *f, int32_t field)
+/* Whether one of them is `field`, or comes from it. */
+static bool has(const struct weir_fields *f, const int32_t *origin, int32_t field)
 {
 	for (uint32_t i = 0; i < f->n; i++)
-		if ((int32_t)f->index[i] == field)
+		if ((origin ? origin[f->index[i]] : (int32_t)f->index[i]) == field)
 			return true;
 	return false;
 }
@@ -31,10 +32,12 @@ bool keyfollow_wanted(const struct weir_node *n)
 		return false;
 	keys = keys_of(p);
 	theirs = keys_of(next);
-	if (keys->n != theirs->n)
-		return false;
+	/* both ways: a field may stand there twice */
+	for (uint32_t i = 0; i < keys->n; i++)
+		if (!has(theirs, p->origin, (int32_t)keys->index[i]))
+			return false;
 	for (uint32_t i = 0; i < theirs->n; i++)
-		if (!has(keys, p->origin[theirs->index[i]]))
+		if (!has(keys, NULL, p->origin[theirs->index[i]]))
 			return false;
 	return true;
 }

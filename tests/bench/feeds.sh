@@ -26,6 +26,12 @@ feed_unmount() {
 	unmount_weir
 }
 feed_cpu() { awk '{ print ($14 + $15) / 100 }' "/proc/$mounted_pid/stat"; }
+feed_rests() { # no CPU time for half a second
+	local was
+	was=$(feed_cpu)
+	read -rt 0.5 <> <(:)
+	[ "$(feed_cpu)" = "$was" ]
+}
 feed_pss() { awk '/^Pss:/ { print $2 }' "/proc/$mounted_pid/smaps_rollup"; }
 feed_ended() { # all queries named a… have
 	local n
@@ -83,7 +89,7 @@ idle_part() {
 			tail -c +25 "$DIR/part.pcap" >&7
 			feed_wait 120 grep -q '^records: 20000' "$MNT/queries/a1001/status"
 		fi
-		sleep 2 # all at rest; then CPU time is counted for a while
+		feed_wait 20 feed_rests # then CPU time is counted for a while
 		cpu=$(feed_cpu)
 		sleep 5
 		printf '  %-34s %6.1f MB   %.2f %% of a CPU   %s threads\n' "$what" \

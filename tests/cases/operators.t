@@ -39,6 +39,14 @@ against 'packets | rename len bytes, srcip as client | print client bytes' '{ pr
 against 'packets | delta len | print delta' 'NR == 1 { print "" } NR > 1 { print $1 - p } { p = $1 }' 'len' 'delta'
 against 'packets | delta len --by srcip | print delta' \
 	'$1 == "" { next } { print ($1 in p) ? $2 - p[$1] : ""; p[$1] = $2 }' 'srcip len' 'delta --by'
+# last takes over what count has looked up where their tuples are the same, in whatever order, and only there
+for keys in 'srcip dstip' 'dstip srcip' 'srcip dstip srcip' srcip 'srcip srcip' dstip; do
+	k=${keys//srcip/\$1}
+	k=${k//dstip/\$2}
+	against "packets | count srcip dstip | last $keys | print srcip dstip count" \
+		'$1 == "" { next } { c = ++n[$1 FS $2]; k = '"${k// / FS }"'; if (!(k in l)) o[m++] = k; l[k] = $1 "," $2 "," c } END { for (i = 0; i < m; i++) print l[o[i]] }' \
+		'srcip dstip' "count srcip dstip and last $keys"
+done
 against 'packets | intervals srcip dstip | print interval' \
 	"$us"' $2 == "" { next } { k = $2 FS $3; print (k in p) ? sec(us($1) - p[k]) : ""; p[k] = us($1) }' \
 	'ts srcip dstip' 'intervals'

@@ -48,18 +48,23 @@ done
 
 # specs are still being planned when the end comes (what that may touch is seen by AddressSanitizer;
 # handles that the kernel never gives back are no leak)
+ended_busy() { # ended_busy PID: its exit status
+	local i r
+	wait_for 10 test -e "$m/queries/new"
+	for i in 1 2 3 4; do
+		(while echo "$spec" >"$m/queries/new"; do :; done) 2>/dev/null &
+	done
+	wait_for 20 test -e "$m/queries/q12"
+	kill -TERM "$1"
+	wait "$1"
+	r=$?
+	wait
+	return $r
+}
 spec="packets | where srcip = 1.2.3.4 and ($(printf 'len = %d or ' {1..4000}) len = 0)"
 ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 "$WEIR" -f "$trace" "$m" &
-p=$!
-wait_for 10 test -e "$m/queries/new"
-for i in 1 2 3 4; do
-	(while echo "$spec" >"$m/queries/new"; do :; done) 2>/dev/null &
-done
-wait_for 20 test -e "$m/queries/q12"
-kill -TERM $p
-wait $p
+ended_busy $!
 is $? 0 'SIGTERM while queries are written: exit status 0'
-wait
 unmounted
 result $? 'and unmounted'
 
@@ -94,15 +99,7 @@ int close(int fd)
 END
 if cc -shared -fPIC -o "$T/reuse.so" "$T/reuse.c" && LD_PRELOAD=$T/reuse.so "$WEIR" --version >"$T/out" 2>&1; then
 	REUSE=$T/reused LD_PRELOAD=$T/reuse.so "$WEIR" -f "$trace" "$m" &
-	p=$!
-	wait_for 10 test -e "$m/queries/new"
-	for i in 1 2 3 4; do
-		(while echo "$spec" >"$m/queries/new"; do :; done) 2>/dev/null &
-	done
-	wait_for 20 test -e "$m/queries/q12"
-	kill -TERM $p
-	wait $p
-	wait
+	ended_busy $!
 	is "$(stat -c %s "$T/reused")" 0 'SIGTERM while queries are written: nothing is written to a file that takes the place of the device'
 	unmounted
 	result $? 'and unmounted'
