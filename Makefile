@@ -35,8 +35,10 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-fr
 	-Wno-maybe-uninitialized -Wno-unknown-warning-option)
 CPPFLAGS := -Iinclude -I. -I$(BUILD)/gen -D_GNU_SOURCE -DFUSE_USE_VERSION=314 \
 	-DWEIR_VERSION='"$(VERSION)"' $(LATE)
-CFLAGS := -std=gnu11 $(OPT) -g $(WARN) $(SANFLAGS) $(PKG_CFLAGS) -pthread -fno-strict-aliasing
-LDLIBS := -lm -ldl -pthread
+CFLAGS := -std=gnu11 $(OPT) -g $(WARN) $(SANFLAGS) $(PKG_CFLAGS) -pthread -fno-strict-aliasing -fno-math-errno
+# libm is loaded when it is first needed (engine/core/libm.h); linked with only where a compiler calls
+# it for what others do in place. ldexp is in libc, too.
+LDLIBS := -Wl,--as-needed -lc -lm -Wl,--no-as-needed -ldl -pthread
 LDFLAGS := $(SANFLAGS) -rdynamic
 
 LIB_C := $(sort $(wildcard engine/*/*.c sources/*.c))

@@ -7,6 +7,7 @@
 
 #include "engine/core/grow.h"
 #include "engine/core/keyhash.h"
+#include "engine/core/libm.h"
 
 /* Percentiles: sorts the values by group (counting), so that each group's stand together. */
 int aggregate_begin(const struct aggregate *a, struct aggregate_run *run, uint32_t n)
@@ -99,7 +100,7 @@ static void load_percentile(const struct aggregate *a, struct aggregate_run *run
 static void put_double(const struct aggregate *a, double v, void *to)
 {
 	if (a->result == WEIR_DURATION)
-		*(int64_t *)to = llround(v);
+		*(int64_t *)to = libm_round(v);
 	else
 		*(double *)to = v;
 }

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "engine/core/libm.h"
 #include "engine/sketch/hll.h"
 #include "engine/sketch/quantile.h"
 
@@ -102,7 +103,7 @@ bool aggregate_sketch_value(const struct aggregate *a, const uint8_t *state, uni
 
 	ret->u = 0;
 	if (a->op == AGG_DISTINCT) {
-		ret->u = (uint64_t)llround(hll_estimate(c, a->sketch));
+		ret->u = (uint64_t)libm_round(hll_estimate(c, a->sketch));
 		return true;
 	}
 	if (!c)

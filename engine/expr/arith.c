@@ -6,7 +6,8 @@
  * zero, the remainder has the dividend's sign, as in C and SQL.
  */
 #include "engine/expr/expr.h"
-#include <math.h>
+
+#include "engine/core/libm.h"
 
 #define OPERANDS(type)                                                                             \
 	const type *x = c->arg[0].data, *y = c->arg[1].data;                                       \
@@ -79,7 +80,7 @@ FLOATING(add_f64, p + q, false)
 FLOATING(sub_f64, p - q, false)
 FLOATING(mul_f64, p *q, false)
 FLOATING(div_f64, p / q, q == 0)
-FLOATING(mod_f64, fmod(p, q), q == 0)
+FLOATING(mod_f64, libm_fmod(p, q), q == 0)
 
 kernel *arith_kernel(enum ast_op op, enum weir_kind kind)
 {

@@ -5,6 +5,7 @@
  * Calendar parts are UTC.
  */
 #include "engine/core/civil.h"
+#include "engine/core/libm.h"
 #include "engine/expr/expr.h"
 #include <math.h>
 #define XXH_INLINE_ALL
@@ -56,12 +57,12 @@ static int same_u64(struct call *c)
 F64(abs_f64, fabs(v))
 F64(floor_f64, floor(v))
 F64(ceil_f64, ceil(v))
-F64(round_f64, round(v))
+F64(round_f64, libm_round(v))
 F64(sqrt_f64, sqrt(v))
-F64(exp_f64, exp(v))
-F64(log_f64, log(v))
-F64(log2_f64, log2(v))
-F64(log10_f64, log10(v))
+F64(exp_f64, libm_exp(v))
+F64(log_f64, libm_log(v))
+F64(log2_f64, libm_log2(v))
+F64(log10_f64, libm_log10(v))
 
 static int pow_f64(struct call *c)
 {
@@ -69,7 +70,7 @@ static int pow_f64(struct call *c)
 	double *out = c->out;
 
 	EACH_ROW(c->rows, r, {
-		double v = pow(x[r & c->arg[0].mask], y[r & c->arg[1].mask]);
+		double v = libm_pow(x[r & c->arg[0].mask], y[r & c->arg[1].mask]);
 
 		out[r] = v;
 		if (v - v != 0)

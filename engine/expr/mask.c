@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "engine/core/libm.h"
+
 static bool leaf_has_mask(const struct weir_expr *e)
 {
 	if (e->op == X_FIELD)
@@ -42,9 +44,9 @@ static void holds_between(enum ast_op op, double k, double *lo, double *hi)
 	*lo = op == AST_OP_LT || op == AST_OP_LE ? -INFINITY : k;
 	*hi = op == AST_OP_GT || op == AST_OP_GE ? INFINITY : k;
 	if (op == AST_OP_LT)
-		*hi = k == -INFINITY ? NAN : nextafter(k, -INFINITY);
+		*hi = k == -INFINITY ? NAN : libm_nextafter(k, -INFINITY);
 	if (op == AST_OP_GT)
-		*lo = k == INFINITY ? NAN : nextafter(k, INFINITY);
+		*lo = k == INFINITY ? NAN : libm_nextafter(k, INFINITY);
 }
 
 static void few_mask(const struct mask_loops *loops, const struct set_few *s, const uint64_t *p,

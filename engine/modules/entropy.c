@@ -2,9 +2,9 @@
 /* entropy.c: Shannon's entropy of how records spread over the values of some fields:
  * H = log2 N - (1/N) sum c log2 c, over the counts c of the different values, N their sum
  * (C. E. Shannon, A Mathematical Theory of Communication, 1948). */
-#include <math.h>
 
 #include "engine/core/keytab.h"
+#include "engine/core/libm.h"
 #include "engine/core/option_rows.h"
 
 struct config {
@@ -60,7 +60,7 @@ static void add(struct state *s, double c)
 	if (!(c > 0))
 		return;
 	s->sum += c;
-	s->sum_log += c * log2(c);
+	s->sum_log += c * libm_log2(c);
 	s->any = true;
 }
 
@@ -120,7 +120,7 @@ static int entropy_flush(struct weir_node *n, enum weir_mark mark)
 		weir_batch_unref(b);
 		return -ENOMEM;
 	}
-	h = log2(s->sum) - s->sum_log / s->sum;
+	h = libm_log2(s->sum) - s->sum_log / s->sum;
 	*(double *)col->data = h > 0 ? h : 0;
 	return weir_emit(n, 0, b);
 }

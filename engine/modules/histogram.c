@@ -99,6 +99,8 @@ static int histogram_bind(struct weir_bind *b, struct weir_err *err)
 /* The number of v's bin. |v| beyond 2^62 widths are all in the outermost. */
 static int64_t bin_of(const struct config *c, double v)
 {
+	int exponent;
+
 	if (c->text) {
 		uint32_t a = 0, z = c->nedges;
 
@@ -116,9 +118,13 @@ static int64_t bin_of(const struct config *c, double v)
 		v = floor(v / c->width);
 		return v > 0x1p62 ? 1ll << 62 : v < -0x1p62 ? -(1ll << 62) : (int64_t)v;
 	}
-	if (v >= 1)
-		return 1 + ilogb(v);
-	return v <= -1 ? -1 - ilogb(v) : 0;
+	if (!(v >= 1 || v <= -1))
+		return 0;
+	if (isinf(v))
+		exponent = 1025;
+	else
+		frexp(v, &exponent); /* v = m * 2^exponent, .5 <= m < 1 */
+	return v > 0 ? exponent : -exponent;
 }
 
 static double low_of(const struct config *c, int64_t at)

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "engine/core/libm.h"
 #include "engine/sketch/table.h"
 
 #define BLOCK 64 /* probes under way */
@@ -118,12 +119,13 @@ double bloom_error(const struct bloom *b, uint64_t n)
 	int sign; /* lgamma() alone would put it in a global */
 
 	for (double j = from > 0 ? from : 0; j <= mean + 8 * deviation + 8; j++) {
-		double share = exp(j * log(mean > 0 ? mean : 1) - mean - lgamma_r(j + 1, &sign));
+		double share = libm_exp(
+		        j * libm_log(mean > 0 ? mean : 1) - mean - libm_lgamma_r(j + 1, &sign));
 
 		if (mean == 0)
 			share = j == 0;
 		all += share;
-		error += share * pow(1 - pow(31.0 / 32, j), 8);
+		error += share * libm_pow(1 - libm_pow(31.0 / 32, j), 8);
 	}
 	return error / all;
 }

@@ -2,8 +2,7 @@
 /* counts.c: the choice between the two sketches. */
 #include "engine/sketch/counts.h"
 
-#include <math.h>
-
+#include "engine/core/libm.h"
 #include "engine/sketch/notes.h"
 
 static int conflict(
@@ -61,7 +60,7 @@ static int add_distinct(struct counts *s, const struct counts_config *c, const u
 		if (r < 0)
 			return r;
 		if (r)
-			s->distinct = (uint64_t)llround(hll_estimate(s->hll, p));
+			s->distinct = (uint64_t)libm_round(hll_estimate(s->hll, p));
 		ret[k] = s->distinct;
 		if (error) {
 			e.f = hll_error(s->hll, p);

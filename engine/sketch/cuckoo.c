@@ -5,6 +5,7 @@
  * value of, then `doubled` bits: the highest of the fingerprint, which both buckets share.
  */
 #include "engine/sketch/cuckoo.h"
+#include "engine/core/libm.h"
 
 #include <math.h>
 
@@ -23,7 +24,7 @@ static unsigned base_of(double error)
 
 int cuckoo_init(struct cuckoo *c, struct weir_mem *mem, double error, uint64_t limit)
 {
-	int most = (int)floor(29 + log2(error));
+	int most = (int)floor(29 + libm_log2(error));
 
 	*c = (struct cuckoo){
 	        .mem = mem, .error = error, .base = base_of(error), .limit = limit, .random = 1};

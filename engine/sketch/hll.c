@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "engine/core/libm.h"
+
 #define SPARSE_P 25
 #define SLOTS_MIN 8
 #define THERE (1u << 31) /* a slot in use: THERE | 25 bits << 6 | zeros + 1 */
@@ -207,7 +209,7 @@ double hll_estimate(const struct heap_cell *c, unsigned p)
 	if (!h)
 		return 0;
 	if (h->form == SPARSE)
-		return all * log(all / (all - h->n));
+		return all * libm_log(all / (all - h->n));
 	z = m * tau(1 - h->have[64 - p + 1] / m);
 	for (unsigned k = 64 - p; k; k--)
 		z = 0.5 * (z + h->have[k]);

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "engine/core/libm.h"
+
 #define CAP_MIN 4
 
 struct quantile {
@@ -86,7 +88,7 @@ static double value_of(unsigned bits, uint32_t bucket, bool whole)
 	 * which nothing leaves the range */
 	v = lo == 0 ? 0 : lo / (lo / 2 + hi / 2) * hi;
 	if (whole)
-		v = nearbyint(v);
+		v = libm_nearbyint(v);
 	return negative ? -v : v;
 }
 
