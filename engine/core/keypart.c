@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* keypart.c: the table of keypart.h: linear probing at a load of at most LOAD / 8. */
+/* keypart.c: the table of keypart.h: linear probing by groups at a load of at most LOAD / 8. */
 #include "engine/core/keypart.h"
 
 #include <errno.h>
@@ -8,11 +8,16 @@
 #include "engine/core/grow.h"
 #include "engine/core/mem.h"
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #define BLOCK KEYPART_BLOCK
+#define GROUP KEYPART_GROUP
 #define BITS_MIN 5    /* 32 slots: a split has a table for each of its keys */
 #define BITS_MAX 28   /* the families of a key stand in the hash bits that are left */
 #define BITS_LARGE 19 /* up to here slots are made four times as many, from here on twice */
-#define LOAD 4        /* eighths */
+#define LOAD 6        /* eighths */
 #define AHEAD 16      /* slots that are prefetched when the table grows */
 
 void keypart_init(struct keypart *p, uint32_t key_size, uint32_t state_size)
@@ -164,7 +169,6 @@ static inline __attribute__((always_inline)) void hash_block(
 {
 	const struct keyhash_secret secret = *keyhash_secret();
 	const uint32_t keep = ~p->families, n = blk->n;
-	const unsigned shift = 32 - p->bits;
 
 	if (!p->bits) { /* not indexed */
 		for (uint32_t k = 0; k < n; k++)
@@ -176,7 +180,7 @@ static inline __attribute__((always_inline)) void hash_block(
 		uint32_t h = keyhash(&secret, keys + (size_t)k * size, size) & keep;
 
 		blk->hash[k] = h;
-		__builtin_prefetch(&p->slot[h >> shift]);
+		__builtin_prefetch(&p->slot[keypart_home(p, h)]);
 	}
 }
 
@@ -192,28 +196,74 @@ void keypart_hash(const struct keypart *p, const uint8_t *keys, struct keypart_b
 		hash_block(p, keys, blk, p->key_size);
 }
 
+/* The first slot of a group that is empty or has this hash (tag: hash << bits), or that is behind
+ * it. */
+static inline __attribute__((always_inline)) uint32_t stop_portable(
+        const uint32_t *group, uint32_t tag, unsigned bits)
+{
+	uint32_t i = 0;
+
+	while (i < GROUP && group[i] && (group[i] ^ tag) >> bits)
+		i++;
+	return i;
+}
+
+#define FIND(stop)                                                                                 \
+	const uint32_t *slot = p->slot;                                                            \
+	const size_t stride = p->stride;                                                           \
+	const unsigned bits = p->bits;                                                             \
+	const uint32_t mask = keypart_slots(p) - 1, n = blk->n;                                    \
+	uint8_t *base = p->rec - stride, **rec = blk->rec; /* numbers in slots begin with 1 */     \
+	uint32_t *num = blk->num;                                                                  \
+                                                                                                   \
+	for (uint32_t k = 0; k < n; k++) {                                                         \
+		uint32_t hash = blk->hash[k], i = keypart_home(p, hash), at, v;                    \
+                                                                                                   \
+		while (__builtin_expect((at = stop(slot + i, hash << bits, bits)) == GROUP, 0))    \
+			i = (i + GROUP) & mask;                                                    \
+		i += at;                                                                           \
+		v = slot[i] & mask;                                                                \
+		blk->at[k] = i;                                                                    \
+		num[k] = v;                                                                        \
+		rec[k] = base + (size_t)v * stride;                                                \
+		__builtin_prefetch(rec[k]);                                                        \
+	}
+
+void keypart_find_portable(const struct keypart *p, struct keypart_block *blk)
+{
+	FIND(stop_portable)
+}
+
+#ifdef __x86_64__
+static inline __attribute__((always_inline, target("avx2"))) uint32_t stop_avx2(
+        const uint32_t *group, uint32_t tag, unsigned bits)
+{
+	__m256i v = _mm256_loadu_si256((const __m256i *)group), zero = _mm256_setzero_si256();
+	__m256i other = _mm256_xor_si256(v, _mm256_set1_epi32((int)tag));
+	__m256i like = _mm256_srl_epi32(other, _mm_cvtsi32_si128((int)bits));
+	/* what is 0 in either */
+	__m256i at = _mm256_cmpeq_epi32(_mm256_min_epu32(v, like), zero);
+
+	return (uint32_t)__builtin_ctz(
+	        (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(at)) | 1u << GROUP);
+}
+
+static __attribute__((target("avx2"))) void find_avx2(
+        const struct keypart *p, struct keypart_block *blk)
+{
+	FIND(stop_avx2)
+}
+#endif
+
 void keypart_find(const struct keypart *p, struct keypart_block *blk)
 {
-	const uint32_t *slot = p->slot;
-	const size_t stride = p->stride;
-	const unsigned bits = p->bits, shift = 32 - bits;
-	const uint32_t mask = keypart_slots(p) - 1, n = blk->n;
-	uint8_t *base = p->rec - stride, **rec = blk->rec; /* numbers in slots begin with 1 */
-	uint32_t *num = blk->num;
-
-	for (uint32_t k = 0; k < n; k++) {
-		uint32_t h = blk->hash[k], i = h >> shift, v = slot[i];
-
-		while ((v ^ h << bits) >> bits && v) {
-			i = (i + 1) & mask;
-			v = slot[i];
-		}
-		v &= mask;
-		blk->at[k] = i;
-		num[k] = v;
-		rec[k] = base + (size_t)v * stride;
-		__builtin_prefetch(rec[k]);
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx2")) {
+		find_avx2(p, blk);
+		return;
 	}
+#endif
+	keypart_find_portable(p, blk);
 }
 
 /* The number + 1 of a key that is not where its search first stopped; adds it if it is new. */

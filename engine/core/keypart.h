@@ -2,10 +2,12 @@
 /* keypart.h: an open-addressed table of packed keys, which keytab.h is made of.
  *
  * A slot is 4 bytes: as many bits as the table has slots for the key's number, and in the others as
- * many of the key's hash, from below; its place are the hash's bits from above. So what is random
- * about a look-up stays in the caches four times as long as the keys do. These lie densely in order
- * of their numbers, each followed by its state, zero at first; their hashes do too, so that growing
- * reads no key.
+ * many of the key's hash, from below; its place is in a group of eight, half a cache line, which
+ * the hash's bits from above say, or in those behind it. Groups are filled from their beginning, so
+ * a search is linear probing from there on; eight slots are compared at once, and for most keys
+ * none of it is a branch that a processor could guess wrong. What is random about a look-up stays
+ * in the caches four times as long as the keys do. These lie densely in order of their numbers,
+ * each followed by its state, zero at first; their hashes do too, so that growing reads no key.
  *
  * A look-up is done for a block of keys in three steps, so that what each waits for has been
  * prefetched by the one before: hash; find the first slot with this hash, or an empty one; compare
@@ -20,6 +22,7 @@
 #include "engine/core/keyhash.h"
 
 #define KEYPART_BLOCK WEIR_PACK_ROWS
+#define KEYPART_GROUP 8u /* slots */
 
 struct weir_mem;
 
@@ -67,6 +70,7 @@ size_t keypart_growth(const struct keypart *p, uint32_t n);
 void keypart_hash(const struct keypart *p, const uint8_t *keys, struct keypart_block *blk);
 /* The second: num and rec are of the first key with that hash. */
 void keypart_find(const struct keypart *p, struct keypart_block *blk);
+void keypart_find_portable(const struct keypart *p, struct keypart_block *blk); /* the same */
 /* The third: of the key itself. There is room for new ones. */
 void keypart_insert(struct keypart *p, const uint8_t *keys, struct keypart_block *blk);
 
@@ -75,10 +79,10 @@ static inline uint32_t keypart_slots(const struct keypart *p)
 	return p->bits ? 1u << p->bits : 0;
 }
 
-/* Where the search for a hash begins. */
+/* The slot where the search for a hash begins. */
 static inline uint32_t keypart_home(const struct keypart *p, uint32_t hash)
 {
-	return hash >> (32 - p->bits);
+	return hash >> (32 - p->bits) & ~(KEYPART_GROUP - 1);
 }
 
 /* The number + 1 in slot v if it may be a key with this hash, else 0. */
