@@ -186,20 +186,18 @@ static void fail(struct node *n, int r)
 	(void)r;
 }
 
-int node_process(struct node *n, uint32_t input, struct weir_batch *b)
+/* process, look or again, timed and counted. */
+static int run(struct node *n, uint32_t input, struct weir_batch *b,
+        int (*what)(struct weir_node *n, uint32_t input, struct weir_batch *b))
 {
 	struct node_stats *stats = node_stats(n);
 	int64_t start, outer = nested;
 	int r;
 
-	if (n->done)
-		return 0;
 	n->dirty = true;
-	stat_add(&stats->batches_in, 1);
-	stat_add(&stats->records_in, weir_batch_count(b));
 	nested = 0;
 	start = now_ns(CLOCK_MONOTONIC);
-	r = n->plan->module->process(&n->pub, input, b);
+	r = what(&n->pub, input, b);
 	start = now_ns(CLOCK_MONOTONIC) - start;
 	stat_add(&stats->ns, (uint64_t)(start - nested));
 	nested = outer + start;
@@ -210,6 +208,18 @@ int node_process(struct node *n, uint32_t input, struct weir_batch *b)
 	else if (r == WEIR_DONE)
 		lose_interest(n);
 	return r < 0 ? r : 0;
+}
+
+int node_process(struct node *n, uint32_t input, struct weir_batch *b)
+{
+	const struct weir_module *m = n->plan->module;
+	struct node_stats *stats = node_stats(n);
+
+	if (n->done)
+		return 0;
+	stat_add(&stats->batches_in, 1);
+	stat_add(&stats->records_in, weir_batch_count(b));
+	return run(n, input, b, n->again ? m->again : m->process);
 }
 
 static int output(struct graph *g, struct weir_batch *b)
@@ -246,11 +256,23 @@ static int send(struct node *n, uint32_t channel, struct weir_batch *b)
 	return r;
 }
 
+static struct node *first_target(struct node *n)
+{
+	return &n->graph->node[n->plan->targets[0].node];
+}
+
 /* Counts a batch that leaves a node, and sends it. */
 static int leave(struct node *n, uint32_t channel, struct weir_batch *b)
 {
 	struct node_stats *stats = node_stats(n);
 
+	if (n->shows) {
+		struct node *to = first_target(n);
+		int r = run(to, n->plan->targets[0].input, b, to->plan->module->look);
+
+		weir_batch_unref(b);
+		return r;
+	}
 	stat_add(&stats->batches_out, 1);
 	stat_add(&stats->records_out, weir_batch_count(b));
 	return send(n, channel, b);
@@ -368,14 +390,50 @@ void graph_hold(struct graph *g, bool hold)
 		flow_hold(g->flow, hold);
 }
 
+/* The only one that gets what n answers, if it wants to look at it first. What is on disk is read
+ * once. */
+static struct node *onlooker(struct node *n)
+{
+	const struct plan_node *p = n->plan, *to;
+
+	if (n->is_last || n->spill || p->ntargets != 1 || p->targets[0].channel)
+		return NULL;
+	to = first_target(n)->plan;
+	return to->module && to->module->look && to->nins == 1 && !first_target(n)->done
+	               ? first_target(n)
+	               : NULL;
+}
+
+static int emit_parts(struct weir_node *n, uint32_t rows)
+{
+	int r = 0;
+
+	for (uint32_t at = 0; at < rows && r >= 0; at += WEIR_BATCH_ROWS)
+		r = node_of(n)->plan->module->part(
+		        n, at, rows - at < WEIR_BATCH_ROWS ? rows - at : WEIR_BATCH_ROWS);
+	return r;
+}
+
 int node_answer(struct weir_node *n, enum weir_mark mark)
 {
 	const struct weir_module *m = node_of(n)->plan->module;
+	struct node *to = onlooker(node_of(n));
 	uint32_t rows = 0;
 	int r = m->begin(n, mark, &rows);
 
-	for (uint32_t at = 0; at < rows && r >= 0; at += WEIR_BATCH_ROWS)
-		r = m->part(n, at, rows - at < WEIR_BATCH_ROWS ? rows - at : WEIR_BATCH_ROWS);
+	if (to && r >= 0) {
+		node_of(n)->shows = true;
+		r = emit_parts(n, rows);
+		node_of(n)->shows = false;
+	}
+	if (to)
+		to->again = true;
+	if (r >= 0)
+		r = emit_parts(n, rows);
+	if (to && r >= 0)
+		r = to->graph->run->scheduler->drain(to->graph);
+	if (to)
+		to->again = false;
 	if (m->end)
 		m->end(n);
 	return r;

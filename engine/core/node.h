@@ -58,6 +58,8 @@ struct node {
 	uint16_t live; /* targets that still want records */
 	bool is_last;  /* its output is the graph's */
 	bool opened, done, dirty;
+	bool shows; /* what it emits goes to its target's look() */
+	bool again; /* what comes has been looked at */
 };
 
 /* How batches travel: one interface for all schedulers. */

@@ -149,9 +149,11 @@ static const char *check(const struct weir_module *m, const char *name)
 		return "it has too many counters";
 	if (!m->run == !m->process)
 		return "its module has neither process nor run, or both";
-	if (m->run && (m->open || m->flush || m->begin || m->part || m->end || m->close ||
-	                      m->state_size || m->stack > STACK_MAX))
+	if (m->run && (m->open || m->flush || m->begin || m->part || m->end || m->look ||
+	                      m->close || m->state_size || m->stack > STACK_MAX))
 		return "its module has a loop and callbacks, or too large a stack";
+	if (!m->look != !m->again || (m->look && !(m->flags & WEIR_BLOCKING)))
+		return "its module has one of look and again, or does not block";
 	if (order == (WEIR_PARALLEL | WEIR_KEYED) || (m->run && order == WEIR_PARALLEL))
 		return "its module's order class makes no sense";
 	if (order == WEIR_KEYED &&

@@ -2,6 +2,7 @@
 /* last.c: the last record of each tuple. The fields that somebody reads lie packed beside the key;
  * those of the tuple itself are read back from the key. */
 #include "engine/core/keytab.h"
+#include "engine/core/lend.h"
 #include "engine/core/option_rows.h"
 #include "engine/core/row.h"
 #include "engine/core/spill.h"
@@ -98,25 +99,41 @@ static int last_begin(struct weir_node *n, enum weir_mark mark, uint32_t *ret_ro
 	return 0;
 }
 
+/* A part of the answer, whose columns are made when they are asked for: who looks at a table first
+ * reads one of them. */
+struct part {
+	struct weir_node *n;
+	uint32_t first, m;
+};
+
+static int part_fill(struct weir_batch *b, uint32_t field)
+{
+	const struct part *p = b->priv;
+	struct state *s = p->n->state;
+	const struct from *from = s->from, *end = s->from + s->nfrom;
+	uint8_t *state[WEIR_BATCH_ROWS];
+	struct weir_col *none;
+
+	while (from < end && from->out != field)
+		from++;
+	if (from == end) {
+		none = weir_batch_own(b, field);
+		return none && weir_batch_own_valid(b, none) ? 0 : -ENOMEM;
+	}
+	if (from->key)
+		return keytab_load(&s->tab, from->i, p->first, p->m, b, field);
+	keytab_states(&s->tab, p->first, p->m, state);
+	return row_load(&s->row, from->i, state, p->m, b, field);
+}
+
+static const struct weir_batch_ops part_ops = {.fill = part_fill};
+
 static int last_part(struct weir_node *n, uint32_t first, uint32_t m)
 {
-	struct state *s = n->state;
+	struct part p = {n, first, m};
 	struct weir_batch *b = weir_build(n, m);
-	uint8_t *state[WEIR_BATCH_ROWS];
-	int r = b ? 0 : -ENOMEM;
 
-	keytab_states(&s->tab, first, m, state);
-	for (uint32_t i = 0; i < s->nfrom && r == 0; i++) {
-		const struct from *from = &s->from[i];
-
-		r = from->key ? keytab_load(&s->tab, from->i, first, m, b, from->out)
-		              : row_load(&s->row, from->i, state, m, b, from->out);
-	}
-	if (r < 0) {
-		weir_batch_unref(b);
-		return r;
-	}
-	return weir_emit(n, 0, b);
+	return b ? lend_emit(n, b, &part_ops, &p) : -ENOMEM;
 }
 
 static void last_close(struct weir_node *n)

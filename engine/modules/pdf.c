@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* pdf.c: each record's share of the total of a field. Records that there is no memory for stand in
- * a file, behind the others (engine/core/spill.h). */
+/* pdf.c: each record's share of the total of a field. Behind a table that can answer twice nothing
+ * is kept but the total. Otherwise all records are; those that there is no memory for stand in a
+ * file, behind the others (engine/core/spill.h). */
 #include "engine/core/coltab.h"
 #include "engine/core/option_rows.h"
 #include "engine/core/spill.h"
@@ -62,12 +63,12 @@ static int pdf_open(struct weir_node *n, struct weir_err *err)
 	return r;
 }
 
-static int pdf_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
+/* The rows of b that have a count, which is added to the total. Their number, or -ENOMEM. */
+static int add_up(struct weir_node *n, struct weir_batch *b, uint16_t *rows)
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
 	const struct weir_col *count = weir_batch_col(b, c->count);
-	uint16_t rows[WEIR_BATCH_ROWS];
 	uint32_t m = 0;
 
 	if (!count)
@@ -86,47 +87,83 @@ static int pdf_process(struct weir_node *n, uint32_t input, struct weir_batch *b
 			s->whole += (unsigned __int128)(__int128)weir_col_i64(count)[rows[k]];
 		else
 			s->total += weir_col_f64(count)[rows[k]];
-	if (s->more || spill_is_full(n, s->rows.size / 2))
-		return spill_append(n, &s->more, b, rows, m);
-	return coltab_append(&s->rows, b, rows, m);
+	return (int)m;
 }
 
-static double share(const struct state *s, enum weir_kind kind, union weir_datum v)
+static int pdf_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
 {
-	double total = kind == WEIR_F64 ? s->total : (double)(__int128)s->whole;
+	struct state *s = n->state;
+	uint16_t rows[WEIR_BATCH_ROWS];
+	int m = add_up(n, b, rows);
 
-	return (kind == WEIR_F64 ? v.f : kind == WEIR_I64 ? (double)v.i : (double)v.u) / total;
+	if (m < 0)
+		return m;
+	if (s->more || spill_is_full(n, s->rows.size / 2))
+		return spill_append(n, &s->more, b, rows, (uint32_t)m);
+	return coltab_append(&s->rows, b, rows, (uint32_t)m);
+}
+
+static int pdf_look(struct weir_node *n, uint32_t input, struct weir_batch *b)
+{
+	uint16_t rows[WEIR_BATCH_ROWS];
+	int r = add_up(n, b, rows);
+
+	return r < 0 ? r : 0;
+}
+
+static double total(const struct state *s, enum weir_kind kind)
+{
+	return kind == WEIR_F64 ? s->total : (double)(__int128)s->whole;
+}
+
+static inline double number(enum weir_kind kind, union weir_datum v)
+{
+	return kind == WEIR_F64 ? v.f : kind == WEIR_I64 ? (double)v.i : (double)v.u;
 }
 
 static void fill(const struct state *s, uint32_t first, uint32_t m, double *to)
 {
 	const struct row_field *f = &s->rows.layout.f[s->count];
+	const double all = total(s, f->kind);
 
 	for (uint32_t k = 0; k < m; k++) {
 		union weir_datum v = {.u = row_word(f, coltab_record(&s->rows, first + k))};
 
-		to[k] = share(s, f->kind, v);
+		to[k] = number(f->kind, v) / all;
 	}
 }
 
-/* Records that come back from the file. */
-static int emit_more(struct weir_node *n, struct weir_batch *b)
+/* Hands b's records that have a count on with their shares. */
+static int share_out(struct weir_node *n, struct weir_batch *b)
 {
 	const struct config *c = n->config;
 	const struct weir_col *count = weir_batch_col(b, c->count);
 	struct weir_batch *out = weir_view(n, b);
 	struct weir_col *p = out && count ? weir_batch_own(out, c->out) : NULL;
+	uint16_t *sel = p ? weir_batch_sel(out, weir_batch_count(b)) : NULL;
+	uint32_t m = 0;
+	double all;
 
-	if (!p) {
+	if (!sel) {
 		weir_batch_unref(out);
 		return -ENOMEM;
 	}
-	for (uint32_t k = 0; k < b->n; k++) {
-		union weir_datum v = {.u = weir_col_u64(count)[k]};
+	all = total(n->state, count->kind);
+	for (uint32_t k = 0; k < weir_batch_count(b); k++) {
+		uint32_t row = weir_batch_row(b, k);
+		union weir_datum v = {.u = weir_col_u64(count)[row]};
 
-		((double *)p->data)[k] = share(n->state, count->kind, v);
+		((double *)p->data)[row] = number(count->kind, v) / all;
+		sel[m] = (uint16_t)row;
+		m += weir_col_has(count, row);
 	}
+	weir_batch_select(out, sel, m);
 	return weir_emit(n, 0, out);
+}
+
+static int pdf_again(struct weir_node *n, uint32_t input, struct weir_batch *b)
+{
+	return share_out(n, b);
 }
 
 static int pdf_flush(struct weir_node *n, enum weir_mark mark)
@@ -150,7 +187,7 @@ static int pdf_flush(struct weir_node *n, enum weir_mark mark)
 		if (r < 0)
 			return r;
 	}
-	return s->more ? spill_each(n, s->more, emit_more) : 0;
+	return s->more ? spill_each(n, s->more, share_out) : 0;
 }
 
 static void pdf_close(struct weir_node *n)
@@ -192,6 +229,8 @@ WEIR_MODULE(pdf) = {
         .bind = pdf_bind,
         .open = pdf_open,
         .process = pdf_process,
+        .look = pdf_look,
+        .again = pdf_again,
         .flush = pdf_flush,
         .close = pdf_close,
 };

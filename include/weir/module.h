@@ -101,11 +101,17 @@ struct weir_module {
 	/* In place of flush, where a module that is WEIR_KEYED and WEIR_BLOCKING answers with one
 	 * row for each key, in the order in which the keys first appeared: it then runs in lanes,
 	 * and calls weir_node_fresh(). begin gives the number of rows; part emits rows [first,
-	 * first + n) as one batch, n from 1 to WEIR_BATCH_ROWS, asked for in order; end follows
-	 * each begin. */
+	 * first + n) as one batch, n from 1 to WEIR_BATCH_ROWS, asked for in order, which may
+	 * happen twice; end follows each begin. */
 	int (*begin)(struct weir_node *n, enum weir_mark mark, uint32_t *ret_rows);
 	int (*part)(struct weir_node *n, uint32_t first, uint32_t rows);
 	void (*end)(struct weir_node *n);
+	/* Of a WEIR_BLOCKING module that needs a figure of all its input before it can emit any.
+	 * Where the node before it can answer twice, a version's input comes to look first, all of
+	 * it, and then, the same once more, to again, which emits; process gets none of it. As
+	 * process otherwise; both or neither. */
+	int (*look)(struct weir_node *n, uint32_t input, struct weir_batch *b);
+	int (*again)(struct weir_node *n, uint32_t input, struct weir_batch *b);
 	/* The clock of a live source is at weir_node_clock(), and no record that came later than it
 	 * allows for is waited for: what has ended by then is emitted. Lowers *ret_due to the clock
 	 * at which it wants to be called again, if to anything. NULL: the records' time is nothing

@@ -110,4 +110,14 @@ rmdir "$q/c"
 # memory of old versions goes back: a thousand of them
 echo 'many: packets | count -f n | tail 2000' >"$q/new"
 ok 'watching a table' timeout 20 bash -c "for i in {1..60}; do cat '$q/many/out.csv' >/dev/null || exit 1; done"
+
+# a table that the module behind it looks at first is counted once
+wait_for 30 grep -q '^state: done' "$q/many/status"
+echo 'looked: packets | last srcip | pdf srcport | print srcip probability' >"$q/new"
+query_ended "$m" looked 60
+"$WEIR" run -q 'packets | print srcip srcport' "$trace" | awk -F, 'NR > 1 && $1 != "" { p[$1] = $2 } END {
+	for (s in p) { n++; missing += p[s] == "" }
+	print "node: last out", n; print "node: pdf in", n, "out", n - missing, "missing", missing }' >"$T/want"
+sed -n 's/^\(node: last\) in [0-9]* \(out [0-9]*\) .*/\1 \2/p; s/^\(node: pdf in [0-9]* out [0-9]*\) .* \(missing [0-9]*\)/\1 \2/p' "$q/looked/status" >"$T/got"
+same "$T/got" "$T/want" 'records that are emitted twice within are counted once'
 finish
