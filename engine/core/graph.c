@@ -498,6 +498,9 @@ int graph_mark(struct graph *g, bool end)
 		else if (n->plan->table || n->spill)
 			r = flush(n, WEIR_REFRESH, NULL);
 		n->dirty |= !end && n->plan->in_table;
+		/* what stands behind it can have its memory */
+		if (r == 0 && end && !g->scope && n->plan->module)
+			node_close(n);
 	}
 	return r < 0 ? r : g->run->scheduler->drain(g);
 }
