@@ -145,7 +145,9 @@ static int compile(struct iface_link *l, uint16_t linktype, char *why, size_t si
 /* 0, or -errno and the reason. With the lock held. */
 static int attach(struct iface_link *l, const struct netlink_about *a, char *why, size_t size)
 {
-	struct ring_config c = {.size = l->config->ring,
+	struct ring_config c = {.fanout = l->fanout,
+	        .ignores_outgoing = a->loopback,
+	        .size = l->config->ring / l->config->rings,
 	        .card_stamps = l->config->stamps == 1,
 	        .protocol = ETH_P_ALL};
 	const char *step = "";
@@ -366,6 +368,10 @@ void iface_link_info(struct iface_link *l,
 	line(arg, "link types", text);
 	snprintf(text, sizeof text, "%" PRIu64 " bytes", l->config->ring);
 	line(arg, "ring", text);
+	if (l->config->rings > 1) {
+		snprintf(text, sizeof text, "%" PRIu64, l->config->rings);
+		line(arg, "rings", text);
+	}
 	snprintf(text, sizeof text, "%" PRIu64 " bytes", l->config->snaplen);
 	line(arg, "snap length", text);
 	line(arg, "promiscuous", l->config->promisc == 0 ? "on" : "off");
@@ -403,7 +409,8 @@ static int bad_filter(int r, const char *why, struct weir_err *err)
 	return r == -ENOMEM ? r : weir_fail(err, WEIR_E_BAD_BPF, WEIR_NOPOS, 0, why);
 }
 
-int iface_link_open(struct iface_link *l, const struct iface_config *c, struct weir_err *err)
+int iface_link_open(struct iface_link *l, const struct iface_config *c, struct ring_fanout *fanout,
+        struct weir_err *err)
 {
 	size_t prefix = strlen(IFACE_PREFIX);
 	struct netlink_about a;
@@ -413,6 +420,7 @@ int iface_link_open(struct iface_link *l, const struct iface_config *c, struct w
 	int r;
 
 	l->config = c;
+	l->fanout = fanout;
 	l->name = strncmp(c->name, IFACE_PREFIX, prefix) == 0 ? c->name + prefix : c->name;
 	l->epoll = l->watch = -1;
 	l->locks = pthread_mutex_init(&l->lock, NULL) == 0;

@@ -23,6 +23,7 @@
 struct iface_config {
 	const char *name, *bpf;
 	uint64_t ring, snaplen;
+	uint64_t rings;
 	uint32_t promisc; /* 0: on */
 	uint32_t stamps;  /* 0: the host's, 1: the card's */
 };
@@ -35,7 +36,8 @@ struct iface_counter {
 /* The reader's, others with the lock, unless it says otherwise. */
 struct iface_link {
 	const struct iface_config *config;
-	const char *name;  /* that was asked for */
+	struct ring_fanout *fanout; /* of all rings of the source; NULL: this is all */
+	const char *name;           /* that was asked for */
 	struct ring *ring; /* NULL: the interface is gone, and all that came from it read */
 	uint16_t linktype; /* of what is in the ring */
 	uint16_t hatype;   /* the same as the kernel says it of each packet (ARPHRD_…) */
@@ -62,7 +64,8 @@ struct iface_link {
 	} event[IFACE_EVENTS];
 };
 
-int iface_link_open(struct iface_link *l, const struct iface_config *c, struct weir_err *err);
+int iface_link_open(struct iface_link *l, const struct iface_config *c, struct ring_fanout *fanout,
+        struct weir_err *err);
 void iface_link_close(struct iface_link *l); /* of a zeroed one too */
 /* Sees what has become of the interface. The reader, now and then, and when the ring gave nothing
  * and none of its blocks is at hand (`idle`): only then another ring takes its place. */

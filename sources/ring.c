@@ -20,6 +20,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING /* Linux 5.15 */
+#define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000
+#endif
+
 #define RESERVE 8 /* bytes in front of a packet, for a VLAN tag that the kernel has taken out */
 
 struct loan {
@@ -37,7 +41,9 @@ struct slot {
 
 struct ring {
 	int fd;
-	uint32_t nslots, next; /* next: the reader's */
+	struct ring_fanout *fanout; /* NULL: none */
+	uint16_t group;             /* that it belongs to there */
+	uint32_t nslots, next;      /* next: the reader's */
 	uint64_t taken, copies_until;
 	uint64_t out;         /* the reader's: packets taken */
 	uint64_t moved;       /* atomic: bytes */
@@ -288,6 +294,51 @@ static int set(int fd, int option, int value)
 	return setsockopt(fd, SOL_PACKET, option, &value, sizeof value) < 0 ? -errno : 0;
 }
 
+/* Into the group of the interface's rings, or with the first of a new one. */
+static int join(struct ring *r, int index, bool ignores_outgoing)
+{
+	struct ring_fanout *f = r->fanout;
+	int flags = PACKET_FANOUT_HASH << 16, e = -ENOENT;
+	socklen_t size = sizeof(int);
+	int id = 0;
+
+	if (ignores_outgoing)
+		flags |= PACKET_FANOUT_FLAG_IGNORE_OUTGOING << 16;
+	pthread_mutex_lock(&f->lock);
+	if (f->members && f->index == index) {
+		id = f->id;
+		e = set(r->fd, PACKET_FANOUT, flags | id);
+	}
+	if (e < 0) {
+		e = set(r->fd, PACKET_FANOUT, flags | PACKET_FANOUT_FLAG_UNIQUEID << 16);
+		if (e == 0 && getsockopt(r->fd, SOL_PACKET, PACKET_FANOUT, &id, &size) < 0)
+			e = -errno;
+		if (e == 0)
+			f->members = 0;
+	}
+	if (e == 0) {
+		f->index = index;
+		f->id = r->group = (uint16_t)id;
+		f->members++;
+	} else {
+		r->fanout = NULL;
+	}
+	pthread_mutex_unlock(&f->lock);
+	return e;
+}
+
+static void part(struct ring *r)
+{
+	struct ring_fanout *f = r->fanout;
+
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	if (f->members && f->id == r->group)
+		f->members--;
+	pthread_mutex_unlock(&f->lock);
+}
+
 static int set_up(struct ring *r, const struct ring_config *c, int index, const char **step)
 {
 	struct tpacket_req3 q = {.tp_block_size = RING_BLOCK,
@@ -300,6 +351,7 @@ static int set_up(struct ring *r, const struct ring_config *c, int index, const 
 	        .sll_ifindex = index};
 	size_t size = (size_t)r->nslots * RING_BLOCK;
 	uint8_t *map;
+	int e;
 
 	*step = "TPACKET_V3";
 	if (set(r->fd, PACKET_VERSION, TPACKET_V3) < 0 || set(r->fd, PACKET_RESERVE, RESERVE) < 0)
@@ -307,7 +359,9 @@ static int set_up(struct ring *r, const struct ring_config *c, int index, const 
 	if (c->card_stamps)
 		set(r->fd, PACKET_TIMESTAMP, SOF_TIMESTAMPING_RAW_HARDWARE);
 	*step = "filter";
-	if (ring_filter(r, c->filter) < 0)
+	if (c->fanout)
+		ring_shut(r); /* bound and not yet in its group, it would get all packets */
+	else if (ring_filter(r, c->filter) < 0)
 		return -errno;
 	*step = "ring";
 	if (setsockopt(r->fd, SOL_PACKET, PACKET_RX_RING, &q, sizeof q) < 0)
@@ -318,7 +372,17 @@ static int set_up(struct ring *r, const struct ring_config *c, int index, const 
 	for (uint32_t i = 0; i < r->nslots; i++)
 		r->slot[i].at = map + (size_t)i * RING_BLOCK;
 	*step = "bind";
-	return bind(r->fd, (struct sockaddr *)&at, sizeof at) < 0 ? -errno : 0;
+	if (bind(r->fd, (struct sockaddr *)&at, sizeof at) < 0)
+		return -errno;
+	*step = "fanout";
+	r->fanout = c->fanout;
+	if (!r->fanout)
+		return 0;
+	e = join(r, index, c->ignores_outgoing);
+	if (e < 0)
+		return e;
+	*step = "filter";
+	return ring_filter(r, c->filter) < 0 ? -errno : 0;
 }
 
 int ring_open(const struct ring_config *c, int index, struct ring **ret, const char **ret_step)
@@ -355,6 +419,7 @@ void ring_free(struct ring *r)
 	for (uint32_t i = 0; i < r->nslots; i++)
 		if (r->slot[i].at && !r->slot[i].loan)
 			munmap(r->slot[i].at, RING_BLOCK);
+	part(r);
 	if (r->fd >= 0)
 		close(r->fd);
 	r->fd = -1;

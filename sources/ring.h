@@ -20,6 +20,7 @@
 #ifndef RING_H
 #define RING_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,7 +34,18 @@ struct loan;
 struct tpacket3_hdr;
 struct sock_fprog;
 
+/* Rings of an interface that packets are dealt to by the hash of their flow (PACKET_FANOUT). The
+ * rings that are open at a time make a group, which is made anew for each interface. */
+struct ring_fanout {
+	pthread_mutex_t lock; /* protects what follows */
+	int index;            /* of the interface */
+	uint32_t members;
+	uint16_t id; /* the kernel's, while there are any */
+};
+
 struct ring_config {
+	struct ring_fanout *fanout; /* NULL: it gets all packets */
+	bool ignores_outgoing;
 	size_t size;       /* bytes, rounded to blocks */
 	bool cooked;       /* without link headers */
 	bool card_stamps;  /* times of the card, where it gives any */
