@@ -179,6 +179,10 @@ send rest
 ended t
 wait $pid
 tail -n +2 "$m/queries/t/out.csv" >"$T/last"
+# a reader that had no time for a version is told so
+is "$(awk '/^# [0-9]+ versions lost$/ { lost = $2 } /^# version / { if (lost && $3 != last + lost + 1) print; last = $3; lost = 0 }' "$T/table")" '' \
+	'versions that it missed are counted'
+sed -i '/^# [0-9]* versions lost$/d' "$T/table"
 awk 'BEGIN { RS = "" } END { print }' "$T/table" | tail -n +3 | cmp -s - "$T/last"
 result $? 'the last version is that of out.csv'
 is "$(awk 'BEGIN { RS = "" } {
