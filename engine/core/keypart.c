@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* keypart.c: the table of keypart.h: linear probing by groups at a load of at most LOAD / 8. */
+/* keypart.c: the table of keypart.h: linear probing, from a slot or from a group of them. */
 #include "engine/core/keypart.h"
 
 #include <errno.h>
@@ -14,11 +14,13 @@
 
 #define BLOCK KEYPART_BLOCK
 #define GROUP KEYPART_GROUP
-#define BITS_MIN 5    /* 32 slots: a split has a table for each of its keys */
-#define BITS_MAX 28   /* the families of a key stand in the hash bits that are left */
-#define BITS_LARGE 19 /* up to here slots are made four times as many, from here on twice */
-#define LOAD 6        /* eighths */
-#define AHEAD 16      /* slots that are prefetched when the table grows */
+#define BITS_MIN 5     /* 32 slots: a split has a table for each of its keys */
+#define BITS_MAX 28    /* the families of a key stand in the hash bits that are left */
+#define BITS_LARGE 19  /* up to here slots are made four times as many, from here on twice */
+#define LOAD 4         /* eighths of the slots that are taken at most … */
+#define LOAD_GROUPS 6  /* … with groups */
+#define BITS_GROUPS 18 /* from this size on there are: slots of a megabyte */
+#define AHEAD 16       /* slots that are prefetched when the table grows */
 
 void keypart_init(struct keypart *p, uint32_t key_size, uint32_t state_size)
 {
@@ -45,7 +47,9 @@ void keypart_clear(struct keypart *p)
 /* Whether n keys are more than 1 << bits slots take. */
 static bool is_full(unsigned bits, uint64_t n)
 {
-	return n > ((uint64_t)(bits ? 1u << bits : 0) * LOAD / 8);
+	uint64_t slots = bits ? 1u << bits : 0;
+
+	return n > slots * (bits < BITS_GROUPS ? LOAD : LOAD_GROUPS) / 8;
 }
 
 /* The next size of a table with 1 << bits slots. */
@@ -69,6 +73,7 @@ static int more_slots(struct keypart *p, struct weir_mem *m, unsigned bits)
 		memset(slot, 0, sizeof *slot << p->bits);
 	p->slot = slot;
 	p->bits = bits;
+	p->in_group = bits < BITS_GROUPS ? 0 : GROUP - 1;
 	for (uint32_t i = 0; i < p->n; i++) {
 		uint32_t at = keypart_home(p, p->hash[i]);
 
@@ -196,45 +201,32 @@ void keypart_hash(const struct keypart *p, const uint8_t *keys, struct keypart_b
 		hash_block(p, keys, blk, p->key_size);
 }
 
-/* The first slot of a group that is empty or has this hash (tag: hash << bits), or that is behind
- * it. */
-static inline __attribute__((always_inline)) uint32_t stop_portable(
-        const uint32_t *group, uint32_t tag, unsigned bits)
-{
-	uint32_t i = 0;
-
-	while (i < GROUP && group[i] && (group[i] ^ tag) >> bits)
-		i++;
-	return i;
-}
-
-#define FIND(stop)                                                                                 \
-	const uint32_t *slot = p->slot;                                                            \
-	const size_t stride = p->stride;                                                           \
-	const unsigned bits = p->bits;                                                             \
-	const uint32_t mask = keypart_slots(p) - 1, n = blk->n;                                    \
-	uint8_t *base = p->rec - stride, **rec = blk->rec; /* numbers in slots begin with 1 */     \
-	uint32_t *num = blk->num;                                                                  \
-                                                                                                   \
-	for (uint32_t k = 0; k < n; k++) {                                                         \
-		uint32_t hash = blk->hash[k], i = keypart_home(p, hash), at, v;                    \
-                                                                                                   \
-		while (__builtin_expect((at = stop(slot + i, hash << bits, bits)) == GROUP, 0))    \
-			i = (i + GROUP) & mask;                                                    \
-		i += at;                                                                           \
-		v = slot[i] & mask;                                                                \
-		blk->at[k] = i;                                                                    \
-		num[k] = v;                                                                        \
-		rec[k] = base + (size_t)v * stride;                                                \
-		__builtin_prefetch(rec[k]);                                                        \
-	}
-
 void keypart_find_portable(const struct keypart *p, struct keypart_block *blk)
 {
-	FIND(stop_portable)
+	const uint32_t *slot = p->slot;
+	const size_t stride = p->stride;
+	const unsigned bits = p->bits;
+	const uint32_t mask = keypart_slots(p) - 1, n = blk->n;
+	uint8_t *base = p->rec - stride, **rec = blk->rec; /* numbers in slots begin with 1 */
+	uint32_t *num = blk->num;
+
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t h = blk->hash[k], i = keypart_home(p, h), v = slot[i];
+
+		while ((v ^ h << bits) >> bits && v) {
+			i = (i + 1) & mask;
+			v = slot[i];
+		}
+		v &= mask;
+		blk->at[k] = i;
+		num[k] = v;
+		rec[k] = base + (size_t)v * stride;
+		__builtin_prefetch(rec[k]);
+	}
 }
 
 #ifdef __x86_64__
+/* The first slot of a group that is empty or has this hash (tag: hash << bits); GROUP: none. */
 static inline __attribute__((always_inline, target("avx2"))) uint32_t stop_avx2(
         const uint32_t *group, uint32_t tag, unsigned bits)
 {
@@ -251,14 +243,32 @@ static inline __attribute__((always_inline, target("avx2"))) uint32_t stop_avx2(
 static __attribute__((target("avx2"))) void find_avx2(
         const struct keypart *p, struct keypart_block *blk)
 {
-	FIND(stop_avx2)
+	const uint32_t *slot = p->slot;
+	const size_t stride = p->stride;
+	const unsigned bits = p->bits;
+	const uint32_t mask = keypart_slots(p) - 1, n = blk->n;
+	uint8_t *base = p->rec - stride, **rec = blk->rec;
+	uint32_t *num = blk->num;
+
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t h = blk->hash[k], i = keypart_home(p, h), at, v;
+
+		while (__builtin_expect((at = stop_avx2(slot + i, h << bits, bits)) == GROUP, 0))
+			i = (i + GROUP) & mask;
+		i += at;
+		v = slot[i] & mask;
+		blk->at[k] = i;
+		num[k] = v;
+		rec[k] = base + (size_t)v * stride;
+		__builtin_prefetch(rec[k]);
+	}
 }
 #endif
 
 void keypart_find(const struct keypart *p, struct keypart_block *blk)
 {
 #ifdef __x86_64__
-	if (__builtin_cpu_supports("avx2")) {
+	if (p->in_group && __builtin_cpu_supports("avx2")) {
 		find_avx2(p, blk);
 		return;
 	}

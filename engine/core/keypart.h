@@ -2,12 +2,15 @@
 /* keypart.h: an open-addressed table of packed keys, which keytab.h is made of.
  *
  * A slot is 4 bytes: as many bits as the table has slots for the key's number, and in the others as
- * many of the key's hash, from below; its place is in a group of eight, half a cache line, which
- * the hash's bits from above say, or in those behind it. Groups are filled from their beginning, so
- * a search is linear probing from there on; eight slots are compared at once, and for most keys
- * none of it is a branch that a processor could guess wrong. What is random about a look-up stays
- * in the caches four times as long as the keys do. These lie densely in order of their numbers,
- * each followed by its state, zero at first; their hashes do too, so that growing reads no key.
+ * many of the key's hash, from below; its place are the hash's bits from above, or the next that is
+ * free. So what is random about a look-up stays in the caches four times as long as the keys do.
+ * These lie densely in order of their numbers, each followed by its state, zero at first; their
+ * hashes do too, so that growing reads no key.
+ *
+ * In a table that the caches do not hold anyhow, what costs is the look itself: whether a slot is
+ * empty, another key's or the right one is a branch that no processor can guess where half of the
+ * keys are new. There a search begins with a *group* of eight slots, half a cache line, which are
+ * compared at once, and slots may be fuller. In a small one it begins with the one slot.
  *
  * A look-up is done for a block of keys in three steps, so that what each waits for has been
  * prefetched by the one before: hash; find the first slot with this hash, or an empty one; compare
@@ -30,6 +33,7 @@ struct keypart {
 	uint32_t key_size, stride; /* bytes; a record is the key and its state */
 	uint32_t n;                /* keys; their numbers are 0 … n - 1 */
 	unsigned bits;             /* log2(slots); 0: none yet, or not indexed */
+	uint32_t in_group;         /* bits of a slot's index within its group; 0: no groups */
 	uint32_t families;         /* bits of the hash that its user sets, at most 4, the lowest */
 	uint32_t *slot;            /* hash << bits | number + 1; 0: empty */
 	uint32_t *hash;            /* by number */
@@ -82,7 +86,7 @@ static inline uint32_t keypart_slots(const struct keypart *p)
 /* The slot where the search for a hash begins. */
 static inline uint32_t keypart_home(const struct keypart *p, uint32_t hash)
 {
-	return hash >> (32 - p->bits) & ~(KEYPART_GROUP - 1);
+	return hash >> (32 - p->bits) & ~p->in_group;
 }
 
 /* The number + 1 in slot v if it may be a key with this hash, else 0. */
