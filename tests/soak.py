@@ -295,7 +295,8 @@ def main():
     os.set_blocking(fd, True)
     pipe = Pipe(f"{work}/pipe")
     with os.fdopen(fd) as f:
-        weir = subprocess.Popen([WEIR, "-f", *spec, mnt], stdin=f)
+        options = ["-o", "rings=" + os.environ.get("SOAK_RINGS", "2")] if wired else []
+        weir = subprocess.Popen([WEIR, "-f", *spec, mnt, *options], stdin=f)
         while not os.path.exists(f"{mnt}/queries/new") and weir.poll() is None:
             time.sleep(0.02)
     print(f"soak: {SECONDS:.0f} s, seed {SEED}, sources {' '.join(sources)}", flush=True)

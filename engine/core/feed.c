@@ -2,6 +2,8 @@
 /* feed.c: one thread reads, many queries get it. */
 #include "engine/core/feed_parts.h"
 
+#include "engine/proto/column.h"
+
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -12,6 +14,7 @@
 #define WAKE_BATCHES (FEED_QUEUE / 2)
 #define WAKE_NS (5ll * 1000000)   /* that fewer wait at most while there is more to be read */
 #define LINK_NS 50000ll           /* what waking one query up may cost */
+#define HEADERS 2                 /* queries, from which on a packet's headers are decoded here */
 #define TELL_NS (250ll * 1000000) /* that counts wait which come without a batch */
 
 static int64_t last_time(struct weir_batch *b)
@@ -62,6 +65,9 @@ static void say_wanted(struct feed *f)
 {
 	const struct weir_source *s = live(f);
 
+	f->headers = 0;
+	for (const struct feed_link *l = f->links; l; l = l->next)
+		f->headers += l->headers && !l->left && !l->paused;
 	if (!s)
 		return;
 	f->wanted.n = 0;
@@ -273,6 +279,9 @@ static bool work(struct feed *f)
 	wanted = is_wanted(f);
 	if (wanted) {
 		pthread_mutex_unlock(&f->lock);
+		/* once for all, while they are in the cache; without memory each does it */
+		if (f->headers >= HEADERS && feed_is_packets(f->next.batch))
+			decode(f->next.batch);
 		trunk_run(f->trunk, f->next.batch);
 		pthread_mutex_lock(&f->lock);
 		hand_on(f);

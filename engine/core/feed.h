@@ -9,9 +9,10 @@
  * behind what is in its queue.
  *
  * What is in a queue is a reference to the feed's batch; each query's own is a view of it, made in
- * the query's thread. So a packet's headers are decoded once, by who first asks. And stages that
- * queries have in common at their beginning are run once, by the feed's thread: see trunk.h. A
- * query for which they have left nothing is not even woken up, but now and then for its counters.
+ * the query's thread. So a packet's headers are decoded once: by the feed's thread, while they are
+ * in its cache, where two queries or more read any, else by who asks. And stages that queries have
+ * in common at their beginning are run once, by the feed's thread: see trunk.h. A query for which
+ * they have left nothing is not even woken up, but now and then for its counters.
  *
  * A batch is *settled* when every query that was given it has worked it off (feed_took()) or is
  * gone; the source is told (weir_source.taken), so that it can remember what need not be read
@@ -60,6 +61,7 @@ struct feed_link {
 	struct weir_mem *mem;             /* the queue is counted there */
 	struct faults *faults;            /* those of the source go there too */
 	const char *prefilter;            /* see prefilter.h */
+	bool headers;                     /* of packets, it reads something of theirs */
 	const struct weir_schema *schema; /* of its batches: the feed's, or with `weight` */
 	int64_t history;                  /* ns of the past that it begins with; 0: it begins now */
 	struct past_end past; /* of that, what it has not read yet; the query's thread's */

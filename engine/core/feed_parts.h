@@ -34,6 +34,7 @@ struct feed {
 	struct prefilters wanted; /* of a live source; texts of the links */
 	struct text wants;        /* the same, to be read */
 	struct history history;
+	uint32_t headers;        /* links that read packets' headers */
 	uint64_t records, bytes; /* handed on */
 	uint64_t batches;        /* the same */
 	bool remembers;          /* the source wants to know what is settled; never changed */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "engine/core/plugin.h"
+#include "engine/proto/compact.h"
 
 #define SMALL (4ull << 20)       /* bytes of a source that one thread has read in no time */
 #define TOKEN_BYTES (4ull << 20) /* of the memory limit, for each batch in flight */
@@ -66,6 +67,7 @@ int run_open_sources(struct run *r, struct weir_err *err)
 			        .mem = r->mem,
 			        .faults = &r->faults,
 			        .prefilter = prefilter_of(g, n),
+			        .headers = compact_decodes(n->needs),
 			        .schema = n->out,
 			        .shed.mode = n->source->pressed ? r->plan->set.shed : SHED_NONE};
 			pthread_mutex_init(&l->lock, NULL);

@@ -30,7 +30,7 @@ mount_weir "$m" out0 -o ring=8MB || finish
 pid=${lib_pids[-1]}
 ask() { echo "$1" >"$m/queries/new"; }
 ask 'n: packets | group count() as n'
-ask 'many: set memory 16MB packets | group srcip srcport count()'
+ask 'many: set memory 2MB packets | group srcip srcport count()'
 ask 'seen: set memory 16MB packets | uniq -m 1MB srcip dstip | count -m 1MB srcip | top -m 256KB srcip'
 ask 'now: set memory 64MB packets | window 1s | group ipprotocol count() as n'
 ask 'tunnels: packets | filter inner.srcip | print inner.srcip'
