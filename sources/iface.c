@@ -170,7 +170,7 @@ static int open_taps(struct weir_reader *r, struct weir_err *err)
 	if (!s->tap)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < c->rings && e == 0; i++)
-		e = tap_open(&s->tap[i], c, c->rings > 1 ? &s->fanout : NULL, r->mem, err);
+		e = tap_open(&s->tap[i], c, c->rings > 1 ? &s->fanout : NULL, i == 0, r->mem, err);
 	if (e == 0 && c->rings > 1) {
 		s->rings = iface_rings_new(s->tap, (uint32_t)c->rings, r->mem);
 		e = s->rings ? 0 : -ENOMEM;

@@ -107,7 +107,7 @@ static int program(const struct iface_link *l, uint16_t linktype, struct kernelb
 	char why[256];
 	int e = 0;
 
-	if (!l->wanted) {
+	if (!l->wanted || l->silent) {
 		*ret = kernelbpf_nothing();
 		return *ret ? 0 : -ENOMEM;
 	}
@@ -145,12 +145,13 @@ static int compile(struct iface_link *l, uint16_t linktype, char *why, size_t si
 /* 0, or -errno and the reason. With the lock held. */
 static int attach(struct iface_link *l, const struct netlink_about *a, char *why, size_t size)
 {
-	struct ring_config c = {.fanout = l->fanout,
-	        .ignores_outgoing = a->loopback,
+	struct ring_config c = {.fanout = a->loopback ? NULL : l->fanout,
 	        .size = l->config->ring / l->config->rings,
 	        .card_stamps = l->config->stamps == 1,
 	        .protocol = ETH_P_ALL};
 	const char *step = "";
+	/* what leaves it comes as well, and a group of rings cannot be told to ignore the one */
+	bool silent = a->loopback && l->fanout && !l->first;
 	uint16_t linktype;
 	int r;
 
@@ -159,7 +160,8 @@ static int attach(struct iface_link *l, const struct netlink_about *a, char *why
 		        a->type);
 		return -EOPNOTSUPP;
 	}
-	if (linktype != l->linktype) {
+	if (linktype != l->linktype || silent != l->silent) {
+		l->silent = silent;
 		r = compile(l, linktype, why, size);
 		if (r < 0)
 			return r;
@@ -369,7 +371,7 @@ void iface_link_info(struct iface_link *l,
 	snprintf(text, sizeof text, "%" PRIu64 " bytes", l->config->ring);
 	line(arg, "ring", text);
 	if (l->config->rings > 1) {
-		snprintf(text, sizeof text, "%" PRIu64, l->config->rings);
+		snprintf(text, sizeof text, "%" PRIu64, l->about.loopback ? 1 : l->config->rings);
 		line(arg, "rings", text);
 	}
 	snprintf(text, sizeof text, "%" PRIu64 " bytes", l->config->snaplen);
@@ -410,7 +412,7 @@ static int bad_filter(int r, const char *why, struct weir_err *err)
 }
 
 int iface_link_open(struct iface_link *l, const struct iface_config *c, struct ring_fanout *fanout,
-        struct weir_err *err)
+        bool first, struct weir_err *err)
 {
 	size_t prefix = strlen(IFACE_PREFIX);
 	struct netlink_about a;
@@ -421,6 +423,7 @@ int iface_link_open(struct iface_link *l, const struct iface_config *c, struct r
 
 	l->config = c;
 	l->fanout = fanout;
+	l->first = first;
 	l->name = strncmp(c->name, IFACE_PREFIX, prefix) == 0 ? c->name + prefix : c->name;
 	l->epoll = l->watch = -1;
 	l->locks = pthread_mutex_init(&l->lock, NULL) == 0;

@@ -37,6 +37,7 @@ struct iface_counter {
 struct iface_link {
 	const struct iface_config *config;
 	struct ring_fanout *fanout; /* of all rings of the source; NULL: this is all */
+	bool first;                 /* of them */
 	const char *name;           /* that was asked for */
 	struct ring *ring; /* NULL: the interface is gone, and all that came from it read */
 	uint16_t linktype; /* of what is in the ring */
@@ -51,6 +52,7 @@ struct iface_link {
 	pthread_mutex_t lock;     /* protects what follows */
 	bool locks;               /* there is a lock */
 	struct kernelbpf *active; /* in the kernel now */
+	bool silent;              /* another one has all of the interface's packets */
 	bool wanted;
 	char *text;                 /* what is wanted; NULL: all that `bpf` lets in */
 	struct netlink_about about; /* as it was last seen; index 0: gone */
@@ -65,7 +67,7 @@ struct iface_link {
 };
 
 int iface_link_open(struct iface_link *l, const struct iface_config *c, struct ring_fanout *fanout,
-        struct weir_err *err);
+        bool first, struct weir_err *err);
 void iface_link_close(struct iface_link *l); /* of a zeroed one too */
 /* Sees what has become of the interface. The reader, now and then, and when the ring gave nothing
  * and none of its blocks is at hand (`idle`): only then another ring takes its place. */

@@ -200,13 +200,13 @@ void tap_idle(struct tap *t, int64_t *ret_wake, int *ret_fd)
 	*ret_fd = t->link.watch;
 }
 
-int tap_open(struct tap *t, const struct iface_config *c, struct ring_fanout *fanout,
+int tap_open(struct tap *t, const struct iface_config *c, struct ring_fanout *fanout, bool first,
         struct weir_mem *mem, struct weir_err *err)
 {
 	int r;
 
 	t->link.epoll = t->link.watch = -1;
-	r = iface_link_open(&t->link, c, fanout, err);
+	r = iface_link_open(&t->link, c, fanout, first, err);
 	if (r < 0)
 		return r;
 	t->pool = block_pool_new(2 * COPY_BELOW, mem);

@@ -31,8 +31,9 @@ struct tap {
 	uint64_t taken, over; /* atomic: packets taken out, and passed over */
 };
 
-/* `fanout`: shared with other taps of the interface, see ring.h; NULL: this one has all of it. */
-int tap_open(struct tap *t, const struct iface_config *c, struct ring_fanout *fanout,
+/* `fanout`: shared with other taps of the interface, see ring.h; NULL: this one has all of it. The
+ * loopback interface is not shared: `first` has it. */
+int tap_open(struct tap *t, const struct iface_config *c, struct ring_fanout *fanout, bool first,
         struct weir_mem *mem, struct weir_err *err);
 void tap_close(struct tap *t); /* of a zeroed one too, and after a failed open */
 

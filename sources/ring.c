@@ -20,10 +20,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING /* Linux 5.15 */
-#define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000
-#endif
-
 #define RESERVE 8 /* bytes in front of a packet, for a VLAN tag that the kernel has taken out */
 
 struct loan {
@@ -295,15 +291,13 @@ static int set(int fd, int option, int value)
 }
 
 /* Into the group of the interface's rings, or with the first of a new one. */
-static int join(struct ring *r, int index, bool ignores_outgoing)
+static int join(struct ring *r, int index)
 {
 	struct ring_fanout *f = r->fanout;
-	int flags = PACKET_FANOUT_HASH << 16, e = -ENOENT;
+	const int flags = PACKET_FANOUT_HASH << 16;
 	socklen_t size = sizeof(int);
-	int id = 0;
+	int id = 0, e = -ENOENT;
 
-	if (ignores_outgoing)
-		flags |= PACKET_FANOUT_FLAG_IGNORE_OUTGOING << 16;
 	pthread_mutex_lock(&f->lock);
 	if (f->members && f->index == index) {
 		id = f->id;
@@ -378,7 +372,7 @@ static int set_up(struct ring *r, const struct ring_config *c, int index, const 
 	r->fanout = c->fanout;
 	if (!r->fanout)
 		return 0;
-	e = join(r, index, c->ignores_outgoing);
+	e = join(r, index);
 	if (e < 0)
 		return e;
 	*step = "filter";

@@ -45,11 +45,10 @@ struct ring_fanout {
 
 struct ring_config {
 	struct ring_fanout *fanout; /* NULL: it gets all packets */
-	bool ignores_outgoing;
-	size_t size;       /* bytes, rounded to blocks */
-	bool cooked;       /* without link headers */
-	bool card_stamps;  /* times of the card, where it gives any */
-	unsigned protocol; /* of bind(2), host's order */
+	size_t size;                /* bytes, rounded to blocks */
+	bool cooked;                /* without link headers */
+	bool card_stamps;           /* times of the card, where it gives any */
+	unsigned protocol;          /* of bind(2), host's order */
 	const struct sock_fprog *filter;
 };
 

@@ -95,6 +95,15 @@ wait "$p"
 is $? 0 'cleanly'
 is "$(grep -aE 'WARNING: ThreadSanitizer|ERROR: |runtime error' "$T/weir.log" | head -3)" '' 'nothing is reported'
 
+# ---- what leaves the loopback comes as well: it is not divided, and each packet is had once ----
+mount_weir "$T/l" lo -o rings=3 || finish
+like "$(cat "$T/l/sources/lo/info")" '^rings: 1$' 'the loopback has one'
+echo 'n: packets | group count() as n' >"$T/l/queries/new"
+wait_for 5 grep -q '^state: running' "$T/l/queries/n/status"
+tcpreplay -q -i lo --pps 4000 -L 2000 "$trace" >"$T/.replay" 2>&1
+ok 'each packet once' wait_for 10 bash -c "[ \"\$(sed -n 2p '$T/l/queries/n/out.csv')\" = 2000 ]"
+is "$(stat_of "$T/l" lo packets) $(stat_of "$T/l" lo own_drops)" '2000 0' 'and nothing else has come'
+
 # ---- wrong numbers ----
 for n in 0 65 many; do
 	mkdir -p "$T/x"
