@@ -402,7 +402,7 @@ static int push_last(void *arg, struct weir_batch *b)
 }
 
 /* What the lanes of a stage answer, to the last stretch; counted as one node's. */
-static int answer(struct flow *f, struct stage *st, bool end)
+static int answer(struct flow *f, struct stage *st, enum weir_mark mark, bool goes_on)
 {
 	const struct plan_node *last = stretch_last(st->plan);
 	uint32_t nodes = st->plan->graph.n, n = st->folds ? 1 : st->nlanes;
@@ -416,7 +416,7 @@ static int answer(struct flow *f, struct stage *st, bool end)
 	        .arg = &out};
 	uint16_t *place = weir_alloc(f->run->mem, n * WEIR_BATCH_ROWS * sizeof *place);
 	int64_t start = now_ns(CLOCK_MONOTONIC);
-	int r = st->folds ? fold_stage(st, end) : 0;
+	int r = st->folds ? fold_stage(st, !goes_on) : 0;
 
 	a.lane = weir_calloc(f->run->mem, n * sizeof *a.lane);
 	memset(part, 0, n * nodes * sizeof *part);
@@ -433,7 +433,7 @@ static int answer(struct flow *f, struct stage *st, bool end)
 		in->answer = &a;
 	}
 	if (r == 0)
-		r = answer_merge(&a, end ? WEIR_END : WEIR_REFRESH);
+		r = answer_merge(&a, mark);
 	if (r < 0 && !f->run->failed)
 		f->run->failed = last->name;
 	for (uint32_t l = 0; l < n; l++) {
@@ -463,9 +463,19 @@ static int failed(struct flow *f, int r)
 	return r;
 }
 
+/* Of all lanes, to the last stretch. */
+static int answers(struct flow *f, enum weir_mark mark, bool goes_on)
+{
+	int r = graph_restart(flow_last(f)->instance[0].graph);
+
+	for (uint32_t i = 0; i < f->nstages && r >= 0; i++)
+		if (f->stage[i].plan->blocking)
+			r = answer(f, &f->stage[i], mark, goes_on);
+	return r;
+}
+
 int flow_mark(struct flow *f, bool end)
 {
-	struct instance *last = &flow_last(f)->instance[0];
 	int r;
 
 	flow_hold(f, true);
@@ -473,12 +483,37 @@ int flow_mark(struct flow *f, bool end)
 	r = flow_error(f);
 	if (r < 0 && end)
 		return r;
-	r = graph_restart(last->graph);
-	for (uint32_t i = 0; i < f->nstages && r >= 0; i++)
-		if (f->stage[i].plan->blocking)
-			r = answer(f, &f->stage[i], end);
+	r = answers(f, end ? WEIR_END : WEIR_REFRESH, !end);
 	if (r >= 0)
-		r = graph_mark(last->graph, end);
+		r = graph_mark(flow_last(f)->instance[0].graph, end);
+	return failed(f, r);
+}
+
+static int stage_cut(struct stage *st)
+{
+	int r = st->whole.graph ? graph_cut(st->whole.graph, false) : 0;
+
+	for (uint32_t i = 0; i < st->ninstances && r >= 0; i++)
+		r = graph_cut(st->instance[i].graph, false);
+	for (uint32_t i = 0; i < st->nlanes; i++)
+		fold_clear(&st->lane[i]);
+	return r;
+}
+
+int flow_cut(struct flow *f, bool answer)
+{
+	int r;
+
+	flow_hold(f, true);
+	crew_wait(&f->crew, is_empty, f);
+	r = flow_error(f);
+	if (r >= 0 && answer)
+		r = answers(f, WEIR_END, true);
+	if (r >= 0)
+		r = graph_cut(flow_last(f)->instance[0].graph, answer);
+	for (uint32_t i = 0; i + 1 < f->nstages && r >= 0; i++)
+		r = stage_cut(&f->stage[i]);
+	__atomic_store_n(&f->done, false, __ATOMIC_RELEASE);
 	return failed(f, r);
 }
 

@@ -140,6 +140,7 @@ void flow_hold(struct flow *f, bool hold);
 bool flow_wants(const struct flow *f);
 /* As graph_refresh() and graph_end(). */
 int flow_mark(struct flow *f, bool end);
+int flow_cut(struct flow *f, bool answer);                    /* as graph_cut() */
 int flow_tick(struct flow *f, int64_t now, int64_t *ret_due); /* as graph_tick() */
 
 /* ---- flow.c, for fold.c ---- */

@@ -67,15 +67,20 @@ static int take_run(struct stage *st, struct lane *l)
 	return 0;
 }
 
+void fold_clear(struct lane *l)
+{
+	firsts_clear(&l->firsts);
+	l->taken = l->run = 0;
+	fold_count(l);
+}
+
 static void begin_anew(struct lane *l)
 {
 	struct graph *g = l->instance->graph;
 	struct node *n = &g->node[g->n - 1];
 
 	n->plan->module->forget(&n->pub);
-	firsts_clear(&l->firsts);
-	l->taken = l->run = 0;
-	fold_count(l);
+	fold_clear(l);
 }
 
 /* The memory is the answer's. */

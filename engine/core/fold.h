@@ -22,6 +22,9 @@
 /* A lane has worked off a token. */
 void fold_count(struct lane *l);
 
+/* Its keys are gone: it begins to number them anew. */
+void fold_clear(struct lane *l);
+
 /* Whether it is time to fold stages of the flow; while memory is short, earlier. */
 bool fold_is_due(const struct flow *f, bool is_short);
 

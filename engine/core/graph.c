@@ -556,8 +556,11 @@ static bool stays(const struct node *n)
 
 int graph_cut(struct graph *g, bool answer)
 {
-	int r = answer ? graph_restart(g) : g->run->scheduler->drain(g);
+	int r;
 
+	if (g->flow)
+		return flow_cut(g->flow, answer);
+	r = answer ? graph_restart(g) : g->run->scheduler->drain(g);
 	for (uint32_t i = 0; answer && i < g->n && r >= 0; i++)
 		if (!stays(&g->node[i]))
 			r = flush(&g->node[i], WEIR_END, NULL);

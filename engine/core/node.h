@@ -170,7 +170,7 @@ int graph_tick(struct graph *g, int64_t now, int64_t *ret_due);
 int graph_end(struct graph *g);
 
 /* All nodes begin anew, as if nothing had come yet; `answer`: what they have they emit first, as at
- * the end. WEIR_EFFECT nodes go on. Not for worker threads. 0 or -errno. */
+ * the end. WEIR_EFFECT nodes go on. 0 or -errno. */
 int graph_cut(struct graph *g, bool answer);
 
 /* Both in two steps: everything behind the first blocking modules starts anew; the marks, END or

@@ -70,10 +70,7 @@ int query_control(struct query *q, const char *command, size_t len, const struct
 		if (r)
 			run_ask(r, RUN_REFRESH);
 	} else if (strcmp(word, "flush") == 0 || strcmp(word, "reset") == 0) {
-		if (r && !run_can_begin_anew(r))
-			ret = weir_fail_no(err, EOPNOTSUPP, WEIR_E_NOT_PERMITTED, WEIR_NOPOS, 0,
-			        "a query on worker threads cannot begin anew, restart it");
-		else if (r)
+		if (r)
 			run_ask(r, word[0] == 'f' ? RUN_FLUSH : RUN_RESET);
 	} else {
 		ret = weir_fail(err, WEIR_E_UNKNOWN_COMMAND, 0, (uint32_t)len, word,

@@ -149,11 +149,6 @@ void run_ask(struct run *r, uint32_t what)
 	pthread_mutex_unlock(&r->lock);
 }
 
-bool run_can_begin_anew(const struct run *r)
-{
-	return r->context.scheduler != &scheduler_workers;
-}
-
 bool run_watch(struct run *r, int64_t now)
 {
 	bool fresh;

@@ -93,8 +93,6 @@ enum {
 };
 /* Between two batches, also while it is paused. */
 void run_ask(struct run *r, uint32_t what);
-/* Whether it can begin anew: worker threads can not. */
-bool run_can_begin_anew(const struct run *r);
 /* Keeps the table fresh for a while; true where its current version is fresh enough now. */
 bool run_watch(struct run *r, int64_t now);
 enum query_state run_state(struct run *r);
