@@ -68,18 +68,22 @@ static bool describe(const struct tap *t, const struct tpacket3_hdr *h, struct w
 {
 	const struct sockaddr_ll *from =
 	        (const void *)((const uint8_t *)h + TPACKET_ALIGN(sizeof *h));
+	bool look;
 
 	*pk = (struct weir_packet){.ts = (int64_t)h->tp_sec * 1000000000 + h->tp_nsec,
 	        .data = (const uint8_t *)h + h->tp_mac,
 	        .caplen = h->tp_snaplen,
 	        .len = h->tp_len,
 	        .linktype = t->link.linktype};
+	look = !kernelbpf_is_exact(t->link.base, pk->len);
 	if (__builtin_expect((h->tp_status & TP_STATUS_VLAN_VALID) != 0, 0) &&
 	        t->link.linktype == LINKTYPE_ETHERNET && pk->caplen >= 12) {
 		put_tag_back(pk, h);
-		if (!kernelbpf_passes(t->link.base, pk->data, pk->len, pk->caplen))
-			return false;
+		look = true;
 	}
+	if (__builtin_expect(look, 0) &&
+	        !kernelbpf_passes(t->link.base, pk->data, pk->len, pk->caplen))
+		return false;
 	return from->sll_hatype == t->link.hatype;
 }
 

@@ -5,6 +5,7 @@
 #include "engine/core/loop.h"
 #include "engine/core/planner.h"
 #include "engine/expr/bind.h"
+#include "engine/expr/pcap_text.h"
 
 static struct binding *of(struct weir_bind *b)
 {
@@ -182,6 +183,28 @@ void weir_bind_blame(struct weir_bind *pub, const void *slot, uint32_t i)
 			pub->len = b->args[k].len;
 			return;
 		}
+}
+
+int weir_bind_prefilter(
+        struct weir_bind *pub, const struct weir_expr *const *e, uint32_t n, const char **text)
+{
+	struct text t = TEXT_INIT;
+	bool packets = false, some;
+
+	for (uint32_t i = 0; i < pub->in->nfields; i++)
+		packets |= (pub->in->fields[i].flags & WEIR_FIELD_PACKET) != 0;
+	if (!packets)
+		return 0;
+	if (*text)
+		text_printf(&t, "(%s) and (", *text);
+	some = pcap_text(e, n, pub->in, &t);
+	if (*text)
+		text_puts(&t, ")");
+	if (some && !t.failed)
+		*text = arena_copy(&of(pub)->pl->p->arena, t.p, t.len);
+	some = t.failed || (some && !*text);
+	text_release(&t);
+	return some ? -ENOMEM : 0;
 }
 
 void *weir_bind_alloc(struct weir_bind *pub, size_t size)

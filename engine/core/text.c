@@ -21,6 +21,14 @@ void text_clear(struct text *t)
 		t->p[0] = 0;
 }
 
+void text_cut(struct text *t, size_t len)
+{
+	if (len >= t->len)
+		return;
+	t->len = len;
+	t->p[len] = 0;
+}
+
 char *text_reserve(struct text *t, size_t n)
 {
 	size_t cap = t->cap ? t->cap : 64;

@@ -24,6 +24,8 @@ struct text {
 
 void text_release(struct text *t); /* frees, back to TEXT_INIT */
 void text_clear(struct text *t);   /* empty, keeps the memory */
+/* What is behind the first `len` bytes goes. */
+void text_cut(struct text *t, size_t len);
 /* Room for `n` more bytes; where to write them, or NULL. Then text_grown(). */
 char *text_reserve(struct text *t, size_t n);
 void text_grown(struct text *t, size_t n);

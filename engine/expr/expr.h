@@ -165,6 +165,12 @@ struct set_few {
 /* NULL: the set is none of such. */
 const struct set_few *set_few(const struct expr_set *s);
 
+/* Its members where they are integers and at most max, else 0. */
+uint32_t set_words(const struct expr_set *s, uint64_t *v, uint32_t max);
+/* Of a set of addresses: the ranges of one family, and the i-th, in network order. */
+uint32_t set_ranges(const struct expr_set *s, unsigned six);
+void set_range(const struct expr_set *s, unsigned six, uint32_t i, uint8_t lo[16], uint8_t hi[16]);
+
 /* ---- pattern.c ---- */
 
 /* Compiles a regular expression. 0 or -errno with *err. */

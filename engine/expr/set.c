@@ -193,6 +193,38 @@ static bool make_ranges(struct expr_set *s, struct arena *a, const struct weir_v
 	return make_four(s, a);
 }
 
+uint32_t set_words(const struct expr_set *s, uint64_t *v, uint32_t max)
+{
+	uint64_t end = s->how == SET_BITMAP ? s->span + 1 : 1ull << (64 - s->shift);
+	uint32_t n = 0;
+
+	if (s->how != SET_BITMAP && s->how != SET_HASH)
+		return 0;
+	for (uint64_t i = 0; i < end; i++) {
+		uint64_t member = s->how == SET_BITMAP ? s->lo + i : s->slots[i];
+
+		if (s->how == SET_BITMAP ? !(s->bits[i >> 6] >> (i & 63) & 1) : member == s->empty)
+			continue;
+		if (n == max)
+			return 0;
+		v[n++] = member;
+	}
+	return n;
+}
+
+uint32_t set_ranges(const struct expr_set *s, unsigned six)
+{
+	return s->how == SET_RANGES ? s->nranges[six] : 0;
+}
+
+void set_range(const struct expr_set *s, unsigned six, uint32_t i, uint8_t lo[16], uint8_t hi[16])
+{
+	for (int k = 0; k < 16; k++) {
+		lo[k] = (uint8_t)(s->ranges[six][i].lo >> (120 - 8 * k));
+		hi[k] = (uint8_t)(s->ranges[six][i].hi >> (120 - 8 * k));
+	}
+}
+
 static int compare_value(const void *a, const void *b)
 {
 	const struct weir_value *x = a, *y = b;

@@ -10,7 +10,7 @@
 
 struct config {
 	struct weir_args criteria;
-	const char *bpf;
+	const char *bpf, *prefilter;
 	bool invert;
 	struct weir_blocks then, otherwise;
 	int32_t packet, linktype, len; /* input fields for -b; len may be -1 */
@@ -23,6 +23,7 @@ struct state {
 static int filter_bind(struct weir_bind *b, struct weir_err *err)
 {
 	struct config *c = b->config;
+	const struct weir_expr **all;
 	char why[200];
 	int r;
 
@@ -33,6 +34,13 @@ static int filter_bind(struct weir_bind *b, struct weir_err *err)
 		weir_bind_blocks_only(b);
 	if (c->then.n || c->otherwise.n)
 		weir_bind_flags(b, WEIR_PARALLEL);
+	all = weir_bind_alloc(b, (c->criteria.n + 1) * sizeof *all);
+	for (uint32_t i = 0; all && i < c->criteria.n; i++)
+		all[i] = c->criteria.arg[i].expr;
+	c->prefilter = c->bpf;
+	r = all ? weir_bind_prefilter(b, all, c->criteria.n, &c->prefilter) : -ENOMEM;
+	if (r < 0)
+		return r;
 	if (!c->bpf)
 		return weir_bind_pass(b, err);
 	c->packet = -1;
@@ -180,7 +188,7 @@ static const char *prefilter(const void *config)
 {
 	const struct config *c = config;
 
-	return c->invert || c->otherwise.n ? NULL : c->bpf;
+	return c->invert || c->otherwise.n ? NULL : c->prefilter;
 }
 
 static const struct weir_option options[] = {
@@ -226,8 +234,10 @@ WEIR_MODULE(filter) = {
                "-b takes an expression of tcpdump's filter language besides, compiled by libpcap "
                "for each link type that occurs; a packet of a link type that it does not compile "
                "for does not match and is counted. Host and network names are not looked up: "
-               "write addresses. On an interface all of whose queries begin with 'filter -b', the "
-               "kernel drops what none of them would take; 'plan' says so.\n"
+               "write addresses. On an interface all of whose queries begin with filters, or "
+               "conditions "
+               "on addresses, ports, protocols, lengths and TCP flags, the kernel drops most of "
+               "what none of them would take; 'plan' says so.\n"
                "\n"
                "With --else the records that do not meet the criteria are not dropped but go "
                "through its stages; those of --then are for the others. What both leave is one "

@@ -4,7 +4,17 @@
 
 struct config {
 	struct weir_expr *condition;
+	const char *prefilter;
 };
+
+static int where_bind(struct weir_bind *b, struct weir_err *err)
+{
+	struct config *c = b->config;
+	const struct weir_expr *e = c->condition;
+	int r = weir_bind_prefilter(b, &e, 1, &c->prefilter);
+
+	return r < 0 ? r : weir_bind_pass(b, err);
+}
 
 static int where_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
 {
@@ -20,6 +30,11 @@ static int where_process(struct weir_node *n, uint32_t input, struct weir_batch 
 	if ((uint32_t)k < weir_batch_count(v))
 		weir_batch_select(v, rows, (uint32_t)k);
 	return weir_emit(n, 0, v);
+}
+
+static const char *prefilter(const void *config)
+{
+	return ((const struct config *)config)->prefilter;
 }
 
 static const struct weir_option options[] = {
@@ -49,10 +64,16 @@ WEIR_MODULE(where) = {
                "Perl regular expression.\n"
                "\n"
                "Integers divide to integers; a result that does not fit, or a division by zero, "
-               "has no value. Time less time is a duration.",
+               "has no value. Time less time is a duration.\n"
+               "\n"
+               "On an interface all of whose queries begin with conditions on addresses, ports, "
+               "protocols, lengths and TCP flags, the kernel drops most of what none of them "
+               "would take; 'plan' says so.",
         .example = "packets | where ipprotocol = tcp and dstport in (80, 443) and srcip in "
                    "10.0.0.0/8 | print ts srcip dstip len | head 5",
         .options = options,
         .config_size = sizeof(struct config),
+        .bind = where_bind,
         .process = where_process,
+        .prefilter = prefilter,
 };

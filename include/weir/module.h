@@ -129,7 +129,7 @@ struct weir_module {
 	void (*release)(void *config); /* what bind made outside its arena */
 	/* An expression of pcap-filter(7): packets that do not meet it are dropped, and nothing
 	 * else comes of them, so that who captures need not take them. NULL: there is none. Lives
-	 * with the config. May be NULL. */
+	 * with the config. May be NULL. See weir_bind_prefilter(). */
 	const char *(*prefilter)(const void *config);
 	/* instead of open, process, flush, close and state_size: see loop.h */
 	int (*run)(struct weir_loop *l);
@@ -188,6 +188,11 @@ void weir_bind_use(struct weir_bind *b, uint32_t field);
 
 /* Looks an input field up by name, or fails with UNKNOWN_FIELD at the stage. */
 int weir_bind_find(struct weir_bind *b, const char *name, struct weir_err *err);
+
+/* Makes *text, NULL or an expression for `prefilter`, one that also asks for what a packet must be
+ * like for n conditions, over the input, to hold all; where that can be said. 0 or -ENOMEM. */
+int weir_bind_prefilter(
+        struct weir_bind *b, const struct weir_expr *const *e, uint32_t n, const char **text);
 
 /* From here on b->pos and b->len are where the value stands that the user gave for the option
  * stored at `slot` in the config, the i-th of a list; nothing changes where none was given. */

@@ -163,6 +163,28 @@ if [ "$lost" = 0 ]; then
 else
 	skip 'all that they ask for' "$lost packets were lost"
 fi
+
+# ---- conditions on fields, too, as far as the kernel can tell ----
+reached() { stat_of "$m" out0 packets; }
+before=$(reached)
+echo 'udp53: packets | where dstport = 53 and ipprotocol = udp | group count() as n' >"$m/queries/new"
+echo 'syns: packets | filter flags.syn=true srcip=10.0.0.0/8 | group count() as n' >"$m/queries/new"
+like "$(plan udp53)" '^out0: .*src net 10\.0\.0\.0/8.*ip\[22:2\] = 53' 'plan shows what of conditions the kernel knows'
+send --pps 20000 "$trace"
+wait_for 10 settled "$m" out0
+few=$(($(reached) - before))
+[ "$few" -lt $((sent * 7 / 10)) ]
+result $? "of $sent packets $few reach the ring"
+stopped "$m" udp53 && stopped "$m" syns
+if [ "$(stat_of "$m" out0 kernel_drops)" = "$lost" ]; then
+	for k in 'udp53 where dstport = 53 and ipprotocol = udp' 'syns where flags.syn and srcip in 10.0.0.0/8'; do
+		is "$(sed 1d "$m/queries/${k%% *}/out.csv")" \
+			"$("$WEIR" run -q "packets | ${k#* } | group count() as n" "$trace" | sed 1d)" \
+			"${k#* }: nothing is missing that the trace has"
+	done
+else
+	skip 'nothing is missing' 'packets were lost'
+fi
 is "$(plan web)" 'out0: nothing' 'in the end nothing passes'
 fusermount3 -u "$m"
 
