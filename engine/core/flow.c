@@ -463,7 +463,7 @@ static int failed(struct flow *f, int r)
 	return r;
 }
 
-/* Of all lanes, to the last stretch. */
+/* Of all lanes, to the last stretch, which starts anew. */
 static int answers(struct flow *f, enum weir_mark mark, bool goes_on)
 {
 	int r = graph_restart(flow_last(f)->instance[0].graph);
@@ -502,18 +502,20 @@ static int stage_cut(struct stage *st)
 
 int flow_cut(struct flow *f, bool answer)
 {
+	struct graph *last = flow_last(f)->instance[0].graph;
 	int r;
 
 	flow_hold(f, true);
 	crew_wait(&f->crew, is_empty, f);
 	r = flow_error(f);
-	if (r >= 0 && answer)
-		r = answers(f, WEIR_END, true);
+	if (r >= 0 && !flow_wants(f)) /* it is at its end */
+		return 0;
 	if (r >= 0)
-		r = graph_cut(flow_last(f)->instance[0].graph, answer);
+		r = answer ? answers(f, WEIR_END, true) : graph_restart(last);
+	if (r >= 0)
+		r = graph_anew(last, answer);
 	for (uint32_t i = 0; i + 1 < f->nstages && r >= 0; i++)
 		r = stage_cut(&f->stage[i]);
-	__atomic_store_n(&f->done, false, __ATOMIC_RELEASE);
 	return failed(f, r);
 }
 

@@ -560,7 +560,14 @@ int graph_cut(struct graph *g, bool answer)
 
 	if (g->flow)
 		return flow_cut(g->flow, answer);
-	r = answer ? graph_restart(g) : g->run->scheduler->drain(g);
+	r = graph_restart(g);
+	return r < 0 ? r : graph_anew(g, answer);
+}
+
+int graph_anew(struct graph *g, bool answer)
+{
+	int r = 0;
+
 	for (uint32_t i = 0; answer && i < g->n && r >= 0; i++)
 		if (!stays(&g->node[i]))
 			r = flush(&g->node[i], WEIR_END, NULL);

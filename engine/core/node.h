@@ -173,10 +173,11 @@ int graph_end(struct graph *g);
  * the end. WEIR_EFFECT nodes go on. 0 or -errno. */
 int graph_cut(struct graph *g, bool answer);
 
-/* Both in two steps: everything behind the first blocking modules starts anew; the marks, END or
- * else REFRESH. */
+/* These in two steps: everything behind the first blocking modules starts anew; the marks, END or
+ * else REFRESH; what graph_cut() does. */
 int graph_restart(struct graph *g);
 int graph_mark(struct graph *g, bool end);
+int graph_anew(struct graph *g, bool answer);
 
 /* Sends what a body left to the consumers of its scope on the body's channel. Consumes b. */
 int scope_emit(struct node *scope, uint32_t channel, struct weir_batch *b);

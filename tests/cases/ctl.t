@@ -33,7 +33,7 @@ for n in flush reset stop cancel; do echo "$n: set refresh 1h net | group count(
 echo "log: net | window 1000 records | group count() as n | print n" >"$q/new"
 echo "keep: net | pcapwrite $T/out.pcap" >"$q/new"
 # the same with worker threads: keys in one lane, or added up, or dealt to lanes, and a log
-spec_sums='group srcip count() as n sum(len)'
+spec_sums='group srcip count() as n sum(len) | sort -r n srcip'
 spec_keys='uniq srcip dstip | count srcip | last srcip | print srcip count'
 spec_log='uniq srcip dstip | window 100 records | group count() as n | print n'
 for k in sums keys log; do

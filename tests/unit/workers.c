@@ -192,6 +192,19 @@ static bool mark(struct trial *t)
 	return graph_refresh(t->graph) == 0;
 }
 
+static bool begin_anew(struct trial *t)
+{
+	bool answers = rnd(2), ok;
+
+	if (!graph_wants(t->graph, t->source))
+		return true;
+	ok = graph_cut(t->graph, answers) == 0;
+	/* behind what was under way, which may have been its end */
+	if (graph_wants(t->graph, t->source))
+		text_puts(&t->out, answers ? "-- flushed\n" : "-- reset\n");
+	return ok;
+}
+
 /* Pushes a batch whole or in pieces. A piece is a batch of its own for the scheduler, so that what
  * they share is filled before. */
 static int push(struct trial *t, struct weir_batch *b, const struct course *c)
@@ -242,7 +255,7 @@ static void run(struct trial *t, const struct course *c)
 		r = push(t, b, c);
 		assert_true(r >= 0);
 		if (c->marks && rnd(4) == 0)
-			assert_true(mark(t));
+			assert_true(rnd(3) ? mark(t) : begin_anew(t));
 	}
 	if (t->plan->table)
 		text_puts(&t->out, "-- end\n");
