@@ -51,9 +51,9 @@ static uint32_t bytes_of(const struct aggregate *a)
 		return sizeof(struct weighted);
 	switch (a->op) {
 	case AGG_MEAN:
-		return 16; /* sum, number */
+		return 16; /* sum and number, in either form */
 	case AGG_STDDEV:
-		return 24; /* number, mean, sum of squared differences from it */
+		return aggregate_is_whole(a) ? sizeof(struct moments) : sizeof(struct welford);
 	case AGG_PERCENTILE:
 		return a->sketch ? 8 : 0;
 	default:
@@ -122,21 +122,4 @@ bool aggregate_is_pair(const struct aggregate *a)
 	return !a->weighted && count->op == AGG_COUNT && count->kind == WEIR_NONE &&
 	       sum->op == AGG_SUM && sum->kind == WEIR_U64 && sum->field >= 0 &&
 	       !aggregate_has_seen(sum);
-}
-
-bool aggregate_adds(const struct aggregate *a)
-{
-	if (a->weighted)
-		return false;
-	switch (a->op) {
-	case AGG_COUNT:
-		return true;
-	case AGG_SUM:
-		return a->kind == WEIR_BOOL || (a->kind == WEIR_U64 && a->narrow);
-	case AGG_MIN:
-	case AGG_MAX:
-		return weir_storage_of(a->kind) == WEIR_WORD;
-	default:
-		return false;
-	}
 }

@@ -8,8 +8,9 @@
  * not count; a group without any has no figure (count and distinct: 0).
  *
  * Sums of whole numbers are exact; one that leaves 64 bits stays at the end of the range and is
- * counted. Means and sums of f64 are plain double arithmetic; stddev is that of a sample (n - 1),
- * by Welford's recurrence (Technometrics 4, 1962). Percentiles are exact: the smallest value that
+ * counted. Means of f64 and sums of them are plain double arithmetic; stddev is that of a sample
+ * (n - 1), by Welford's recurrence (Technometrics 4, 1962); of whole numbers below 2^32 both are
+ * made of exact sums. Percentiles are exact: the smallest value that
  * at least p percent of the values do not exceed (nearest rank); they keep all values.
  *
  * Over a sample, count and sum are scaled back, and have an error (aggregate_weight.c).
@@ -127,10 +128,21 @@ bool aggregate_is_pair(const struct aggregate *a);
 int aggregate_update_pair(const struct aggregate *a, struct weir_batch *b,
         const struct aggregate_rows *r, uint64_t *overflows);
 
+/* ---- aggregate_add.c ---- */
+
 /* Whether what several tables have of a group can be added up, in any order, to what one would
- * have; and that, for n groups. */
-bool aggregate_adds(const struct aggregate *a);
-void aggregate_add(const struct aggregate *a, uint8_t *const *to, uint8_t *const *from, uint32_t n);
+ * have. */
+bool aggregate_adds(const struct aggregate *a, const struct weir_schema *in);
+/* Whether that takes as long as the group's records did: it keeps something of each. */
+bool aggregate_grows(const struct aggregate *a);
+/* That, for n groups. 0 or -ENOMEM. */
+int aggregate_add(const struct aggregate *a, struct aggregate_run *run, uint8_t *const *to,
+        uint8_t *const *from, uint32_t n);
+/* What is kept outside the groups' states, once all groups are there: group g of `from` is id[g],
+ * with the states of `groups`, or `whole` where that is NULL. 0 or -ENOMEM. */
+int aggregate_add_kept(const struct aggregate *a, struct aggregate_run *run,
+        const struct aggregate_run *from, const uint32_t *id, const struct keytab *groups,
+        uint8_t *whole);
 
 /* Before and after the figures of all n groups are loaded. */
 int aggregate_begin(const struct aggregate *a, struct aggregate_run *run, uint32_t n);

@@ -127,6 +127,14 @@ static int load_text(struct weir_batch *b, const struct aggregate *a, uint8_t *c
 	return 0;
 }
 
+/* The squared differences from the mean add up to (n squares - sum^2) / n, all exact. */
+static double whole_stddev(const struct moments *m)
+{
+	unsigned __int128 sum = m->sum, d = m->n * aggregate_squares(m) - sum * sum;
+
+	return sqrt((double)d / (double)m->n / (double)(m->n - 1));
+}
+
 int aggregate_load(const struct aggregate *a, struct aggregate_run *run, uint32_t first,
         uint8_t *const *state, uint32_t n, struct weir_batch *b)
 {
@@ -143,6 +151,7 @@ int aggregate_load(const struct aggregate *a, struct aggregate_run *run, uint32_
 		const uint8_t *st = state[k] + a->at;
 		const struct welford *w = (const struct welford *)st;
 		const struct mean *m = (const struct mean *)st;
+		const struct moments *s = (const struct moments *)st;
 
 		has[k] = seen ? state[k][a->seen] : 1;
 		if (a->sketch) {
@@ -160,10 +169,20 @@ int aggregate_load(const struct aggregate *a, struct aggregate_run *run, uint32_
 			memcpy(&to[k], st, 8);
 			break;
 		case AGG_MEAN:
+			if (aggregate_is_whole(a)) {
+				has[k] = s->n > 0;
+				put_double(a, has[k] ? (double)s->sum / (double)s->n : 0, &to[k]);
+				break;
+			}
 			has[k] = m->n > 0;
 			put_double(a, has[k] ? m->sum / (double)m->n : 0, &to[k]);
 			break;
 		case AGG_STDDEV:
+			if (aggregate_is_whole(a)) {
+				has[k] = s->n > 1;
+				put_double(a, has[k] ? whole_stddev(s) : 0, &to[k]);
+				break;
+			}
 			has[k] = w->n > 1;
 			put_double(a, has[k] ? sqrt(w->m2 / (double)(w->n - 1)) : 0, &to[k]);
 			break;

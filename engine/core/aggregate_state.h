@@ -4,7 +4,7 @@
  * count, sum           the figure; of whole numbers
  * min, max of words    the complement of the value turned so that less is better: zero is worse
  *                      than any
- * mean, stddev         the structs below
+ * mean, stddev         the structs below: of small whole numbers their sums, else floating ones
  * distinct             how many; estimated: a cell of the heap
  * percentile           nothing; estimated: a cell of the heap
  * others               the value, a text as a cell of the heap
@@ -35,6 +35,29 @@ struct mean {
 	double sum;
 	uint64_t n;
 };
+
+/* Of numbers below 2^32, of which there are at most 2^32: exact, in any order. */
+struct moments {
+	uint64_t n, sum;
+	uint64_t squares[2]; /* low, high */
+};
+
+static inline bool aggregate_is_whole(const struct aggregate *a)
+{
+	return a->kind == WEIR_BOOL || (a->kind == WEIR_U64 && a->narrow);
+}
+
+static inline unsigned __int128 aggregate_squares(const struct moments *m)
+{
+	return (unsigned __int128)m->squares[1] << 64 | m->squares[0];
+}
+
+static inline void aggregate_add_squares(struct moments *m, unsigned __int128 more)
+{
+	more += aggregate_squares(m);
+	m->squares[0] = (uint64_t)more;
+	m->squares[1] = (uint64_t)(more >> 64);
+}
 
 /* Whether a byte of the state says that there is a figure. */
 static inline bool aggregate_has_seen(const struct aggregate *a)

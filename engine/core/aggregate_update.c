@@ -115,6 +115,12 @@ static inline void mean_add(struct mean *m, double v)
 	m->n++;
 }
 
+static inline void moments_add(struct moments *m, uint64_t v)
+{
+	m->n++;
+	m->sum += v;
+}
+
 /* Smaller is better; for max the order is turned. */
 static void update_extreme(
         const struct aggregate *a, const struct weir_col *c, const struct aggregate_rows *r)
@@ -266,10 +272,17 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 		update_sum(a, c, r, overflows);
 		break;
 	case AGG_MEAN:
-		EACH(mean_add((struct mean *)st, as_double(a->kind, v)))
+		if (aggregate_is_whole(a))
+			EACH(moments_add((struct moments *)st, v))
+		else
+			EACH(mean_add((struct mean *)st, as_double(a->kind, v)))
 		break;
 	case AGG_STDDEV:
-		EACH(welford_add((struct welford *)st, as_double(a->kind, v)))
+		if (aggregate_is_whole(a))
+			EACH(moments_add((struct moments *)st, v); aggregate_add_squares(
+			        (struct moments *)st, (unsigned __int128)v * v))
+		else
+			EACH(welford_add((struct welford *)st, as_double(a->kind, v)))
 		break;
 	case AGG_PERCENTILE:
 		return a->sketch ? aggregate_sketch_update(a, run, b, r, c)
@@ -314,22 +327,4 @@ int aggregate_update_pair(const struct aggregate *a, struct weir_batch *b,
 	}
 	*overflows += over;
 	return 0;
-}
-
-void aggregate_add(const struct aggregate *a, uint8_t *const *to, uint8_t *const *from, uint32_t n)
-{
-	bool extreme = a->op == AGG_MIN || a->op == AGG_MAX;
-
-	for (uint32_t k = 0; k < n; k++) {
-		uint64_t *sum = (uint64_t *)(to[k] + a->at);
-		uint64_t v = *(const uint64_t *)(from[k] + a->at);
-
-		if (!extreme)
-			*sum += v;
-		else if (v > *sum) /* see update_extreme() */
-			*sum = v;
-	}
-	if (aggregate_has_seen(a))
-		for (uint32_t k = 0; k < n; k++)
-			to[k][a->seen] |= from[k][a->seen];
 }

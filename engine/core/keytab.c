@@ -343,8 +343,16 @@ static void repack(
 	}
 }
 
+uint32_t keytab_prefix(const struct keytab *t, uint32_t id)
+{
+	uint32_t p;
+
+	memcpy(&p, keypart_rec(&t->keys, id), sizeof p);
+	return p;
+}
+
 int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, uint32_t n,
-        struct keytab_rows *ret)
+        const uint32_t *prefix, struct keytab_rows *ret)
 {
 	uint32_t size = t->pack.size;
 	struct keypack_block block;
@@ -361,6 +369,8 @@ int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, u
 	if (keypart_reserve(&t->keys, t->mem, n) < 0)
 		return -ENOMEM;
 	repack(from, first, n, packed, &block.from);
+	for (uint32_t k = 0; t->pack.prefix && k < n; k++)
+		memcpy(packed + (size_t)k * size, &prefix[keytab_prefix(from, first + k)], 4);
 	return map_block(t, NULL, &block, ret, 0);
 }
 

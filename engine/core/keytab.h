@@ -73,10 +73,13 @@ int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows
         const uint32_t *prefix, struct keytab_rows *ret);
 
 /* Looks up keys [first, first + n) of another table with the same fields, n <= WEIR_PACK_ROWS, not
- * wide, adding those that are new; only id and state of *ret are set. 0 or -ENOMEM: none is there
- * by half. */
+ * wide, adding those that are new; only id, state and fresh of *ret are set. With KEYPACK_PREFIX
+ * prefix[p] is put in place of prefix p. 0 or -ENOMEM: none is there by half. */
 int keytab_absorb(struct keytab *t, const struct keytab *from, uint32_t first, uint32_t n,
-        struct keytab_rows *ret);
+        const uint32_t *prefix, struct keytab_rows *ret);
+
+/* The prefix of an id's key. */
+uint32_t keytab_prefix(const struct keytab *t, uint32_t id);
 
 /* For keyfollow.h. Adds the keys of rows[0..n) of b, which are new, to a table without an index (an
  * empty one, or filled this way); not wide. 0 or -errno: none was added. */

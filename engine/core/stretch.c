@@ -277,7 +277,8 @@ static int take_keyed(struct cutting *c, uint32_t first)
 		return -ENOMEM;
 	memcpy(map, c->taken, nout * sizeof *map);
 	s->blocking = at(c, end - 1)->flags & WEIR_BLOCKING;
-	s->adds = end == first + 1 && s->blocking && (at(c, first)->flags & WEIR_ADDS);
+	s->adds = end == first + 1 && s->blocking && (at(c, first)->flags & WEIR_ADDS) &&
+	          !(at(c, first)->flags & WEIR_GROWS);
 	s->key = key;
 	s->nkeys = nkeys;
 	s->map = map;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "engine/core/aggregate.h"
+#include "engine/core/grow.h"
 #include "engine/core/lend.h"
 #include "engine/core/spill.h"
 #include "engine/expr/bind.h"
@@ -27,6 +28,7 @@ struct config {
 	uint32_t nagg, size; /* size: of a group's state */
 	uint32_t slice;      /* rows to update all figures with in turn */
 	bool distinct;       /* estimated */
+	bool grows;          /* WEIR_GROWS: something is kept of each record */
 	uint64_t precision, seed;
 	double error;    /* of percentiles, 0: exact */
 	uint32_t nnotes; /* figures that are estimated: their errors follow the figures … */
@@ -37,8 +39,10 @@ struct state {
 	struct keytab tab;
 	struct aggregate_run *run; /* nagg */
 	uint8_t *whole;            /* without keys: the state of the one group */
-	bool pair;  /* the figures are a count and a sum, which have a loop of their own */
-	bool plain; /* the figures of one group take one state for all rows */
+	bool pair;    /* the figures are a count and a sum, which have a loop of their own */
+	bool plain;   /* the figures of one group take one state for all rows */
+	uint32_t *id; /* absorbing, where something grows: by group of the other, the one here */
+	size_t id_size;
 };
 
 /* ---- bind ---- */
@@ -299,7 +303,7 @@ static bool adds(const struct weir_bind *b)
 	if (keypack_is_wide(b->in, c->keys.index, c->keys.n))
 		return false;
 	for (uint32_t i = 0; i < c->nagg; i++)
-		if (!aggregate_adds(&c->agg[i]))
+		if (!aggregate_adds(&c->agg[i], b->in))
 			return false;
 	return true;
 }
@@ -346,8 +350,10 @@ static int group_bind(struct weir_bind *b, struct weir_err *err)
 	for (uint32_t i = 0; i < c->nagg; i++)
 		if (c->agg[i].expr && c->agg[i].field < 0)
 			c->slice = WEIR_BATCH_ROWS; /* evaluated once a batch */
+	for (uint32_t i = 0; i < c->nagg; i++)
+		c->grows |= aggregate_grows(&c->agg[i]);
 	if (r >= 0 && adds(b))
-		weir_bind_flags(b, b->module->flags | WEIR_ADDS);
+		weir_bind_flags(b, b->module->flags | WEIR_ADDS | (c->grows ? WEIR_GROWS : 0));
 	return r < 0 ? r : 0;
 }
 
@@ -495,32 +501,61 @@ static int group_part(struct weir_node *n, uint32_t first, uint32_t m)
 	return b ? lend_emit(n, b, &part_ops, &p) : -ENOMEM;
 }
 
+/* Groups [first, first + m) of the other, m <= WEIR_PACK_ROWS, and what their states have. */
+static int absorb_groups(struct weir_node *n, const struct state *other, uint32_t first, uint32_t m)
+{
+	const struct config *c = n->config;
+	struct state *s = n->state;
+	uint8_t *state[WEIR_PACK_ROWS];
+	struct keytab_rows rows;
+	int r = 0;
+
+	if (keytab_absorb(&s->tab, &other->tab, first, m, NULL, &rows) < 0)
+		return -ENOMEM;
+	if (c->grows)
+		memcpy(s->id + first, rows.id, m * sizeof *s->id);
+	keytab_states(&other->tab, first, m, state);
+	for (uint32_t i = 0; i < c->nagg && r == 0; i++)
+		if (s->run[i].needed)
+			r = aggregate_add(&c->agg[i], &s->run[i], rows.state, state, m);
+	return r;
+}
+
 static int group_absorb(struct weir_node *n, const struct weir_node *from, uint32_t first,
         uint32_t keys, uint32_t *ret_keys)
 {
 	const struct config *c = n->config;
 	const struct state *other = from->state;
 	struct state *s = n->state;
-	uint8_t *state[WEIR_PACK_ROWS];
-	struct keytab_rows rows;
+	uint32_t all = c->keys.n ? other->tab.n : 1;
+	int r = 0;
 
-	for (uint32_t i = 0; !c->keys.n && i < c->nagg; i++)
+	if (c->grows) { /* where the groups of the other stand here */
+		uint32_t *id = grow(n->mem, s->id, &s->id_size, ((size_t)all + 1) * sizeof *id);
+
+		if (!id)
+			return -ENOMEM;
+		s->id = id;
+	}
+	for (uint32_t i = 0; !c->keys.n && i < c->nagg && r == 0; i++)
 		if (s->run[i].needed)
-			aggregate_add(&c->agg[i], &s->whole, &other->whole, 1);
+			r = aggregate_add(&c->agg[i], &s->run[i], &s->whole, &other->whole, 1);
 	*ret_keys = c->keys.n ? 0 : keys;
-	while (*ret_keys < keys) {
-		uint32_t at = first + *ret_keys, left = keys - *ret_keys;
+	while (*ret_keys < keys && r == 0) {
+		uint32_t left = keys - *ret_keys;
 		uint32_t m = left < WEIR_PACK_ROWS ? left : WEIR_PACK_ROWS;
 
-		if (keytab_absorb(&s->tab, &other->tab, at, m, &rows) < 0)
-			return -ENOMEM;
-		keytab_states(&other->tab, at, m, state);
-		for (uint32_t i = 0; i < c->nagg; i++)
-			if (s->run[i].needed)
-				aggregate_add(&c->agg[i], rows.state, state, m);
-		*ret_keys += m;
+		r = absorb_groups(n, other, first + *ret_keys, m);
+		if (r == 0)
+			*ret_keys += m;
 	}
-	return 0;
+	if (r < 0 || !c->grows || first + keys < all)
+		return r;
+	for (uint32_t i = 0; i < c->nagg && r == 0; i++)
+		if (s->run[i].needed)
+			r = aggregate_add_kept(&c->agg[i], &s->run[i], &other->run[i], s->id,
+			        c->keys.n ? &s->tab : NULL, s->whole);
+	return r;
 }
 
 static void group_forget(struct weir_node *n)
@@ -561,6 +596,7 @@ static void group_close(struct weir_node *n)
 		aggregate_close(&s->run[i]);
 	weir_free(n->mem, s->run, c->nagg * sizeof *s->run);
 	weir_free(n->mem, s->whole, c->size + 8);
+	grow_free(n->mem, s->id, s->id_size);
 	keytab_release(&s->tab);
 }
 
@@ -623,7 +659,9 @@ WEIR_MODULE(group) = {
                "percentile_len_95.\n\n"
                "Sums of whole numbers are exact; one that would leave 64 bits stays at the end of "
                "the "
-               "range and is counted as 'overflow'. stddev is that of a sample (n - 1). percentile "
+               "range and is counted as 'overflow'. stddev is that of a sample (n - 1). mean and "
+               "stddev of numbers of at most 32 "
+               "bits are made of exact sums. percentile "
                "is "
                "exact (nearest rank) and keeps all values: 12 bytes a record.\n\n"
                "With --distinct figures distinct(…) are estimates by HyperLogLog++: of 48 bytes "

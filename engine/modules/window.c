@@ -311,8 +311,10 @@ WEIR_MODULE(window) = {
                "'steps'; sessions go on.\n\n"
                "On a live source the clock closes windows, too, see weir-query(7). Windows that "
                "overlap share panes where all that stands before a group looks at each record by "
-               "itself, and the group's figures can be added up of parts; the plan says so. Else "
-               "each has a copy of what follows.",
+               "itself, and the group's figures can be added up of parts: all but first, last, min "
+               "and max of addresses and text, distinct of text, and sum, mean and stddev of "
+               "numbers that are not whole or take more than 32 bits. The plan says so. Else each "
+               "has a copy of what follows.",
         .example = "packets | window 1s | group srcip count()",
         .options = options,
         .config_size = sizeof(struct config),

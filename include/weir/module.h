@@ -54,6 +54,9 @@ enum {
 	 * what a key has does not depend on the order of its records, and can be added up of parts.
 	 */
 	WEIR_ADDS = 512,
+	/* With WEIR_ADDS: adding a part up takes as long as its records did. So that is done for
+	 * windows that overlap, but not in lanes. */
+	WEIR_GROWS = 1024,
 	/* The engine's own: keeps records on disk (`set spill`) for which there is no memory. */
 	WEIR_SPILLS = 128,
 };
@@ -118,12 +121,13 @@ struct weir_module {
 	 * to it. Not called where the source is not live, nor behind a table. */
 	int (*clock)(struct weir_node *n, int64_t *ret_due);
 	/* WEIR_ADDS: adds keys [first, first + keys) of another instance, numbered as they first
-	 * appeared there, at most WEIR_BATCH_ROWS; new ones follow those that are there. *ret_keys:
-	 * how many it has taken, all unless it fails. 0 or -ENOMEM. */
+	 * appeared there, at most WEIR_BATCH_ROWS, asked for in order up to the last; new ones
+	 * follow those that are there. *ret_keys: how many it has taken, all unless it fails. 0 or
+	 * -ENOMEM. */
 	int (*absorb)(struct weir_node *n, const struct weir_node *from, uint32_t first,
 	        uint32_t keys, uint32_t *ret_keys);
-	/* WEIR_ADDS: the keys that it has are another's now; it begins anew, with the same memory.
-	 */
+	/* WEIR_ADDS without WEIR_GROWS: the keys that it has are another's now; it begins anew,
+	 * with the same memory. */
 	void (*forget)(struct weir_node *n);
 	void (*close)(struct weir_node *n);
 	void (*release)(void *config); /* what bind made outside its arena */

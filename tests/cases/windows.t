@@ -101,6 +101,19 @@ for shape in '5s slide 1s' '7s slide 2s' '30s slide 1s'; do
 	"$WEIR" run -q "packets | window $shape | where len > 100 | group count() sum(len) max(len) | print window count sum_len max_len" "$T/mixed.pcap" 2>/dev/null >"$T/got"
 	"$WEIR" run -q "packets | window $shape | where len > 100 | group count() sum(len) max(len) mean(len) | print window count sum_len max_len" "$T/mixed.pcap" 2>/dev/null >"$T/want"
 	same "$T/got" "$T/want" "$shape: so they do without a key, behind a filter, with late packets"
+	kept='distinct(dstip) as d distinct(dstip, dstport) as pairs percentile(len, 95) as p mean(len) as m stddev(len) as s'
+	rough='distinct(dstip) as d percentile(len, 95) as p --distinct -p 10 -e 0.01 --seed 5'
+	for key in '' srcip; do
+		for t in inorder mixed; do
+			"$WEIR" run -q "packets | window $shape | group $key $kept | print window $key d pairs p m s" "$T/$t.pcap" 2>/dev/null >"$T/got"
+			"$WEIR" run -q "packets | window $shape | group $key $kept first(len) | print window $key d pairs p m s" "$T/$t.pcap" 2>/dev/null >"$T/want"
+			[ "$key$t" = srcipmixed ] && LC_ALL=C sort -o "$T/got" "$T/got" && LC_ALL=C sort -o "$T/want" "$T/want"
+			same "$T/got" "$T/want" "$shape, by '$key', $t: and with figures that keep something of each record"
+		done
+		"$WEIR" run -q "packets | window $shape | group $key $rough | print window $key d d_error p p_error" "$T/inorder.pcap" >"$T/got"
+		"$WEIR" run -q "packets | window $shape | group $key first(len) $rough | print window $key d d_error p p_error" "$T/inorder.pcap" >"$T/want"
+		same "$T/got" "$T/want" "$shape, by '$key': and estimated ones"
+	done
 done
 
 for late in 0 1500; do
@@ -149,6 +162,7 @@ like "$(grep 'late\[' "$Q/many/status" | head -1)" 'late\[before\]' 'the older o
 plan() { "$WEIR" check -v "packets | $1" "$T/mixed.pcap" | grep window; }
 like "$(plan 'window 60s slide 1s | group srcip count() sum(len)')" 'panes of 1s added up' 'plan: windows share panes'
 like "$(plan 'window 60s slide 7s | where len > 60 | group count() max(len) | sort count')" 'panes of 1s added up' 'plan: behind a filter, without a key'
+like "$(plan 'window 60s slide 1s | group srcip distinct(dstip) percentile(len, 95) mean(len)')" 'panes of 1s added up' 'plan: figures that keep something of each record'
 like "$(plan 'window 60s slide 1s | group srcip first(len)')" 'a copy for each window' 'plan: what cannot be added up'
 like "$(plan 'window 60s slide 1s | group window srcip count()')" 'a copy for each window' 'plan: what asks for the window'
 like "$(plan 'window 60s slide 1s | uniq srcip | group count()')" 'a copy for each window' 'plan: behind what keeps something'

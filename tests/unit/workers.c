@@ -437,6 +437,9 @@ static void query(struct text *to)
 	        " | group dstip srcport count() distinct(srcip)", " | entropy srcip",
 	        " | group srcip dstip count() min(ts) max(ts) | group srcip count()",
 	        " | group srcip dstip srcport seq count() sum(len) min(len) max(dstport)",
+	        " | group dstip mean(len) stddev(len) max(len)",
+	        " | group srcip distinct(dstip) percentile(len, 90) mean(seq)",
+	        " | window 5s slide 1s | group srcip distinct(dstip) stddev(seq)",
 	        " | sort len seq | head 50", " | tail 20", " | sample 100"};
 
 	text_clear(to);
