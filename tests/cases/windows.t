@@ -116,6 +116,11 @@ for shape in '5s slide 1s' '7s slide 2s' '30s slide 1s'; do
 	done
 done
 
+many='group srcip dstip srcport dstport distinct(ttl) as d percentile(len, 50) as p'
+"$WEIR" run -q "packets | window 20s slide 10s | $many | print window srcip dstip srcport dstport d p" "$T/inorder.pcap" >"$T/got"
+"$WEIR" run -q "packets | window 20s slide 10s | $many first(len) | print window srcip dstip srcport dstport d p" "$T/inorder.pcap" >"$T/want"
+same "$T/got" "$T/want" "so they do with many groups: $(wc -l <"$T/want") rows"
+
 for late in 0 1500; do
 	for gap in 50 700; do
 		for t in inorder mixed shuffled; do

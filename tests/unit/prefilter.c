@@ -268,6 +268,7 @@ static void packets_that_end_early_pass(void **state)
 
 	check_either("tcp[13] & 2 != 0", "src net 10.0.0.0/24");
 	check_either("tcp[tcp[12] >> 2] = 5", "src net 10.0.0.0/24");
+	check_either("ether[ip6[4:2] + 60] = 5", "src net 10.0.0.0/24");
 	check_either("udp port 5", "ether[60] = 7");
 	check_either("ip[4294967295] = 1", "ip6");
 	/* so many that branches go far */
