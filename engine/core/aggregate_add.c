@@ -55,7 +55,8 @@ static void add_moments(const struct aggregate *a, uint8_t *to, const uint8_t *f
 	const struct moments *f = (const struct moments *)(from + a->at);
 
 	m->n += f->n;
-	m->sum += f->sum;
+	if (__builtin_add_overflow(m->sum, f->sum, &m->sum))
+		m->sum = UINT64_MAX;
 	if (a->op == AGG_STDDEV)
 		aggregate_add_squares(m, aggregate_squares(f));
 }

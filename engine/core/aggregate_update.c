@@ -115,10 +115,11 @@ static inline void mean_add(struct mean *m, double v)
 	m->n++;
 }
 
-static inline void moments_add(struct moments *m, uint64_t v)
+/* As add_u64(). */
+static inline bool moments_add(struct moments *m, uint64_t v)
 {
 	m->n++;
-	m->sum += v;
+	return add_u64(&m->sum, v);
 }
 
 /* Smaller is better; for max the order is turned. */
@@ -238,6 +239,7 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 	const struct weir_col *c = &col;
 	const uint64_t *word, *valid;
 	bool is_word = weir_storage_of(a->kind) == WEIR_WORD;
+	uint64_t over = 0;
 
 	if (a->op == AGG_DISTINCT)
 		return a->sketch ? aggregate_sketch_update(a, run, b, r, NULL)
@@ -273,13 +275,13 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 		break;
 	case AGG_MEAN:
 		if (aggregate_is_whole(a))
-			EACH(moments_add((struct moments *)st, v))
+			EACH(over += moments_add((struct moments *)st, v))
 		else
 			EACH(mean_add((struct mean *)st, as_double(a->kind, v)))
 		break;
 	case AGG_STDDEV:
 		if (aggregate_is_whole(a))
-			EACH(moments_add((struct moments *)st, v); aggregate_add_squares(
+			EACH(over += moments_add((struct moments *)st, v); aggregate_add_squares(
 			        (struct moments *)st, (unsigned __int128)v * v))
 		else
 			EACH(welford_add((struct welford *)st, as_double(a->kind, v)))
@@ -296,6 +298,7 @@ int aggregate_update(const struct aggregate *a, struct aggregate_run *run, struc
 	default:
 		return update_kept(a, run, c, r);
 	}
+	*overflows += over;
 	return 0;
 }
 

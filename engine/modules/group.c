@@ -661,7 +661,7 @@ WEIR_MODULE(group) = {
                "the "
                "range and is counted as 'overflow'. stddev is that of a sample (n - 1). mean and "
                "stddev of numbers of at most 32 "
-               "bits are made of exact sums. percentile "
+               "bits are made of such sums. percentile "
                "is "
                "exact (nearest rank) and keeps all values: 12 bytes a record.\n\n"
                "With --distinct figures distinct(…) are estimates by HyperLogLog++: of 48 bytes "

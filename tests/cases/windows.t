@@ -116,6 +116,23 @@ for shape in '5s slide 1s' '7s slide 2s' '30s slide 1s'; do
 	done
 done
 
+# The same figures by awk: each packet once for each window that it is in, sorted by length within its group.
+"$WEIR" run -q "packets | window 5s slide 1s | group srcip distinct(len) as d percentile(len, 50) as p mean(len) as m stddev(len) as s | print window srcip d p m s" "$T/inorder.pcap" |
+	awk -F, 'NR > 1 { printf "%d,%s,%d,%d,%.6f,%.4f\n", $1, $2, $3, $4, $5, $6 }' | LC_ALL=C sort >"$T/got"
+awk -F, -v CONVFMT=%.0f '{ s = $1 - $1 % 1e6; for (i = 0; i < 5; i++) printf "%d,%s,%d\n", s / 1e6 - i, $2, $3 }' "$T/inorder" |
+	LC_ALL=C sort -t, -k1,1n -k2,2 -k3,3n | awk -F, '
+	function out(  i, d, v, m, q) {
+		for (i = 1; i <= n; i++) { m += v[i] = len[i]; d += i == 1 || len[i] != len[i - 1] }
+		m /= n
+		for (i = 1; i <= n; i++) q += (v[i] - m) ^ 2
+		printf "%s,%d,%d,%.6f,%.4f\n", key, d, len[int((n + 1) / 2)], m, (n > 1 ? sqrt(q / (n - 1)) : 0)
+	}
+	{ k = $1 "," $2 }
+	k != key { if (n) out(); n = 0; key = k }
+	{ len[++n] = $3 }
+	END { out() }' | LC_ALL=C sort >"$T/want"
+same "$T/got" "$T/want" "distinct, percentile, mean and stddev of panes are those of awk: $(wc -l <"$T/want") rows"
+
 many='group srcip dstip srcport dstport distinct(ttl) as d percentile(len, 50) as p'
 "$WEIR" run -q "packets | window 20s slide 10s | $many | print window srcip dstip srcport dstport d p" "$T/inorder.pcap" >"$T/got"
 "$WEIR" run -q "packets | window 20s slide 10s | $many first(len) | print window srcip dstip srcport dstport d p" "$T/inorder.pcap" >"$T/want"
