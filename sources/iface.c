@@ -251,13 +251,15 @@ WEIR_SOURCE(iface) = {
                "the one pass. Needs CAP_NET_RAW.\n\n"
                "With rings=N the kernel deals the flows to N rings by their hash, and as many "
                "threads read them; they are merged by time, for which packets wait up to 30 ms "
-               "where one of the rings has nothing.\n\n"
+               "where one of the rings has nothing. Before Linux 6.13 the interface must be up "
+               "for that when it is mounted.\n\n"
                "A query begins with what comes after its start. While no query runs, nothing is "
                "captured.\n\n"
                "The interface may go down and up and be renamed; where it is removed, one of the "
-               "same name is waited for. The source's info says what has happened, its stats and "
-               "the query's status how many packets were dropped: by the kernel, for which the "
-               "ring had no room, by the interface itself, and by weir.",
+               "same name is waited for, and is back when all rings have joined. The source's "
+               "info says what has happened, its stats and the query's status how many packets "
+               "were dropped: by the kernel, for which the ring had no room, by the interface "
+               "itself, and by weir.",
         .example = "iface - | group srcip count() as packets | sort -r packets | head 10",
         .options = options,
         .config_size = sizeof(struct iface_config),

@@ -199,6 +199,7 @@ static void detach(struct iface_link *l)
 static void leave(struct iface_link *l, int stays)
 {
 	l->gone = true;
+	l->arrives = false;
 	l->stays = stays;
 	l->about.index = 0;
 	l->left = UINT64_MAX;
@@ -225,6 +226,7 @@ static void look_for(struct iface_link *l)
 {
 	struct netlink_about a;
 	char why[160];
+	int r;
 
 	if (l->stays && netlink_ask(l->stays, &a) < 0)
 		l->stays = 0;
@@ -234,11 +236,20 @@ static void look_for(struct iface_link *l)
 		if (!index || netlink_ask((int)index, &a) < 0)
 			return;
 	}
-	if (attach(l, &a, why, sizeof why) == 0)
-		note(l, "%s is back", l->name);
+	r = attach(l, &a, why, sizeof why);
+	if (r == -ENETDOWN)
+		return;
+	if (r == 0)
+		l->arrives = true;
 	else if (a.index != l->about.index)
 		note(l, "%s is back, but: %s", l->name, why);
 	l->about.index = a.index;
+}
+
+/* Whether all rings of the interface get their packets. */
+static bool complete(const struct iface_link *l)
+{
+	return !l->fanout || l->about.loopback || ring_fanout_open(l->fanout) >= l->config->rings;
 }
 
 static void look_at(struct iface_link *l)
@@ -286,6 +297,10 @@ void iface_link_look(struct iface_link *l, bool idle)
 		detach(l);
 	if (l->gone && !l->ring)
 		look_for(l);
+	if (l->arrives && complete(l)) {
+		note(l, "%s is back", l->name);
+		l->arrives = false;
+	}
 	if (l->ring)
 		ring_count(l->ring, &l->counted);
 	pthread_mutex_unlock(&l->lock);
@@ -371,7 +386,12 @@ void iface_link_info(struct iface_link *l,
 	snprintf(text, sizeof text, "%" PRIu64 " bytes", l->config->ring);
 	line(arg, "ring", text);
 	if (l->config->rings > 1) {
-		snprintf(text, sizeof text, "%" PRIu64, l->about.loopback ? 1 : l->config->rings);
+		int at = snprintf(
+		        text, sizeof text, "%" PRIu64, l->about.loopback ? 1 : l->config->rings);
+
+		if (!l->gone && !complete(l))
+			snprintf(text + at, sizeof text - (size_t)at, ", of which %" PRIu32 " open",
+			        ring_fanout_open(l->fanout));
 		line(arg, "rings", text);
 	}
 	snprintf(text, sizeof text, "%" PRIu64 " bytes", l->config->snaplen);

@@ -43,6 +43,7 @@ struct iface_link {
 	uint16_t linktype; /* of what is in the ring */
 	uint16_t hatype;   /* the same as the kernel says it of each packet (ARPHRD_…) */
 	bool gone;         /* the interface, or it is of another kind now: what has come is read */
+	bool arrives; /* it is back, and what is dealt to the other rings may still be dropped */
 	struct kernelbpf *base; /* of the option `bpf`; the reader's */
 	int watch, epoll;       /* changes of interfaces; and packets */
 	int stays;              /* its index, where only its kind has changed, or 0 */

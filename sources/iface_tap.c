@@ -6,11 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-#define COPY_BELOW (32u << 10) /* bytes of a block that is not worth a loan */
-#define LOOK 256               /* batches between two looks at the interface, when always busy */
-#define LENT_NAP_NS 2000000    /* nothing there, and poll(2) of no use */
-#define LENT_NAPS 10           /* then it is of use again */
-#define GONE_NAP_NS 1000000000 /* until the interface is looked for again */
+#define COPY_BELOW (32u << 10)  /* bytes of a block that is not worth a loan */
+#define LOOK 256                /* batches between two looks at the interface, when always busy */
+#define LENT_NAP_NS 2000000     /* nothing there, and poll(2) of no use */
+#define LENT_NAPS 10            /* then it is of use again */
+#define GONE_NAP_NS 1000000000  /* until the interface is looked for again */
+#define ARRIVES_NAP_NS 10000000 /* until its other rings are looked at again */
 #define BUSY_BYTES (RING_BLOCK / 2) /* of one go, from which on more is waited for … */
 #define BUSY_NAP_NS 8000000         /* … so long … */
 #define BUSY_PART 8                 /* … unless that was more than such a part of the ring */
@@ -191,6 +192,8 @@ void tap_idle(struct tap *t, int64_t *ret_wake, int *ret_fd)
 	iface_link_look(&t->link, true);
 	*ret_wake = 0;
 	*ret_fd = t->link.epoll;
+	if (t->link.arrives)
+		*ret_wake = now() + ARRIVES_NAP_NS;
 	if (t->link.gone)
 		*ret_wake = now() + (t->link.ring ? RING_RETIRE_MS * 1000000 : GONE_NAP_NS);
 	if (!t->link.ring || !(busy || ring_lent(t->link.ring)))

@@ -39,6 +39,7 @@ struct ring {
 	int fd;
 	struct ring_fanout *fanout; /* NULL: none */
 	uint16_t group;             /* that it belongs to there */
+	bool opened;                /* as one of the group */
 	uint32_t nslots, next;      /* next: the reader's */
 	uint64_t taken, copies_until;
 	uint64_t out;         /* the reader's: packets taken */
@@ -278,13 +279,6 @@ uint64_t ring_disowned(const struct ring *r)
 	return __atomic_load_n(&r->disowned, __ATOMIC_RELAXED);
 }
 
-void ring_shut(struct ring *r)
-{
-	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
-
-	ring_filter(r, &(struct sock_fprog){.len = 1, .filter = &none});
-}
-
 static int set(int fd, int option, int value)
 {
 	return setsockopt(fd, SOL_PACKET, option, &value, sizeof value) < 0 ? -errno : 0;
@@ -308,7 +302,7 @@ static int join(struct ring *r, int index)
 		if (e == 0 && getsockopt(r->fd, SOL_PACKET, PACKET_FANOUT, &id, &size) < 0)
 			e = -errno;
 		if (e == 0)
-			f->members = 0;
+			f->members = f->open = 0;
 	}
 	if (e == 0) {
 		f->index = index;
@@ -328,9 +322,58 @@ static void part(struct ring *r)
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->lock);
-	if (f->members && f->id == r->group)
+	if (f->members && f->id == r->group) {
 		f->members--;
+		f->open -= r->opened;
+	}
 	pthread_mutex_unlock(&f->lock);
+}
+
+/* What it is dealt is wanted now. */
+static int open_up(struct ring *r, const struct sock_fprog *filter)
+{
+	struct ring_fanout *f = r->fanout;
+	int e = ring_filter(r, filter);
+
+	if (e < 0)
+		return e;
+	pthread_mutex_lock(&f->lock);
+	r->opened = f->id == r->group;
+	f->open += r->opened;
+	pthread_mutex_unlock(&f->lock);
+	return 0;
+}
+
+uint32_t ring_fanout_open(struct ring_fanout *f)
+{
+	uint32_t n;
+
+	pthread_mutex_lock(&f->lock);
+	n = f->open;
+	pthread_mutex_unlock(&f->lock);
+	return n;
+}
+
+/* It takes no more of what it is dealt. */
+static void close_again(struct ring *r)
+{
+	struct ring_fanout *f = r->fanout;
+
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	if (r->opened && f->id == r->group)
+		f->open--;
+	r->opened = false;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void ring_shut(struct ring *r)
+{
+	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+
+	ring_filter(r, &(struct sock_fprog){.len = 1, .filter = &none});
+	close_again(r);
 }
 
 static int set_up(struct ring *r, const struct ring_config *c, int index, const char **step)
@@ -345,7 +388,8 @@ static int set_up(struct ring *r, const struct ring_config *c, int index, const 
 	        .sll_ifindex = index};
 	size_t size = (size_t)r->nslots * RING_BLOCK;
 	uint8_t *map;
-	int e;
+	socklen_t len = sizeof(int);
+	int e, down = 0;
 
 	*step = "TPACKET_V3";
 	if (set(r->fd, PACKET_VERSION, TPACKET_V3) < 0 || set(r->fd, PACKET_RESERVE, RESERVE) < 0)
@@ -373,10 +417,12 @@ static int set_up(struct ring *r, const struct ring_config *c, int index, const 
 	if (!r->fanout)
 		return 0;
 	e = join(r, index);
+	if (e == -EINVAL && getsockopt(r->fd, SOL_SOCKET, SO_ERROR, &down, &len) == 0 && down)
+		return -down;
 	if (e < 0)
 		return e;
 	*step = "filter";
-	return ring_filter(r, c->filter) < 0 ? -errno : 0;
+	return open_up(r, c->filter);
 }
 
 int ring_open(const struct ring_config *c, int index, struct ring **ret, const char **ret_step)

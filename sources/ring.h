@@ -39,8 +39,9 @@ struct sock_fprog;
 struct ring_fanout {
 	pthread_mutex_t lock; /* protects what follows */
 	int index;            /* of the interface */
-	uint32_t members;
-	uint16_t id; /* the kernel's, while there are any */
+	uint32_t members;     /* what is dealt to one … */
+	uint32_t open;        /* … is dropped until it is one of these */
+	uint16_t id;          /* the kernel's, while there are any members */
 };
 
 struct ring_config {
@@ -56,12 +57,15 @@ struct ring_counts {
 	uint64_t packets, drops; /* that passed the filter; of them, those without room */
 };
 
-/* Opens it for interface `index`. 0 and *ret, or -errno and *ret_step: what failed. */
+/* Opens it for interface `index`. 0 and *ret, or -errno and *ret_step: what failed (-ENETDOWN: the
+ * interface is down, and before Linux 6.13 no ring can join others then). */
 int ring_open(const struct ring_config *c, int index, struct ring **ret, const char **ret_step);
 /* Closes the socket; memory that is still lent is moved, what was not taken is lost. NULL is fine.
  */
 void ring_free(struct ring *r);
 int ring_fd(const struct ring *r);
+/* How many rings of the group take what is dealt to them. */
+uint32_t ring_fanout_open(struct ring_fanout *f);
 
 /* What passes from now on. 0 or -errno. Any thread. */
 int ring_filter(struct ring *r, const struct sock_fprog *f);

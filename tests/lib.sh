@@ -112,13 +112,18 @@ need_data() { [ -e "$DATA/$1" ] || skip_all "$DATA/$1 is not here"; }
 
 need_fuse() { [ -c /dev/fuse ] && [ -r /dev/fuse ] || skip_all 'no /dev/fuse'; }
 
+# nap SECONDS: without a process; each of a shell's makes the next clash of numbers likelier, which bash 5.2
+# can wait for ever after
+exec {lib_nap}<> <(:)
+nap() { read -rt "$1" -u "$lib_nap"; }
+
 # wait_for SECONDS COMMAND…: polls until the command succeeds
 wait_for() {
 	local end=$((SECONDS + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
-		read -rt 0.02 <> <(:)
+		nap 0.02
 	done
 	return 0 # not what the last read gave
 }

@@ -10,6 +10,10 @@ if [ -z "${WEIR_NETNS:-}" ]; then
 	WEIR_NETNS=1 exec unshare -n "$0"
 fi
 
+# carries NAME: the kernel has put its queue to work, up to a second after it is up; what is sent before is
+# thrown away and counted as sent
+carries() { ip -o link show "$1" 2>/dev/null | grep -q 'state \(UP\|UNKNOWN\)'; }
+
 # pair [NAME NAME]: makes two interfaces that are up and say nothing by themselves
 pair() {
 	local i
@@ -17,6 +21,9 @@ pair() {
 	for i in "${1:-in0}" "${2:-out0}"; do
 		echo 1 2>/dev/null >"/proc/sys/net/ipv6/conf/$i/disable_ipv6"
 		ip link set "$i" mtu 9000 arp off up
+	done
+	for i in "${1:-in0}" "${2:-out0}"; do
+		wait_for 10 carries "$i" || return
 	done
 }
 pair || skip_all "no veth pair: $(head -1 "$T/.ip")"

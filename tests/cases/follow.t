@@ -251,7 +251,7 @@ grow_through() { # grow_through FILE NAME: cut anywhere, the rows are those of t
 		[ $to -gt "$n" ] && to=$n
 		part $at $to "$1" >>"$T/grow"
 		at=$to
-		read -rt 0.01 <> <(:)
+		nap 0.01
 	done
 	wait_for 20 has "$T/got.csv" "$want"
 	result $? "$2: all rows"

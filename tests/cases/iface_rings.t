@@ -76,13 +76,14 @@ ip link del out0
 ok 'gone' wait_for 5 grep -q '^link: gone' "$m/sources/out0/info"
 pair
 ok 'and back' wait_for 10 grep -q 'out0 is back' "$m/sources/out0/info"
-ok 'with all its rings' wait_for 10 bash -c '[ "$(grep -c " 0003 " /proc/net/packet)" = 4 ]'
+like "$(cat "$m/sources/out0/info")" '^rings: 4$' 'with all its rings'
 send --pps 4000 -L 3000 "$trace"
 ok 'no packet is lost or doubled' wait_for 10 bash -c "[ \"\$(sed -n 2p '$m/queries/again/out.csv')\" = 3000 ]"
 is "$(sed -n 2p "$m/queries/again/out.csv")" 3000 'their number'
 ip link set out0 down
 ip link set out0 up
 wait_for 5 grep -q 'out0 is up' "$m/sources/out0/info"
+wait_for 5 carries in0
 send --pps 4000 -L 1000 "$trace"
 ok 'down and up again, too' wait_for 10 bash -c "[ \"\$(sed -n 2p '$m/queries/again/out.csv')\" = 4000 ]"
 

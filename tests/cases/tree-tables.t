@@ -43,7 +43,7 @@ while ! grep -q '^state: done' "$q/t/status"; do
 	seen+=("$(version "$T/v")")
 	inos+=("$(stat -c %i "$f")")
 	mtimes+=("$before")
-	read -rt 0.3 <> <(:)
+	nap 0.3
 done
 is $bad 0 "each of ${#seen[@]} reads is one whole version"
 is "$(printf '%s\n' "${seen[@]}" | sort -nc && echo sorted)" sorted 'and they go on'

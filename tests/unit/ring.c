@@ -238,6 +238,129 @@ static void what_is_disowned_has_its_numbers(void **state)
 	assert_int_equal(c.packets, 800);
 }
 
+/* ---- rings that packets are dealt to ---- */
+
+#define RINGS 4
+#define FLOWS_SENT 40000 /* at most */
+#define AFTER 4000       /* of them when all rings are open */
+
+struct flows {
+	int out;
+	uint32_t sent, until; /* atomic */
+	struct ring *ring[RINGS];
+	uint32_t nrings, had[RINGS];
+	uint8_t seen[FLOWS_SENT];
+};
+
+/* UDP from ever other ports, its number behind. */
+static void *send_flows(void *arg)
+{
+	struct flows *f = arg;
+	struct sockaddr_ll to = {
+	        .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("lo"), .sll_halen = 6};
+	uint8_t p[60] = {
+	        [12] = 8, [14] = 0x45, [17] = 46, [22] = 64, [23] = 17, [26] = 127, [29] = 1};
+	uint32_t n = 0;
+
+	while (n < __atomic_load_n(&f->until, __ATOMIC_ACQUIRE)) {
+		p[34] = (uint8_t)(n >> 8);
+		p[35] = (uint8_t)n;
+		memcpy(p + 42, &n, sizeof n);
+		if (sendto(f->out, p, sizeof p, 0, (struct sockaddr *)&to, sizeof to) != sizeof p)
+			break;
+		__atomic_store_n(&f->sent, ++n, __ATOMIC_RELEASE);
+		usleep(10);
+	}
+	return NULL;
+}
+
+static void take_flows(struct flows *f)
+{
+	struct taken t;
+	uint32_t n;
+
+	for (uint32_t i = 0; i < f->nrings; i++) {
+		while (ring_take(f->ring[i], &t)) {
+			for (f->had[i] += t.n; t.n; t.n--) {
+				memcpy(&n, (const uint8_t *)t.first + t.first->tp_mac + 42,
+				        sizeof n);
+				assert_true(n < FLOWS_SENT);
+				f->seen[n]++;
+				t.first = (void *)((uint8_t *)t.first + t.first->tp_next_offset);
+			}
+			loan_drop(t.loan);
+		}
+	}
+}
+
+/* Until that one has been sent. */
+static void take_until(struct flows *f, uint32_t number)
+{
+	while (__atomic_load_n(&f->sent, __ATOMIC_ACQUIRE) < number)
+		take_flows(f);
+}
+
+/* Rings join while packets come: none is had twice, and when all are open none is missed. */
+static void rings_join_one_by_one(void **state)
+{
+	struct sock_filter outgoing[] = {
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+	        BPF_STMT(BPF_RET | BPF_K, 0xffff), BPF_STMT(BPF_RET | BPF_K, 0)};
+	struct sock_fprog filter = {.len = 4, .filter = outgoing};
+	static struct flows f;
+	struct ring_fanout group = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct ring_config c = {
+	        .fanout = &group, .size = RING_LEAST, .protocol = ETH_P_ALL, .filter = &filter};
+	uint64_t counted = 0, took = 0;
+	uint32_t first;
+	const char *step;
+	pthread_t sender;
+
+	if (!((struct in *)*state)->ring)
+		skip();
+	f = (struct flows){.out = ((struct in *)*state)->out, .until = FLOWS_SENT - AFTER};
+	assert_int_equal(pthread_create(&sender, NULL, send_flows, &f), 0);
+	while (f.nrings < RINGS) {
+		struct ring **r = &f.ring[f.nrings];
+
+		assert_int_equal(ring_fanout_open(&group), f.nrings);
+		assert_int_equal(ring_open(&c, (int)if_nametoindex("lo"), r, &step), 0);
+		f.nrings++;
+		take_until(&f, __atomic_load_n(&f.sent, __ATOMIC_ACQUIRE) + 100);
+	}
+	assert_int_equal(ring_fanout_open(&group), RINGS);
+	first = __atomic_load_n(&f.sent, __ATOMIC_ACQUIRE) + 1;
+	__atomic_store_n(&f.until, first + AFTER, __ATOMIC_RELEASE);
+	take_until(&f, first + AFTER);
+	pthread_join(sender, NULL);
+	for (uint32_t i = 0; i < RINGS; i++) {
+		struct ring_counts n = {0};
+
+		ring_count(f.ring[i], &n);
+		assert_int_equal(n.drops, 0);
+		for (int k = 0; k < 200 && f.had[i] < n.packets; k++) {
+			struct pollfd p = {.fd = ring_fd(f.ring[i]), .events = POLLIN};
+
+			poll(&p, 1, 20);
+			take_flows(&f);
+		}
+		assert_true(f.had[i] > AFTER / 100);
+		counted += n.packets;
+		took += f.had[i];
+	}
+	assert_int_equal(took, counted);
+	for (uint32_t i = 0; i < first; i++)
+		assert_true(f.seen[i] <= 1);
+	for (uint32_t i = first; i < f.sent; i++)
+		assert_int_equal(f.seen[i], 1);
+	for (uint32_t i = 0; i < RINGS; i++) {
+		ring_free(f.ring[i]);
+		assert_int_equal(ring_fanout_open(&group), RINGS - 1 - i);
+	}
+	pthread_mutex_destroy(&group.lock);
+}
+
 static void a_counter_may_begin_anew(void **state)
 {
 	struct iface_counter c = {.last = 1000};
@@ -254,6 +377,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(what_is_disowned_has_its_numbers, begin, end),
+	        cmocka_unit_test_setup_teardown(rings_join_one_by_one, begin, end),
 	        cmocka_unit_test(a_counter_may_begin_anew),
 	        cmocka_unit_test_setup_teardown(kept_blocks_do_not_stop_the_ring, begin, end),
 	};
