@@ -102,16 +102,10 @@ static bool are_dense(const uint16_t *rows, uint32_t n)
 int dealt_pack(
         struct dealt *d, const uint16_t *rows, uint32_t n, uint8_t *to, struct weir_packed *ret)
 {
-	uint8_t own[WEIR_PACK_ROWS * WEIR_PACK_SIZE] __attribute__((aligned(64)));
-	uint8_t *place = NULL;
 	int r;
 
 	if (!d->from)
 		return 0;
-	if (are_dense(rows, n))
-		place = d->keys + (size_t)rows[0] * d->pack.size;
-	if (!to)
-		to = place ? place : own;
 	ret->done = 0;
 	ret->nodd = ret->nip6 = 0;
 	r = d->from->ops->pack(d->from, &d->pack, rows, n, to, ret);
@@ -119,10 +113,8 @@ int dealt_pack(
 		d->from = NULL;
 		return r;
 	}
-	if (place && to != place)
-		memcpy(place, to, (size_t)n * d->pack.size);
-	else if (place)
-		;
+	if (are_dense(rows, n))
+		memcpy(d->keys + (size_t)rows[0] * d->pack.size, to, (size_t)n * d->pack.size);
 	else if (d->pack.size == 8)
 		scatter(d->keys, rows, n, to, 8);
 	else if (d->pack.size == 16)

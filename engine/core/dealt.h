@@ -20,7 +20,7 @@ struct dealt;
 struct dealt *dealt_new(struct weir_batch *b, const struct keypack *key);
 
 /* Packs rows[0..n), n <= WEIR_PACK_ROWS, behind those of the call before: also to `to`, one behind
- * the other, unless that is NULL, and *ret. 1; 0: the source does not do it all; -ENOMEM. */
+ * the other, and *ret. 1; 0: the source does not do it all; -ENOMEM. */
 int dealt_pack(
         struct dealt *d, const uint16_t *rows, uint32_t n, uint8_t *to, struct weir_packed *ret);
 

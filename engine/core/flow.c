@@ -81,6 +81,20 @@ static int lane_open(struct stage *st, struct lane *l, uint32_t number)
 	return l->queue ? 0 : -ENOMEM;
 }
 
+/* How many of its nodes are needed. */
+static uint32_t instances(const struct flow *f, const struct stage *st)
+{
+	uint32_t n = f->crew.n;
+
+	if (st->plan->kind == STRETCH_PARALLEL)
+		return n;
+	if (st->plan->kind == STRETCH_SERIAL || (st->plan->adds && !st->folds))
+		return 1;
+	if (st->plan->tables && n <= FLOW_PAIR)
+		return 1;
+	return n * FLOW_LANES < CREW_MAX ? n * FLOW_LANES : CREW_MAX;
+}
+
 static int stage_open(struct flow *f, struct stage *st, const struct plan_stretch *plan)
 {
 	bool keyed = plan->kind == STRETCH_KEYED;
@@ -90,11 +104,7 @@ static int stage_open(struct flow *f, struct stage *st, const struct plan_stretc
 	st->flow = f;
 	st->plan = plan;
 	st->folds = plan->adds && f->crew.n > FLOW_FEW;
-	st->ninstances = plan->kind == STRETCH_SERIAL || (plan->adds && !st->folds) ? 1
-	                 : keyed ? f->crew.n * FLOW_LANES
-	                         : f->crew.n;
-	if (keyed && st->ninstances > CREW_MAX)
-		st->ninstances = CREW_MAX;
+	st->ninstances = instances(f, st);
 	st->nlanes = plan->kind == STRETCH_PARALLEL ? 0 : st->ninstances;
 	st->waiting = calloc(f->window, sizeof *st->waiting);
 	st->instance = calloc(st->ninstances, sizeof *st->instance);

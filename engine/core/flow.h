@@ -9,8 +9,9 @@
  * - A keyed stretch is split over lanes, each with its own instance: the token's batches are dealt
  *   by the hash of the key (split.h), and what the lanes leave is put back into the order of rows
  *   (recombine.h). A lane is a queue, worked off by one worker at a time: what idle workers steal.
- *   Where keys can be added up of parts nothing is dealt: a few workers share one lane, which gets
- *   the keys packed and is a third of the work; more have a lane each, see fold.h.
+ *   Two workers deal nothing to tables: they share one lane, which gets its keys packed and hashed
+ *   (ready.h) and is half of the work as a rule. Where keys can be added up of parts so do three;
+ *   more have a lane each then, see fold.h.
  * - The serial stretch at the end is one lane, whose output is the query's.
  *
  * Tokens enter the lanes of a stretch in the order of the source: who brings one that is not next
@@ -47,7 +48,8 @@
 #include "engine/core/stretch.h"
 
 #define FLOW_LANES 1         /* for each worker */
-#define FLOW_FEW 3           /* workers that one lane of a table keeps busy */
+#define FLOW_PAIR 2          /* workers that one lane of tables keeps busy … */
+#define FLOW_FEW 3           /* … and of one table that can be added up of parts */
 #define FLOW_TOKENS_MAX 4096 /* in flight */
 
 struct answer;

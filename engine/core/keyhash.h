@@ -37,6 +37,14 @@ static inline uint64_t keyhash_fold(uint64_t a, uint64_t b)
 	return (uint64_t)x ^ (uint64_t)(x >> 64);
 }
 
+/* Stands in a key for an IPv6 address whose number is not known. */
+static inline uint32_t keyhash_digest(const struct keyhash_secret *s, const uint8_t *octets)
+{
+	return (uint32_t)(keyhash_fold(keyhash_load(octets) ^ s->word[2],
+	                          keyhash_load(octets + 8) ^ s->word[3]) >>
+	                  32);
+}
+
 /* n: a multiple of 8, a constant where this is to be fast. */
 static inline __attribute__((always_inline)) uint32_t keyhash(
         const struct keyhash_secret *s, const uint8_t *p, size_t n)

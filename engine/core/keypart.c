@@ -201,6 +201,14 @@ void keypart_hash(const struct keypart *p, const uint8_t *keys, struct keypart_b
 		hash_block(p, keys, blk, p->key_size);
 }
 
+void keypart_hashed(const struct keypart *p, const uint32_t *hash, struct keypart_block *blk)
+{
+	for (uint32_t k = 0; k < blk->n; k++) {
+		blk->hash[k] = hash[k];
+		__builtin_prefetch(&p->slot[keypart_home(p, hash[k])]);
+	}
+}
+
 void keypart_find_portable(const struct keypart *p, struct keypart_block *blk)
 {
 	const uint32_t *slot = p->slot;

@@ -72,6 +72,8 @@ size_t keypart_growth(const struct keypart *p, uint32_t n);
 
 /* The first step: blk->hash of blk->n keys. The bits p->families are 0. */
 void keypart_hash(const struct keypart *p, const uint8_t *keys, struct keypart_block *blk);
+/* The same where they are known. */
+void keypart_hashed(const struct keypart *p, const uint32_t *hash, struct keypart_block *blk);
 /* The second: num and rec are of the first key with that hash. */
 void keypart_find(const struct keypart *p, struct keypart_block *blk);
 void keypart_find_portable(const struct keypart *p, struct keypart_block *blk); /* the same */

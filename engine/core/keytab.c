@@ -11,6 +11,7 @@
 #include "engine/core/grow.h"
 #include "engine/core/keyfollow.h"
 #include "engine/core/keytab_text.h"
+#include "engine/core/ready.h"
 
 #define BLOCK KEYPART_BLOCK
 
@@ -78,14 +79,6 @@ struct families {
 	uint8_t bits[BLOCK];
 };
 
-/* Stands in a key for the number of an IPv6 address until that is known. */
-static inline uint32_t digest(const struct keyhash_secret *s, const uint8_t *octets)
-{
-	return (uint32_t)(keyhash_fold(keyhash_load(octets) ^ s->word[2],
-	                          keyhash_load(octets + 8) ^ s->word[3]) >>
-	                  32);
-}
-
 /* Hashes the keys of a block, IPv6 addresses and all. */
 static void hash_keys(struct keytab *t, const struct weir_packed *from, struct keypart_block *blk,
         struct families *families)
@@ -98,7 +91,7 @@ static void hash_keys(struct keytab *t, const struct weir_packed *from, struct k
 	for (uint32_t i = 0; i < from->nip6; i++) {
 		const struct weir_pack_ip6 *v = &from->ip6[i];
 		const struct key_field *f = &t->pack.f[v->field];
-		uint32_t d = digest(secret, v->octets);
+		uint32_t d = keyhash_digest(secret, v->octets);
 
 		memcpy(t->packed + (size_t)v->place * size + f->at, &d, 4);
 		families->bits[v->place] |= (uint8_t)(1u << f->family);
@@ -113,10 +106,9 @@ static inline bool same_octets(const uint8_t *a, const uint8_t *b)
 	return !((keyhash_load(a) ^ keyhash_load(b)) | (keyhash_load(a + 8) ^ keyhash_load(b + 8)));
 }
 
-/* Puts the numbers of n <= BLOCK of the addresses from->ip6[] into the keys, from the dictionary.
- */
-static int number(
-        struct keytab *t, const struct weir_packed *from, const uint16_t *which, uint32_t n)
+/* Puts the numbers of n <= BLOCK of the addresses ip6[] into the keys, from the dictionary. */
+static int number(struct keytab *t, uint8_t *keys, const struct weir_pack_ip6 *ip6,
+        const uint16_t *which, uint32_t n)
 {
 	uint8_t octets[BLOCK][16], *rec[BLOCK];
 	uint32_t num[BLOCK];
@@ -128,30 +120,29 @@ static int number(
 	if (keypart_reserve(&t->ip6, t->mem, n) < 0)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		memcpy(octets[i], from->ip6[which[i]].octets, 16);
+		memcpy(octets[i], ip6[which[i]].octets, 16);
 	keypart_hash(&t->ip6, octets[0], &blk);
 	keypart_find(&t->ip6, &blk);
 	keypart_insert(&t->ip6, octets[0], &blk);
 	for (uint32_t i = 0; i < n; i++) {
-		const struct weir_pack_ip6 *v = &from->ip6[which[i]];
+		const struct weir_pack_ip6 *v = &ip6[which[i]];
 
-		memcpy(t->packed + (size_t)v->place * t->pack.size + t->pack.f[v->field].at,
-		        &num[i], 4);
+		memcpy(keys + (size_t)v->place * t->pack.size + t->pack.f[v->field].at, &num[i], 4);
 	}
 	return 0;
 }
 
 /* Puts the numbers of all IPv6 addresses into the keys. A record that was found with the same
  * families has numbers; where their octets are the same they are the key's. */
-static int number_ip6(
-        struct keytab *t, const struct weir_packed *from, const struct keypart_block *blk)
+static int number_ip6(struct keytab *t, uint8_t *keys, const struct weir_pack_ip6 *ip6,
+        uint32_t nip6, const struct keypart_block *blk)
 {
 	uint32_t size = t->pack.size, num[BLOCK], m = 0;
 	uint16_t which[BLOCK];
 
-	for (uint32_t first = 0; first < from->nip6; first += BLOCK) {
-		const struct weir_pack_ip6 *v = from->ip6 + first;
-		uint32_t n = from->nip6 - first < BLOCK ? from->nip6 - first : BLOCK;
+	for (uint32_t first = 0; first < nip6; first += BLOCK) {
+		const struct weir_pack_ip6 *v = ip6 + first;
+		uint32_t n = nip6 - first < BLOCK ? nip6 - first : BLOCK;
 
 		for (uint32_t i = 0; i < n; i++) {
 			num[i] = KEYPART_NONE;
@@ -162,7 +153,7 @@ static int number_ip6(
 		}
 		m = 0;
 		for (uint32_t i = 0; i < n; i++) {
-			uint8_t *key = t->packed + (size_t)v[i].place * size;
+			uint8_t *key = keys + (size_t)v[i].place * size;
 
 			if (num[i] == KEYPART_NONE ||
 			        !same_octets(keypart_rec(&t->ip6, num[i]), v[i].octets))
@@ -170,10 +161,41 @@ static int number_ip6(
 			else
 				memcpy(key + t->pack.f[v[i].field].at, &num[i], 4);
 		}
-		if (m && number(t, from, which, m) < 0)
+		if (m && number(t, keys, ip6, which, m) < 0)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* The last two steps of a look-up; families NULL: all zero. There is room for the keys. */
+static int look_up(struct keytab *t, uint8_t *keys, const struct weir_pack_ip6 *ip6, uint32_t nip6,
+        struct keypart_block *blk)
+{
+	keypart_find(&t->keys, blk);
+	if (nip6 && number_ip6(t, keys, ip6, nip6, blk) < 0)
+		return -ENOMEM;
+	keypart_insert(&t->keys, keys, blk);
+	return 0;
+}
+
+static void begin(struct keytab_rows *ret, uint32_t at, uint32_t n, struct keypart_block *blk)
+{
+	blk->n = n;
+	blk->num = ret->id + at;
+	blk->rec = ret->state + at;
+	blk->nfresh = 0;
+}
+
+/* Notes what was new in a block, before which there were so many keys. */
+static void note_fresh(struct keytab *t, const struct keypart_block *blk, uint32_t before,
+        const uint8_t *families, struct keytab_rows *ret, uint32_t at)
+{
+	for (uint32_t i = 0; i < blk->nfresh; i++) {
+		ret->fresh[ret->nfresh++] = (uint16_t)(at + blk->fresh[i]);
+		if (t->families)
+			t->families[before + i] = families ? families[blk->fresh[i]] : 0;
+	}
+	t->n = t->keys.n;
 }
 
 /* Looks the packed rows of a block up; `at`: where they stand in ret. There is room for them. After
@@ -185,12 +207,9 @@ static int map_block(struct keytab *t, struct weir_batch *b, const struct keypac
 	size_t text[BLOCK + 1];
 	struct families families;
 	struct keypart_block blk;
-	int r = 0;
+	int r;
 
-	blk.n = in->n;
-	blk.num = ret->id + at;
-	blk.rec = ret->state + at;
-	blk.nfresh = 0;
+	begin(ret, at, in->n, &blk);
 	if (t->pack.wide) {
 		r = keytab_text_pack(t, b, ret->row + at, in->n, text);
 		if (r == 0)
@@ -200,18 +219,30 @@ static int map_block(struct keytab *t, struct weir_batch *b, const struct keypac
 		if (reserve_families(t, in->n, in->from.nip6) < 0)
 			return -ENOMEM;
 		hash_keys(t, &in->from, &blk, &families);
-		keypart_find(&t->keys, &blk);
-		if (in->from.nip6 && number_ip6(t, &in->from, &blk) < 0)
-			return -ENOMEM;
-		keypart_insert(&t->keys, t->packed, &blk);
+		r = look_up(t, t->packed, in->from.ip6, in->from.nip6, &blk);
+		if (r < 0)
+			return r;
 	}
-	for (uint32_t i = 0; i < blk.nfresh; i++) {
-		ret->fresh[ret->nfresh++] = (uint16_t)(at + blk.fresh[i]);
-		if (t->families)
-			t->families[before + i] = in->from.nip6 ? families.bits[blk.fresh[i]] : 0;
-	}
-	t->n = t->keys.n;
+	note_fresh(t, &blk, before, in->from.nip6 ? families.bits : NULL, ret, at);
 	return r;
+}
+
+/* The same where they have been packed and hashed. */
+static int map_ready(
+        struct keytab *t, const struct ready_block *in, struct keytab_rows *ret, uint32_t at)
+{
+	uint32_t before = t->keys.n;
+	struct keypart_block blk;
+
+	begin(ret, at, in->n, &blk);
+	if (reserve_families(t, in->n, in->nip6) < 0)
+		return -ENOMEM;
+	memcpy(ret->row + at, in->row, in->n * sizeof *in->row);
+	keypart_hashed(&t->keys, in->hash, &blk);
+	if (look_up(t, in->key, in->ip6, in->nip6, &blk) < 0)
+		return -ENOMEM;
+	note_fresh(t, &blk, before, in->families, ret, at);
+	return 0;
 }
 
 /* As map_block() in a frozen table. Its records without a place leave ret's arrays. Of those that
@@ -258,6 +289,25 @@ static int find_block(struct keytab *t, struct weir_batch *b, const struct keypa
 	return (int)n;
 }
 
+static int map_all_ready(struct keytab *t, const struct ready *d, struct keytab_rows *ret)
+{
+	ret->before = t->n;
+	ret->n = ret->nfresh = ret->nmissed = 0;
+	if (t->follows && keytab_index(t) < 0)
+		return -ENOMEM;
+	if (keypart_reserve(&t->keys, t->mem, d->nsel) < 0)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < d->nblocks; i++) {
+		int r = map_ready(t, &d->block[i], ret, ret->n);
+
+		if (r < 0)
+			return r;
+		ret->n += d->block[i].n;
+	}
+	ret->missing = d->nsel - ret->n;
+	return 0;
+}
+
 /* Of ret->row[0..total) those that have a key. */
 static int map(struct keytab *t, struct weir_batch *b, const uint32_t *prefix, uint32_t total,
         struct keytab_rows *ret)
@@ -298,11 +348,15 @@ static int map(struct keytab *t, struct weir_batch *b, const uint32_t *prefix, u
 
 int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret)
 {
+	struct ready *d;
 	int r = keyfollow_map(t, b, ret);
 
 	if (r > 0)
 		r = keymemo_map(t, b, ret);
-	return r <= 0 ? r : map(t, b, NULL, keypack_rows(b, ret->row), ret);
+	if (r <= 0)
+		return r;
+	d = t->frozen ? NULL : ready_take(b, &t->pack);
+	return d ? map_all_ready(t, d, ret) : map(t, b, NULL, keypack_rows(b, ret->row), ret);
 }
 
 int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t n,
@@ -392,7 +446,7 @@ static int settle_ip6(struct keytab *t, const struct weir_packed *from, uint32_t
 			t->families[first + v->place] |=
 			        (uint8_t)(1u << t->pack.f[v->field].family);
 		}
-		if (number(t, from, which, m) < 0)
+		if (number(t, t->packed, from->ip6, which, m) < 0)
 			return -ENOMEM;
 	}
 	return 0;

@@ -4,6 +4,7 @@
 
 #include "engine/core/dealt.h"
 #include "engine/core/keyhash.h"
+#include "engine/core/ready.h"
 
 /* Fields are gathered in words of 64 bits, as narrow as they are, and a full word is mixed in: two
  * multiplications for the five fields of a connection. */
@@ -385,27 +386,17 @@ static bool numbers(const struct weir_batch *b)
 }
 
 /* The batch as it is, for the one lane, with its keys. */
-static int hand_over(
-        struct weir_pool *pool, struct weir_batch *b, struct dealt *d, struct weir_batch **view)
+static int hand_over(const struct split *s, struct weir_pool *pool, struct weir_batch *b,
+        struct weir_batch **view)
 {
-	uint32_t total = weir_batch_count(b);
-	struct weir_packed packed;
-	uint16_t rows[WEIR_PACK_ROWS];
-	int r = d ? 1 : 0;
-
-	for (uint32_t first = 0; first < total && r > 0; first += WEIR_PACK_ROWS) {
-		uint32_t n = total - first < WEIR_PACK_ROWS ? total - first : WEIR_PACK_ROWS;
-
-		for (uint32_t k = 0; k < n; k++)
-			rows[k] = weir_batch_row(b, first + k);
-		r = dealt_pack(d, rows, n, NULL, &packed);
-	}
-	*view = r < 0 ? NULL : pool_view(pool, b, b->schema, batch_identity);
+	*view = pool_view(pool, b, b->schema, batch_identity);
 	if (!*view)
 		return -ENOMEM;
-	weir_batch_select(*view, b->sel, total);
-	if (d)
-		dealt_attach(d, *view);
+	if (s->lead.n && !numbers(b) && ready_make(*view, &s->lead) < 0) {
+		weir_batch_unref(*view);
+		*view = NULL;
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -413,14 +404,16 @@ int split_batch(const struct split *s, struct weir_pool *pool, struct weir_batch
         struct weir_batch **views)
 {
 	struct hashes h;
-	uint16_t *rows = weir_batch_sel(b, weir_batch_count(b)), start[SPLIT_LANES_MAX + 1];
-	struct dealt *d = s->lead.n && !numbers(b) ? dealt_new(b, &s->lead) : NULL;
+	uint16_t *rows, start[SPLIT_LANES_MAX + 1];
 	uint32_t lanes = s->lanes;
-	int r = rows ? 0 : -ENOMEM;
+	struct dealt *d;
+	int r;
 
 	if (lanes == 1)
-		return hand_over(pool, b, d, views);
-
+		return hand_over(s, pool, b, views);
+	rows = weir_batch_sel(b, weir_batch_count(b));
+	d = s->lead.n && !numbers(b) ? dealt_new(b, &s->lead) : NULL;
+	r = rows ? 0 : -ENOMEM;
 	if (r == 0)
 		r = hash_of(s, &h, b, d, b->sel, weir_batch_count(b));
 	memset(views, 0, lanes * sizeof *views);

@@ -4,7 +4,7 @@
  * Keys are packed as tables pack them, by the source where it can, so that no column is made for
  * the sake of the split; keys with text are hashed column by column. Rows are dealt by a counting
  * sort, and each lane gets a view with its rows: no record is copied. One lane alone gets all rows,
- * unhashed, with their keys. Equal values meet in one lane, as equal as any table of keys takes
+ * with their keys (ready.h). Equal values meet in one lane, as equal as any table of keys takes
  * them (-0.0 is 0.0, one NaN, a missing value is a value). The hash is seeded at process start
  * (keyhash.h) and has nothing in common with that of the tables, whose slots would else be used in
  * part only.

@@ -279,6 +279,9 @@ static int take_keyed(struct cutting *c, uint32_t first)
 	s->blocking = at(c, end - 1)->flags & WEIR_BLOCKING;
 	s->adds = end == first + 1 && s->blocking && (at(c, first)->flags & WEIR_ADDS) &&
 	          !(at(c, first)->flags & WEIR_GROWS);
+	s->tables = true;
+	for (uint32_t i = first; i < end; i++)
+		s->tables &= !is_keyed(at(c, i)) || (at(c, i)->flags & WEIR_SPILLS);
 	s->key = key;
 	s->nkeys = nkeys;
 	s->map = map;

@@ -29,6 +29,7 @@ struct plan_stretch {
 	/* keyed and blocking, of one node: records may go to any lane, since what lanes have of a
 	 * key can be added up (WEIR_ADDS) */
 	bool adds;
+	bool tables; /* keyed: only the engine's own modules, which do little with a record */
 	/* keyed: fields of what comes in */
 	const uint32_t *key;
 	uint32_t nkeys;

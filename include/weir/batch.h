@@ -73,6 +73,7 @@ struct weir_batch;
 struct weir_pack;
 struct weir_pack_field;
 struct weir_packed;
+struct ready;
 
 /* What a source's batch does for itself. */
 struct weir_batch_ops {
@@ -111,6 +112,7 @@ struct weir_batch {
 	void *mem;              /* engine's */
 	const uint32_t *ids;    /* engine's: by row, of its key in table ids_of; NULL: none */
 	uint64_t ids_of;
+	struct ready *ready; /* engine's: keys of its rows; NULL: none */
 };
 
 static inline uint32_t weir_batch_count(const struct weir_batch *b)

@@ -12,6 +12,7 @@
 #include "engine/core/keytab.h"
 #include "engine/core/mem.h"
 #include "engine/core/pool.h"
+#include "engine/core/ready.h"
 #include "engine/core/sanitizers.h"
 #include "tests/unit/drawn_batch.h"
 
@@ -221,9 +222,12 @@ static void run(
 	uint64_t *sums = NULL;
 	void *tree = NULL;
 	uint32_t count = 0;
+	struct keypack pack;
 	struct keytab t;
+	bool reselected;
 
 	assert_int_equal(keytab_init(&t, &mem, s, index, n, flags, 8), 0);
+	assert_int_equal(keypack_init(&pack, &mem, s, index, n, flags), 0);
 	for (uint32_t i = 0; i < batches; i++) {
 		struct draw calm = *d;
 		struct weir_batch *b;
@@ -232,11 +236,21 @@ static void run(
 		if (i % 7 < 2)
 			calm.v6 = i & 8 ? 100 : 0;
 		b = draw_batch(pool, s, &calm);
+		if (!t.pack.wide && rnd(2)) { /* by another thread, as it were */
+			assert_int_equal(ready_make(b, &pack), 0);
+			reselected = rnd(4) == 0;
+			if (reselected)
+				weir_batch_select(b, b->sel, weir_batch_count(b) / 2);
+			check_batch(&t, b, index, n, flags & KEYPACK_NULLS, &tree, &count, &sums);
+			assert_int_equal(b->ready->taken, !reselected || !b->ready->nsel);
+			check_batch(&t, b, index, n, flags & KEYPACK_NULLS, &tree, &count, &sums);
+		}
 		check_batch(&t, b, index, n, flags & KEYPACK_NULLS, &tree, &count, &sums);
 		weir_batch_unref(b);
 	}
 	check_load(&t, pool, s, index, n, &tree, sums);
 	keytab_release(&t);
+	keypack_release(&pack);
 	tdestroy(tree, free);
 	free(sums);
 	pool_unref(pool);
