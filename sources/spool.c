@@ -340,7 +340,8 @@ WEIR_SOURCE(spool) = {
                "Each file is read once, whatever it is called by then. One that grows later is "
                "read on, one that is overwritten is a new one. Files that are gone or overwritten "
                "before they were read, that shrink, or that are no captures are faults, and the "
-               "source's stats count them.\n\n"
+               "source's stats count them. What a file had that was overwritten before it was "
+               "looked at for the first time leaves no trace.\n\n"
                "On the command line it is spool:FOLDER, read once for all queries together; with "
                "the option state each file, and each packet, once across restarts. In a query it "
                "is read for that alone.",

@@ -128,6 +128,13 @@ wait_for() {
 	return 0 # not what the last read gave
 }
 
+# freeze PID: stops all its threads; kill is back before they stand
+freeze() {
+	kill -STOP "$1"
+	wait_for 10 stands "$1"
+}
+stands() { ! grep -h '^State:' /proc/"$1"/task/*/status | grep -qv 'T (stopped)'; }
+
 # mount_weir DIR SOURCE… [-o …]: mounts in the foreground as a child, waits until it is there
 mount_weir() {
 	local dir=$1

@@ -90,7 +90,7 @@ wait_for 10 has "$m/queries/a/out.csv" 90
 result $? 'the next one of its name is read'
 
 # two others of its name while nobody looks: the last one is read, and the other is said to be lost
-kill -STOP "${lib_pids[-1]}"
+freeze "${lib_pids[-1]}"
 mv "$T/slow.pcap" "$T/slow.pcap.1"
 part 0 "$e20" >"$T/slow.pcap"
 mv "$T/slow.pcap" "$T/slow.pcap.2"

@@ -51,7 +51,7 @@ hand() {
 # ---- gone while packets are in the ring: more than are read between two looks at the interface ----
 mount_weir "$m" out0 -o snaplen=64,ring=128MB || finish
 echo 'all: packets | group count() as n' >"$m/queries/new"
-kill -STOP "${lib_pids[-1]}"
+freeze "${lib_pids[-1]}"
 send -t -K --loop=15 "$trace"
 ip link del out0
 kill -CONT "${lib_pids[-1]}"

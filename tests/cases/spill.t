@@ -31,7 +31,9 @@ tenth() {
 	ok "$3: on disk, and within $((limit >> 10)) KiB" test "$(field "disk$1" spill_peak)" -gt 0 -a \
 		"$(field "disk$1" memory_peak)" -le "$limit"
 	is "$(field "disk$1" spill)" 0 "$3: the disk is given back"
-	ok "$3: few descriptors" test "$(field "disk$1" spill_files)" -le 16
+	# each node has a few, one after the other, and one more for a part that is divided again, which the seed of
+	# the hashes decides; a file for each part would be 64 for each node
+	ok "$3: few descriptors" test "$(field "disk$1" spill_files)" -le 48
 	rmdir "$q/mem$1" "$q/disk$1"
 }
 

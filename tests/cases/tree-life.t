@@ -110,7 +110,7 @@ fi
 # who unmounts it, and mounts another one in its place, keeps that
 "$WEIR" "$trace" "$m"
 p=$(pid_of)
-kill -STOP "$p"
+freeze "$p"
 umount -l "$m"
 mount -t tmpfs none "$m"
 kill -CONT "$p"
