@@ -97,6 +97,8 @@ static bool is_soon(const struct crew *c, bool (*ready)(void *arg), void *arg)
 /* `ready` NULL: until there may be a task. */
 static void rest(struct crew *c, bool (*ready)(void *arg), void *arg)
 {
+	if (c->spare_time && c->spare_time(c->spare_arg))
+		return;
 	if (is_soon(c, ready, arg))
 		return;
 	pthread_mutex_lock(&c->lock);

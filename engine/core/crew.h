@@ -39,6 +39,8 @@ struct crew {
 	pthread_mutex_t lock; /* protects quit */
 	pthread_cond_t wake;
 	bool quit;
+	bool (*spare_time)(void *arg); /* NULL: none; false: nothing was to be done */
+	void *spare_arg;
 };
 
 /* n workers, tasks: how many there can be at most. 0 or -ENOMEM. crew_release() is due. */

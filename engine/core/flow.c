@@ -90,7 +90,7 @@ static uint32_t instances(const struct flow *f, const struct stage *st)
 		return n;
 	if (st->plan->kind == STRETCH_SERIAL || (st->plan->adds && !st->folds))
 		return 1;
-	if (st->plan->tables && n <= FLOW_PAIR)
+	if (st->plan->tables && n <= STRETCH_PAIR)
 		return 1;
 	return n * FLOW_LANES < CREW_MAX ? n * FLOW_LANES : CREW_MAX;
 }
@@ -173,6 +173,11 @@ static int slots_open(struct flow *f)
 	return 0;
 }
 
+static bool zero_pages(void *arg)
+{
+	return tails_step(arg);
+}
+
 static int make(struct flow *f)
 {
 	const struct plan *p = f->run->plan;
@@ -188,6 +193,8 @@ static int make(struct flow *f)
 	for (uint32_t i = 0; i < f->nstages; i++)
 		lanes += CREW_MAX;
 	r = crew_init(&f->crew, f->run->threads, f->window + lanes);
+	f->crew.spare_time = zero_pages;
+	f->crew.spare_arg = &f->tails;
 	for (uint32_t i = 0; i < f->run->threads && r == 0; i++) {
 		f->pool[i] = pool_new(f->run->mem);
 		r = f->pool[i] ? 0 : -ENOMEM;
@@ -207,6 +214,7 @@ int flow_new(struct run_context *run, struct flow **ret)
 	f->run = run;
 	f->window = run->tokens;
 	pthread_mutex_init(&f->lock, NULL);
+	tails_init(&f->tails, run->mem);
 	r = make(f);
 	if (r < 0) {
 		flow_free(f);
@@ -288,6 +296,7 @@ void flow_free(struct flow *f)
 	free(f->stage);
 	free(f->slot);
 	free(f->pool);
+	tails_release(&f->tails, f->run->mem);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }
@@ -490,6 +499,8 @@ int flow_mark(struct flow *f, bool end)
 
 	flow_hold(f, true);
 	crew_wait(&f->crew, is_empty, f);
+	if (end)
+		tails_forget(&f->tails);
 	r = flow_error(f);
 	if (r < 0 && end)
 		return r;

@@ -9,8 +9,8 @@
  * - A keyed stretch is split over lanes, each with its own instance: the token's batches are dealt
  *   by the hash of the key (split.h), and what the lanes leave is put back into the order of rows
  *   (recombine.h). A lane is a queue, worked off by one worker at a time: what idle workers steal.
- *   Two workers deal nothing to tables: they share one lane, which gets its keys packed and hashed
- *   (ready.h) and is half of the work as a rule. Where keys can be added up of parts so do three;
+ *   Two workers deal nothing to tables: they share a lane for each key in the chain, which gets its
+ *   keys packed and hashed (ready.h). Where keys can be added up of parts so do three;
  *   more have a lane each then, see fold.h.
  * - The serial stretch at the end is one lane, whose output is the query's.
  *
@@ -46,10 +46,10 @@
 #include "engine/core/node.h"
 #include "engine/core/split.h"
 #include "engine/core/stretch.h"
+#include "engine/core/tails.h"
 
 #define FLOW_LANES 1         /* for each worker */
-#define FLOW_PAIR 2          /* workers that one lane of tables keeps busy … */
-#define FLOW_FEW 3           /* … and of one table that can be added up of parts */
+#define FLOW_FEW 3           /* workers that one lane of a table that adds up keeps busy */
 #define FLOW_TOKENS_MAX 4096 /* in flight */
 
 struct answer;
@@ -117,6 +117,7 @@ struct slot {
 struct flow {
 	struct run_context *run;
 	struct crew crew;
+	struct tails tails;
 	uint32_t nstages, window; /* window: tokens in flight at most */
 	struct stage *stage;
 	struct slot *slot;

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "engine/core/mem.h"
+#include "engine/core/tails.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
 #define MAPPED ((size_t)1 << 20)
@@ -41,6 +42,8 @@ static void *map_more(struct weir_mem *m, void *p, size_t *size, size_t new_size
 
 	if (!mem_take(m, more))
 		return NULL;
+	if (mapped)
+		tails_drop(m, p);
 	q = grow_reserve(new_size);
 	if (q && mapped &&
 	        mremap(p, *size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED) {
@@ -52,6 +55,7 @@ static void *map_more(struct weir_mem *m, void *p, size_t *size, size_t new_size
 		return NULL;
 	}
 	madvise(q, new_size, MADV_HUGEPAGE);
+	tails_put(m, q, mapped ? *size : 0, new_size);
 	if (!mapped && p) {
 		memcpy(q, p, *size);
 		weir_free(m, p, *size);
@@ -96,6 +100,7 @@ void grow_free(struct weir_mem *m, void *p, size_t size)
 		weir_free(m, p, size);
 		return;
 	}
+	tails_drop(m, p);
 	munmap(p, size);
 	mem_give(m, size);
 }

@@ -16,7 +16,6 @@
 #define GROUP KEYPART_GROUP
 #define BITS_MIN 5     /* 32 slots: a split has a table for each of its keys */
 #define BITS_MAX 28    /* the families of a key stand in the hash bits that are left */
-#define BITS_LARGE 19  /* up to here slots are made four times as many, from here on twice */
 #define LOAD 4         /* eighths of the slots that are taken at most … */
 #define LOAD_GROUPS 6  /* … with groups */
 #define BITS_GROUPS 18 /* from this size on there are: slots of a megabyte */
@@ -52,10 +51,11 @@ static bool is_full(unsigned bits, uint64_t n)
 	return n > slots * (bits < BITS_GROUPS ? LOAD : LOAD_GROUPS) / 8;
 }
 
-/* The next size of a table with 1 << bits slots. */
+/* The next size of a table with 1 << bits slots: four times as many, so that keys are put in again
+ * a third of a time to four thirds each; with twice as many it would be one to two. */
 static unsigned larger(unsigned bits)
 {
-	return !bits ? BITS_MIN : bits + (bits < BITS_LARGE ? 2 : 1);
+	return !bits ? BITS_MIN : bits + (bits + 2 <= BITS_MAX ? 2 : 1);
 }
 
 /* Makes slots of this size and puts all keys in again. */

@@ -9,12 +9,15 @@
 
 #include <weir/module.h>
 
+struct tails;
+
 struct weir_mem {
 	struct weir_mem *parent; /* counted there too; NULL: none */
 	uint32_t refs;           /* atomic; 0: part of something else, not counted */
 	size_t used, peak;
-	size_t limit;    /* 0: none */
-	uint32_t denied; /* allocations refused at the limit */
+	size_t limit;        /* 0: none */
+	struct tails *tails; /* of arrays that are counted here or below; NULL: none */
+	uint32_t denied;     /* allocations refused at the limit */
 };
 
 /* An account on its own, for what may outlive a query's run (results, snapshots); one reference. */

@@ -123,8 +123,10 @@ int recombine(struct weir_pool *pool, struct weir_batch *b, struct weir_batch **
 	for (uint32_t l = 0; l < lanes; l++)
 		if (out[l])
 			out[n++] = out[l];
-	if (!n)
+	if (n <= 1) { /* as it is */
+		*ret = n ? out[0] : NULL;
 		return 0;
+	}
 	to = pool_view(pool, b, schema, map);
 	k = to ? weir_batch_alloc(to, sizeof *k + n * sizeof *k->batch) : NULL;
 	if (!k) {

@@ -213,55 +213,59 @@ static int find_lead(struct cutting *c, struct plan_stretch *s, uint32_t first)
 	return 0;
 }
 
-/* What the nodes read of the input, and what goes on of it, but not the keys of keyed nodes, which
- * are packed as a rule: a column that one of them wants nevertheless it gets when it asks. */
+static bool is_address(const struct weir_schema *s, uint32_t field)
+{
+	return weir_storage_of(s->fields[field].kind) == WEIR_ADDR;
+}
+
+/* What the nodes of the chain read of the input, and what goes on of it behind them, but not the
+ * keys of the stretch's nodes, which are packed as a rule: a column that one of them wants
+ * nevertheless it gets when it asks. Nor addresses in keys of stretches to come: most of the
+ * records have left by then. */
 static int find_fill(struct cutting *c, struct plan_stretch *s, uint32_t first, uint32_t end)
 {
-	const struct plan_node *last = stretch_last(s);
+	const struct plan_node *last = at(c, c->n - 1);
 	uint64_t *fill = planner_bits(c->pl, stretch_entry(s)->out);
 
 	if (!fill)
 		return -ENOMEM;
 	map_start(c);
-	for (uint32_t i = first; i < end; i++) {
+	for (uint32_t i = first; i < c->n; i++) {
 		const struct plan_node *n = at(c, i);
 
 		for (uint32_t f = 0; f < n->in->nfields; f++)
-			if (bit_get(n->uses, f) && c->map[f] >= 0 && !is_key(n, f))
+			if (bit_get(n->uses, f) && c->map[f] >= 0 &&
+			        !(is_key(n, f) && (i < end || is_address(n->in, f))))
 				bit_set(fill, (uint32_t)c->map[f]);
 		map_through(c, n);
 	}
 	for (uint32_t f = 0; f < last->out->nfields; f++)
-		if (bit_get(last->needs, f) && s->map[f] >= 0 &&
-		        (!s->blocking || !is_key(last, (uint32_t)last->origin[f])))
-			bit_set(fill, (uint32_t)s->map[f]);
+		if (bit_get(last->needs, f) && c->map[f] >= 0 &&
+		        (!(last->flags & WEIR_BLOCKING) ||
+		                !is_key(last, (uint32_t)last->origin[f])))
+			bit_set(fill, (uint32_t)c->map[f]);
 	s->fill = fill;
 	return find_lead(c, s, first);
 }
 
-/* The keyed nodes from `first` on that one key serves. The end, or -ENOMEM. */
-static int take_keyed(struct cutting *c, uint32_t first)
+/* The keyed nodes from `first` on that one key serves: it, and where they end. alike: only those
+ * whose key is the same. */
+static uint32_t serve(struct cutting *c, uint32_t first, bool alike, uint32_t *key, uint32_t *nkeys)
 {
-	struct arena *a = &c->pl->p->arena;
-	uint32_t *key = arena_alloc(a, keys_of(at(c, first))->n * sizeof *key);
-	uint32_t end = first + 1, nkeys, nout;
-	struct plan_stretch *s;
-	int32_t *map;
+	uint32_t end = first + 1;
 
-	if (!key)
-		return -ENOMEM;
 	map_start(c);
-	nkeys = common(c, at(c, first), NULL, 0, key);
+	*nkeys = common(c, at(c, first), NULL, 0, key);
 	map_through(c, at(c, first));
 	memcpy(c->taken, c->map, sizeof c->taken);
 	for (uint32_t i = end; i < c->n; i++) {
 		if (is_keyed(at(c, i))) {
-			uint32_t n = common(c, at(c, i), key, nkeys, c->less);
+			uint32_t n = common(c, at(c, i), key, *nkeys, c->less);
 
-			if (!n)
+			if (!n || (alike && (n != *nkeys || n != keys_of(at(c, i))->n)))
 				break;
 			memcpy(key, c->less, n * sizeof *key);
-			nkeys = n;
+			*nkeys = n;
 			end = i + 1;
 		} else if (!(at(c, i)->flags & WEIR_VIEWS)) {
 			break;
@@ -270,6 +274,34 @@ static int take_keyed(struct cutting *c, uint32_t first)
 		if (end == i + 1)
 			memcpy(c->taken, c->map, sizeof c->taken);
 	}
+	return end;
+}
+
+static bool are_tables(const struct cutting *c, uint32_t first, uint32_t end)
+{
+	bool are = true;
+
+	for (uint32_t i = first; i < end; i++)
+		are &= !is_keyed(at(c, i)) || (at(c, i)->flags & WEIR_SPILLS);
+	return are;
+}
+
+/* The next keyed stretch, which begins with node `first`. Its end, or -ENOMEM. */
+static int take_keyed(struct cutting *c, uint32_t first)
+{
+	struct arena *a = &c->pl->p->arena;
+	uint32_t *key = arena_alloc(a, keys_of(at(c, first))->n * sizeof *key);
+	uint32_t end, nkeys, nout;
+	struct plan_stretch *s;
+	bool tables;
+	int32_t *map;
+
+	if (!key)
+		return -ENOMEM;
+	end = serve(c, first, false, key, &nkeys);
+	tables = are_tables(c, first, end);
+	if (tables && c->pl->p->set.threads <= STRETCH_PAIR)
+		end = serve(c, first, true, key, &nkeys);
 	nout = at(c, end - 1)->out->nfields;
 	map = arena_alloc(a, (nout + 1) * sizeof *map);
 	s = take(c, STRETCH_KEYED, first, end);
@@ -279,9 +311,7 @@ static int take_keyed(struct cutting *c, uint32_t first)
 	s->blocking = at(c, end - 1)->flags & WEIR_BLOCKING;
 	s->adds = end == first + 1 && s->blocking && (at(c, first)->flags & WEIR_ADDS) &&
 	          !(at(c, first)->flags & WEIR_GROWS);
-	s->tables = true;
-	for (uint32_t i = first; i < end; i++)
-		s->tables &= !is_keyed(at(c, i)) || (at(c, i)->flags & WEIR_SPILLS);
+	s->tables = tables;
 	s->key = key;
 	s->nkeys = nkeys;
 	s->map = map;

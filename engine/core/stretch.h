@@ -22,6 +22,8 @@
 
 enum stretch_kind { STRETCH_PARALLEL, STRETCH_KEYED, STRETCH_SERIAL };
 
+#define STRETCH_PAIR 2 /* threads, at most, that one lane for each table keeps busy */
+
 struct plan_stretch {
 	enum stretch_kind kind;
 	bool blocking; /* keyed: the last node answers at marks, with begin and part */

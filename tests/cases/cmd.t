@@ -54,6 +54,7 @@ status 'run: the same by name -' 0 bash -c 'cat trace.pcap | weir run "packets |
 is "$(tail -1 out)" 20000 'all of it'
 # an interrupt ends the input: all rows so far count, and the table is the answer for them
 for f in '' '-t 2'; do
+	rm -f part
 	env --default-signal=INT "$WEIR" run -s 10 $f 'packets | (group count() as n + print ts as t)' trace.pcap >part 2>err &
 	p=$!
 	wait_for 10 test -s part

@@ -71,7 +71,9 @@ query_ended "$m" plain
 same "$m/queries/plain/out.csv" "$T/t2.csv" 'as depth-first'
 sed -n 's/^node: //p' "$m/queries/plain/status" | sed 's/ ms [0-9.]*//' >"$T/plain.nodes"
 same "$T/plain.nodes" "$T/t2.nodes" 'and its counters'
-like "$(cat "$m/queries/t2/plan")" '^stretch: keyed by srcip: uniq count last$' 'one key serves the chain'
+like "$(cat "$m/queries/t3/plan")" '^stretch: keyed by srcip: uniq count last$' 'one key serves the chain'
+is "$(grep '^stretch: keyed' "$m/queries/t2/plan")" "stretch: keyed by srcip,dstip,dstport: uniq
+stretch: keyed by srcip: count last" 'two threads get a lane for each key of it'
 like "$(cat "$m/queries/t2/plan")" '^stretch: parallel: where$' 'what is before it is parallel'
 like "$(cat "$m/queries/t2/status")" '^outside_locks: (0\.[5-9]|1)' 'most batches are worked on in lanes'
 like "$(cat "$m/queries/t2/status")" '^longest_lane: 0\.[0-9]+ (read|serial|keyed)$' 'the longest lane has its share'
