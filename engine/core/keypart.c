@@ -16,8 +16,8 @@
 #define GROUP KEYPART_GROUP
 #define BITS_MIN 5     /* 32 slots: a split has a table for each of its keys */
 #define BITS_MAX 28    /* the families of a key stand in the hash bits that are left */
-#define LOAD 4         /* eighths of the slots that are taken at most … */
-#define LOAD_GROUPS 6  /* … with groups */
+#define LOAD 8         /* sixteenths of the slots that are taken at most … */
+#define LOAD_GROUPS 13 /* … with groups */
 #define BITS_GROUPS 18 /* from this size on there are: slots of a megabyte */
 #define AHEAD 16       /* slots that are prefetched when the table grows */
 
@@ -48,7 +48,7 @@ static bool is_full(unsigned bits, uint64_t n)
 {
 	uint64_t slots = bits ? 1u << bits : 0;
 
-	return n > slots * (bits < BITS_GROUPS ? LOAD : LOAD_GROUPS) / 8;
+	return n > slots * (bits < BITS_GROUPS ? LOAD : LOAD_GROUPS) / 16;
 }
 
 /* The next size of a table with 1 << bits slots: four times as many, so that keys are put in again

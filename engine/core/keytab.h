@@ -24,10 +24,11 @@ struct keytab {
 	struct keypart keys, ip6; /* a key's number is its id */
 	uint32_t n;               /* ids given */
 	uint32_t payload;
-	bool frozen;       /* takes no more keys: records of others are keytab_rows.missed */
-	bool apart;        /* never follows another */
-	uint64_t serial;   /* of its ids, where they are passed on; 0: not yet */
-	uint64_t follows;  /* its ids are those of that table, and it has no index; 0: its own */
+	bool frozen;      /* takes no more keys: records of others are keytab_rows.missed */
+	bool apart;       /* never follows another */
+	bool news;        /* set by its user, who asks for keys that are new and for nothing else */
+	uint64_t serial;  /* of its ids, where they are passed on; 0: not yet */
+	uint64_t follows; /* its ids are those of that table, and it has no index; 0: its own */
 	uint8_t *families; /* by id; NULL: all zero */
 	size_t families_size;
 	struct heap heap; /* wide keys */
@@ -66,7 +67,8 @@ int keytab_new(struct weir_mem *mem, const struct weir_schema *s, const uint32_t
 void keytab_free(struct weir_mem *mem, struct keytab *t);
 
 /* Looks up the selected rows of b, or rows[0..n), adding keys that are new. Rows that lack a key
- * field are left out (with KEYPACK_NULLS none is). prefix: with KEYPACK_PREFIX, a number for each
+ * field are left out (with KEYPACK_NULLS none is), and with `news` perhaps others whose keys are
+ * known. prefix: with KEYPACK_PREFIX, a number for each
  * of rows[]. -ENOMEM: some keys may have been added, which are there like the others. */
 int keytab_map(struct keytab *t, struct weir_batch *b, struct keytab_rows *ret);
 int keytab_map_rows(struct keytab *t, struct weir_batch *b, const uint16_t *rows, uint32_t n,

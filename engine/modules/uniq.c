@@ -34,12 +34,15 @@ static int uniq_open(struct weir_node *n, struct weir_err *err)
 {
 	const struct config *c = n->config;
 	struct state *s = n->state;
+	int rc;
 
 	if (seen_wanted(&c->sketch)) {
 		s->seen = weir_calloc(n->mem, sizeof *s->seen);
 		return s->seen ? seen_open(s->seen, &c->sketch, n, c->fields) : -ENOMEM;
 	}
-	return keytab_init(&s->tab, n->mem, n->in, c->fields.index, c->fields.n, 0, 0);
+	rc = keytab_init(&s->tab, n->mem, n->in, c->fields.index, c->fields.n, 0, 0);
+	s->tab.news = true;
+	return rc;
 }
 
 static int process_sketch(struct weir_node *n, struct weir_batch *b)
