@@ -39,7 +39,9 @@ struct crew {
 	pthread_mutex_t lock; /* protects quit */
 	pthread_cond_t wake;
 	bool quit;
-	bool (*spare_time)(void *arg); /* NULL: none; false: nothing was to be done */
+	/* What a worker does before it rests, again until false: nothing was to be done. From all
+	 * workers at once; set before crew_start(), NULL: none. */
+	bool (*spare_time)(void *arg);
 	void *spare_arg;
 };
 

@@ -10,8 +10,8 @@
  *   by the hash of the key (split.h), and what the lanes leave is put back into the order of rows
  *   (recombine.h). A lane is a queue, worked off by one worker at a time: what idle workers steal.
  *   Two workers deal nothing to tables: they share a lane for each key in the chain, which gets its
- *   keys packed and hashed (ready.h). Where keys can be added up of parts so do three;
- *   more have a lane each then, see fold.h.
+ *   keys packed and hashed (ready.h). Where keys can be added up of parts so do three; more have a
+ *   lane each then, see fold.h.
  * - The serial stretch at the end is one lane, whose output is the query's.
  *
  * Tokens enter the lanes of a stretch in the order of the source: who brings one that is not next

@@ -12,6 +12,9 @@
  * of parts they need not. A node that answers at marks ends its stretch: what follows
  * is a table, and serial.
  *
+ * For a pair of threads a stretch of tables ends where the key changes: each then has one lane, so
+ * that two tables of a chain work at the same time, on different batches, and no key is dealt.
+ *
  * Each stretch is a graph whose node 0 is an entry, as a scope's body is. Its nodes are copies with
  * the same ids, so that counters stay where they are.
  */
@@ -31,7 +34,7 @@ struct plan_stretch {
 	/* keyed and blocking, of one node: records may go to any lane, since what lanes have of a
 	 * key can be added up (WEIR_ADDS) */
 	bool adds;
-	bool tables; /* keyed: only the engine's own modules, which do little with a record */
+	bool tables; /* keyed: by tables alone (WEIR_SPILLS), which do little with a record */
 	/* keyed: fields of what comes in */
 	const uint32_t *key;
 	uint32_t nkeys;

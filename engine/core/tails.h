@@ -6,7 +6,8 @@
  * (MADV_POPULATE_WRITE, Linux 5.14; before, nothing comes of it).
  *
  * An array of a query is found by its account of memory: grow.h tells the tails of the nearest
- * account that has any.
+ * account that has any. Pages that are asked for have been counted there (grow.h), but an array
+ * that grows no further may never use them: up to a quarter of it.
  */
 #ifndef TAILS_H
 #define TAILS_H
@@ -23,7 +24,7 @@ struct weir_mem;
 struct tails {
 	pthread_mutex_t lock; /* held while pages are asked for: they are not unmapped then */
 	uint32_t n;           /* atomic */
-	bool off;             /* the kernel does not know how */
+	bool off;             /* the kernel does not know how, or had no page: none are asked for */
 	struct tail {
 		char *base;
 		size_t at, end; /* bytes from base that nobody has asked for */
