@@ -18,6 +18,15 @@ tap_bad=0
 lib_pids=()
 lib_mounts=()
 
+# is_mine PID: a child that is there still. Numbers of processes come again within minutes, and the next to have
+# that of one that has ended is perhaps another case's
+is_mine() {
+	local s
+	{ read -r s <"/proc/$1/stat"; } 2>/dev/null || return 1
+	read -r _ s _ <<<"${s##*) }"
+	[ "$s" = $$ ]
+}
+
 lib_cleanup() {
 	local m p
 	# a signal may reach a child before it has let go of our traps
@@ -26,6 +35,7 @@ lib_cleanup() {
 		mountpoint -q "$m" && { fusermount3 -u "$m" || fusermount3 -uz "$m"; } 2>/dev/null
 	done
 	for p in "${lib_pids[@]}"; do
+		is_mine "$p" || continue
 		kill "$p" 2>/dev/null
 		wait "$p" 2>/dev/null
 	done

@@ -10,7 +10,8 @@ m=$T/m
 ended() { ! kill -0 "$1" 2>/dev/null; }
 dump_end() { kill -INT $dump; wait $dump; }
 
-mount_weir "$m" out0 -o ring=8MB,rings=4 || finish
+# a block is handed over every 5 ms, so 64 of them for each ring outlast a pause of this machine of 0.3 s
+mount_weir "$m" out0 -o ring=64MB,rings=4 || finish
 p=${lib_pids[-1]}
 like "$(cat "$m/sources/out0/info")" '^rings: 4$' 'info says how many'
 is "$(grep -c ' 0003 ' /proc/net/packet)" 4 'the kernel knows four sockets'
