@@ -171,11 +171,12 @@ void crew_start(struct crew *c)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (; c->started < c->n; c->started++) {
-		struct hand *w = &c->hand[c->started];
+	for (uint32_t i = c->started; i < c->n; i++) {
+		struct hand *w = &c->hand[i];
 
 		if (pthread_create(&w->thread, NULL, work, w) != 0)
 			break;
+		__atomic_store_n(&c->started, i + 1, __ATOMIC_RELAXED);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -31,7 +31,7 @@ struct hand {
 };
 
 struct crew {
-	uint32_t n, started; /* worker 0 counts as started */
+	uint32_t n, started; /* worker 0 counts as started, and writes it: atomic for others */
 	struct hand *hand;
 	struct deque spare;
 	uint32_t queued;      /* atomic: in all deques; pairs with `asleep` */
@@ -62,6 +62,11 @@ bool hand_help(struct hand *w);
 static inline uint32_t crew_queued(const struct crew *c)
 {
 	return __atomic_load_n(&c->queued, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t crew_started(const struct crew *c)
+{
+	return __atomic_load_n(&c->started, __ATOMIC_RELAXED);
 }
 
 /* Worker 0: runs tasks, or sleeps, until ready(arg). */

@@ -192,7 +192,9 @@ static int make(struct flow *f)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < f->nstages; i++)
 		lanes += CREW_MAX;
-	r = crew_init(&f->crew, f->run->threads, f->window + lanes);
+	r = crew_init(&f->crew, f->run->threads, f->window + lanes + f->run->threads);
+	if (r == 0)
+		r = aid_init(&f->aid, f->run->mem, &f->crew);
 	f->crew.spare_time = zero_pages;
 	f->crew.spare_arg = &f->tails;
 	for (uint32_t i = 0; i < f->run->threads && r == 0; i++) {
@@ -297,6 +299,7 @@ void flow_free(struct flow *f)
 	free(f->slot);
 	free(f->pool);
 	tails_release(&f->tails, f->run->mem);
+	aid_release(&f->aid, f->run->mem);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

@@ -41,6 +41,7 @@
 #ifndef FLOW_H
 #define FLOW_H
 
+#include "engine/core/aid.h"
 #include "engine/core/crew.h"
 #include "engine/core/firsts.h"
 #include "engine/core/node.h"
@@ -118,6 +119,7 @@ struct flow {
 	struct run_context *run;
 	struct crew crew;
 	struct tails tails;
+	struct aid aid;
 	uint32_t nstages, window; /* window: tokens in flight at most */
 	struct stage *stage;
 	struct slot *slot;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "engine/core/grow.h"
+#include "engine/core/keyslots.h"
 #include "engine/core/mem.h"
 
 #ifdef __x86_64__
@@ -15,11 +16,8 @@
 #define BLOCK KEYPART_BLOCK
 #define GROUP KEYPART_GROUP
 #define BITS_MIN 5     /* 32 slots: a split has a table for each of its keys */
-#define BITS_MAX 28    /* the families of a key stand in the hash bits that are left */
 #define LOAD 8         /* sixteenths of the slots that are taken at most … */
 #define LOAD_GROUPS 13 /* … with groups */
-#define BITS_GROUPS 18 /* from this size on there are: slots of a megabyte */
-#define AHEAD 16       /* slots that are prefetched when the table grows */
 
 void keypart_init(struct keypart *p, uint32_t key_size, uint32_t state_size)
 {
@@ -48,42 +46,14 @@ static bool is_full(unsigned bits, uint64_t n)
 {
 	uint64_t slots = bits ? 1u << bits : 0;
 
-	return n > slots * (bits < BITS_GROUPS ? LOAD : LOAD_GROUPS) / 16;
+	return n > slots * (bits < KEYSLOTS_GROUPS ? LOAD : LOAD_GROUPS) / 16;
 }
 
 /* The next size of a table with 1 << bits slots: four times as many, so that keys are put in again
  * a third of a time to four thirds each; with twice as many it would be one to two. */
 static unsigned larger(unsigned bits)
 {
-	return !bits ? BITS_MIN : bits + (bits + 2 <= BITS_MAX ? 2 : 1);
-}
-
-/* Makes slots of this size and puts all keys in again. */
-static int more_slots(struct keypart *p, struct weir_mem *m, unsigned bits)
-{
-	uint32_t mask = (1u << bits) - 1;
-	uint32_t *slot;
-
-	if (bits > BITS_MAX)
-		return -ENOMEM;
-	slot = grow(m, p->slot, &p->slot_size, sizeof *slot << bits);
-	if (!slot)
-		return -ENOMEM;
-	if (p->bits)
-		memset(slot, 0, sizeof *slot << p->bits);
-	p->slot = slot;
-	p->bits = bits;
-	p->in_group = bits < BITS_GROUPS ? 0 : GROUP - 1;
-	for (uint32_t i = 0; i < p->n; i++) {
-		uint32_t at = keypart_home(p, p->hash[i]);
-
-		if (i + AHEAD < p->n)
-			__builtin_prefetch(&slot[keypart_home(p, p->hash[i + AHEAD])], 1);
-		while (slot[at])
-			at = (at + 1) & mask;
-		slot[at] = p->hash[i] << bits | (i + 1);
-	}
-	return 0;
+	return !bits ? BITS_MIN : bits + (bits + 2 <= KEYSLOTS_MAX ? 2 : 1);
 }
 
 /* Bytes of n keys more in the arrays that are dense. */
@@ -115,7 +85,7 @@ static int reserve_hashes(struct keypart *p, struct weir_mem *m, uint32_t n)
 int keypart_reserve(struct keypart *p, struct weir_mem *m, uint32_t n)
 {
 	while (is_full(p->bits, (uint64_t)p->n + n))
-		if (more_slots(p, m, larger(p->bits)) < 0)
+		if (keyslots_make(p, m, larger(p->bits)) < 0)
 			return -ENOMEM;
 	if (reserve_hashes(p, m, n) < 0)
 		return -ENOMEM;
@@ -133,7 +103,7 @@ int keypart_index(struct keypart *p, struct weir_mem *m)
 
 	while (is_full(bits, p->n))
 		bits = larger(bits);
-	return more_slots(p, m, bits);
+	return keyslots_make(p, m, bits);
 }
 
 size_t keypart_growth(const struct keypart *p, uint32_t n)

@@ -9,6 +9,7 @@
 
 #include <weir/module.h>
 
+struct aid;
 struct tails;
 
 struct weir_mem {
@@ -17,6 +18,7 @@ struct weir_mem {
 	size_t used, peak;
 	size_t limit;        /* 0: none */
 	struct tails *tails; /* of arrays that are counted here or below; NULL: none */
+	struct aid *aid;     /* for work on them; NULL: none */
 	uint32_t denied;     /* allocations refused at the limit */
 };
 

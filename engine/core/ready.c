@@ -4,11 +4,13 @@
 
 #include "engine/core/keyhash.h"
 
-/* The digests of IPv6 addresses into the keys, and which families they make. */
+/* The digests of IPv6 addresses into the keys, and which families they make. The octets are copied:
+ * where they stand each would be a cache line of its own, from another CPU's cache. */
 static int digest(struct weir_batch *b, const struct keypack *p, const struct weir_packed *from,
         struct ready_block *to)
 {
 	const struct keyhash_secret *secret = keyhash_secret();
+	uint8_t *octets;
 
 	to->nip6 = from->nip6;
 	to->ip6 = NULL;
@@ -17,15 +19,18 @@ static int digest(struct weir_batch *b, const struct keypack *p, const struct we
 		return 0;
 	to->ip6 = weir_batch_alloc(b, from->nip6 * sizeof *to->ip6);
 	to->families = weir_batch_alloc(b, to->n);
-	if (!to->ip6 || !to->families)
+	octets = weir_batch_alloc(b, (size_t)from->nip6 * 16);
+	if (!to->ip6 || !to->families || !octets)
 		return -ENOMEM;
 	memcpy(to->ip6, from->ip6, from->nip6 * sizeof *to->ip6);
 	memset(to->families, 0, to->n);
-	for (uint32_t i = 0; i < to->nip6; i++) {
-		const struct weir_pack_ip6 *v = &to->ip6[i];
+	for (uint32_t i = 0; i < to->nip6; i++, octets += 16) {
+		struct weir_pack_ip6 *v = &to->ip6[i];
 		const struct key_field *f = &p->f[v->field];
 		uint32_t d = keyhash_digest(secret, v->octets);
 
+		memcpy(octets, v->octets, 16);
+		v->octets = octets;
 		memcpy(to->key + (size_t)v->place * p->size + f->at, &d, 4);
 		to->families[v->place] |= (uint8_t)(1u << f->family);
 	}
