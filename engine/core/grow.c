@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* grow.c: arrays that grow without being copied.
  *
- * Invariant: an array of at least MAPPED bytes is a mapping whose address and size are multiples
+ * Invariant: an array of more than SLAB_MAX bytes is a mapping whose address and size are multiples
  * of HUGE_PAGE; a smaller one is of weir_alloc().
  */
 #include "engine/core/grow.h"
@@ -9,10 +9,10 @@
 #include <sys/mman.h>
 
 #include "engine/core/mem.h"
+#include "engine/core/slab.h"
 #include "engine/core/tails.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
-#define MAPPED ((size_t)1 << 20)
 
 static size_t round_up(size_t n)
 {
@@ -36,7 +36,7 @@ void *grow_reserve(size_t size)
 
 static void *map_more(struct weir_mem *m, void *p, size_t *size, size_t new_size)
 {
-	bool mapped = *size >= MAPPED;
+	bool mapped = *size > SLAB_MAX;
 	size_t more = mapped ? new_size - *size : new_size;
 	void *q;
 
@@ -73,19 +73,15 @@ void *grow(struct weir_mem *m, void *p, size_t *size, size_t want)
 		return p;
 	if (want > SIZE_MAX / 4)
 		return NULL;
-	if (want < MAPPED) {
+	if (want <= SLAB_MAX) {
 		more = *size * 2 > want ? *size * 2 : want;
-		if (more >= MAPPED)
-			more = want;
-		more = (more + 63) & ~(size_t)63;
-		if (more < MAPPED) {
-			q = weir_realloc(m, p, *size, more);
-			if (!q)
-				return NULL;
-			memset((char *)q + *size, 0, more - *size);
-			*size = more;
-			return q;
-		}
+		more = more < SLAB_MAX ? (more + 63) & ~(size_t)63 : SLAB_MAX;
+		q = weir_realloc(m, p, *size, more);
+		if (!q)
+			return NULL;
+		memset((char *)q + *size, 0, more - *size);
+		*size = more;
+		return q;
 	}
 	more = *size + *size / 4;
 	q = map_more(m, p, size, round_up(more > want ? more : want));
@@ -96,7 +92,7 @@ void grow_free(struct weir_mem *m, void *p, size_t size)
 {
 	if (!p)
 		return;
-	if (size < MAPPED) {
+	if (size <= SLAB_MAX) {
 		weir_free(m, p, size);
 		return;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* grow.h: arrays that grow without being copied.
  *
- * Small ones come from the heap; from a megabyte on they are mappings of whole huge pages, which
- * the kernel moves by their page tables. Growing a table of hundreds of megabytes then costs
+ * Up to a megabyte they are mem.h's, and are copied; larger ones are mappings of whole huge pages,
+ * which the kernel moves by their page tables. Growing a table of hundreds of megabytes then costs
  * neither the copy nor, for a moment, twice the memory, and random access to it misses the TLB
  * 512 times less. Untouched pages cost nothing but their place in the query's account.
  */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* mem.c: accounted allocation. malloc beneath; callers remember sizes, so nothing is added. */
+/* mem.c: accounted allocation. malloc beneath, and slab.h for large pieces; callers remember sizes,
+ * so nothing is added. */
 #include "engine/core/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "engine/core/slab.h"
 
 bool mem_take(struct weir_mem *m, size_t size)
 {
@@ -37,7 +41,7 @@ void *weir_alloc(struct weir_mem *m, size_t size)
 
 	if (!mem_take(m, size))
 		return NULL;
-	p = malloc(size ? size : 1);
+	p = slab_has(size) ? slab_get(size) : malloc(size ? size : 1);
 	if (!p)
 		mem_give(m, size);
 	return p;
@@ -47,6 +51,10 @@ void *weir_calloc(struct weir_mem *m, size_t size)
 {
 	void *p;
 
+	if (slab_has(size)) {
+		p = weir_alloc(m, size);
+		return p ? memset(p, 0, size) : NULL;
+	}
 	if (!mem_take(m, size))
 		return NULL;
 	p = calloc(1, size ? size : 1);
@@ -55,13 +63,31 @@ void *weir_calloc(struct weir_mem *m, size_t size)
 	return p;
 }
 
+/* Where one of the sizes is a slab's. */
+static void *move(void *p, size_t old_size, size_t size)
+{
+	void *q = slab_has(size) ? slab_get(size) : malloc(size ? size : 1);
+
+	if (!q || !p)
+		return q;
+	memcpy(q, p, old_size < size ? old_size : size);
+	if (slab_has(old_size))
+		slab_put(p, old_size);
+	else
+		free(p);
+	return q;
+}
+
 void *weir_realloc(struct weir_mem *m, void *p, size_t old_size, size_t size)
 {
 	void *q;
 
 	if (size > old_size && !mem_take(m, size - old_size))
 		return NULL;
-	q = realloc(p, size ? size : 1);
+	if (slab_has(size) || slab_has(old_size))
+		q = move(p, old_size, size);
+	else
+		q = realloc(p, size ? size : 1);
 	if (!q) {
 		if (size > old_size)
 			mem_give(m, size - old_size);
@@ -76,7 +102,10 @@ void weir_free(struct weir_mem *m, void *p, size_t size)
 {
 	if (!p)
 		return;
-	free(p);
+	if (slab_has(size))
+		slab_put(p, size);
+	else
+		free(p);
 	mem_give(m, size);
 }
 
