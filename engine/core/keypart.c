@@ -179,6 +179,8 @@ void keypart_hashed(const struct keypart *p, const uint32_t *hash, struct keypar
 	}
 }
 
+/* Those that are not where their search begins are searched on for behind all others: a fifth, and
+ * no processor can guess which. */
 void keypart_find_portable(const struct keypart *p, struct keypart_block *blk)
 {
 	const uint32_t *slot = p->slot;
@@ -186,15 +188,26 @@ void keypart_find_portable(const struct keypart *p, struct keypart_block *blk)
 	const unsigned bits = p->bits;
 	const uint32_t mask = keypart_slots(p) - 1, n = blk->n;
 	uint8_t *base = p->rec - stride, **rec = blk->rec; /* numbers in slots begin with 1 */
-	uint32_t *num = blk->num;
+	uint8_t on[KEYPART_BLOCK + 1];
+	uint32_t *num = blk->num, m = 0;
 
 	for (uint32_t k = 0; k < n; k++) {
 		uint32_t h = blk->hash[k], i = keypart_home(p, h), v = slot[i];
 
-		while ((v ^ h << bits) >> bits && v) {
+		blk->at[k] = i;
+		num[k] = v & mask;
+		rec[k] = base + (size_t)(v & mask) * stride;
+		__builtin_prefetch(rec[k]);
+		on[m] = (uint8_t)k;
+		m += ((v ^ h << bits) >> bits != 0) & (v != 0);
+	}
+	for (uint32_t j = 0; j < m; j++) {
+		uint32_t k = on[j], h = blk->hash[k], i = blk->at[k], v;
+
+		do {
 			i = (i + 1) & mask;
 			v = slot[i];
-		}
+		} while ((v ^ h << bits) >> bits && v);
 		v &= mask;
 		blk->at[k] = i;
 		num[k] = v;
