@@ -83,18 +83,9 @@ struct families {
 static void hash_keys(struct keytab *t, const struct weir_packed *from, struct keypart_block *blk,
         struct families *families)
 {
-	const struct keyhash_secret *secret = keyhash_secret();
-	uint32_t size = t->pack.size;
-
-	if (from->nip6)
+	if (from->nip6) {
 		memset(families->bits, 0, sizeof families->bits);
-	for (uint32_t i = 0; i < from->nip6; i++) {
-		const struct weir_pack_ip6 *v = &from->ip6[i];
-		const struct key_field *f = &t->pack.f[v->field];
-		uint32_t d = keyhash_digest(secret, v->octets);
-
-		memcpy(t->packed + (size_t)v->place * size + f->at, &d, 4);
-		families->bits[v->place] |= (uint8_t)(1u << f->family);
+		ready_digest(&t->pack, from->ip6, from->nip6, t->packed, families->bits);
 	}
 	keypart_hash(&t->keys, t->packed, blk);
 	for (uint32_t i = 0; i < from->nip6; i++)

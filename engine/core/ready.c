@@ -4,12 +4,25 @@
 
 #include "engine/core/keyhash.h"
 
-/* The digests of IPv6 addresses into the keys, and which families they make. The octets are copied:
- * where they stand each would be a cache line of its own, from another CPU's cache. */
+void ready_digest(const struct keypack *p, const struct weir_pack_ip6 *ip6, uint32_t nip6,
+        uint8_t *keys, uint8_t *families)
+{
+	const struct keyhash_secret *secret = keyhash_secret();
+
+	for (uint32_t i = 0; i < nip6; i++) {
+		const struct key_field *f = &p->f[ip6[i].field];
+		uint32_t d = keyhash_digest(secret, ip6[i].octets);
+
+		memcpy(keys + (size_t)ip6[i].place * p->size + f->at, &d, 4);
+		families[ip6[i].place] |= (uint8_t)(1u << f->family);
+	}
+}
+
+/* The IPv6 addresses of a block, whose octets are copied: where they stand each would be a cache
+ * line of its own, from another CPU's cache. */
 static int digest(struct weir_batch *b, const struct keypack *p, const struct weir_packed *from,
         struct ready_block *to)
 {
-	const struct keyhash_secret *secret = keyhash_secret();
 	uint8_t *octets;
 
 	to->nip6 = from->nip6;
@@ -23,17 +36,12 @@ static int digest(struct weir_batch *b, const struct keypack *p, const struct we
 	if (!to->ip6 || !to->families || !octets)
 		return -ENOMEM;
 	memcpy(to->ip6, from->ip6, from->nip6 * sizeof *to->ip6);
-	memset(to->families, 0, to->n);
 	for (uint32_t i = 0; i < to->nip6; i++, octets += 16) {
-		struct weir_pack_ip6 *v = &to->ip6[i];
-		const struct key_field *f = &p->f[v->field];
-		uint32_t d = keyhash_digest(secret, v->octets);
-
-		memcpy(octets, v->octets, 16);
-		v->octets = octets;
-		memcpy(to->key + (size_t)v->place * p->size + f->at, &d, 4);
-		to->families[v->place] |= (uint8_t)(1u << f->family);
+		memcpy(octets, to->ip6[i].octets, 16);
+		to->ip6[i].octets = octets;
 	}
+	memset(to->families, 0, to->n);
+	ready_digest(p, to->ip6, to->nip6, to->key, to->families);
 	return 0;
 }
 

@@ -32,6 +32,11 @@ struct ready {
 	struct ready_block block[READY_BLOCKS];
 };
 
+/* Puts what stands for them into the keys of a block where there are IPv6 addresses, and their
+ * families to families[], by place, which is zero before. */
+void ready_digest(const struct keypack *p, const struct weir_pack_ip6 *ip6, uint32_t nip6,
+        uint8_t *keys, uint8_t *families);
+
 /* For the selected rows of b, which then has it (b->ready). 0 or -ENOMEM. Keys are not wide and
  * have no prefix; p lives longer than b. */
 int ready_make(struct weir_batch *b, const struct keypack *p);

@@ -11,6 +11,19 @@
 #include "engine/core/grow.h"
 #include "engine/core/sanitizers.h"
 
+#ifdef WITH_ASAN /* which sees what is read beyond the end only there */
+void *slab_get(size_t size)
+{
+	return malloc(size);
+}
+
+void slab_put(void *p, size_t size)
+{
+	(void)size;
+	free(p);
+}
+#else
+
 #define REGION ((size_t)2 << 20) /* a huge page, and where one begins */
 #define UNIT (REGION / 64)       /* sizes are rounded up to multiples of it */
 #define LOOKS 32                 /* regions that are looked through for room */
@@ -24,19 +37,6 @@ struct region {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects what follows */
 static struct region *regions;
 static uint32_t nregions, nempty;
-
-#ifdef WITH_ASAN /* which sees what is read beyond the end only there */
-void *slab_get(size_t size)
-{
-	return malloc(size);
-}
-
-void slab_put(void *p, size_t size)
-{
-	(void)size;
-	free(p);
-}
-#else
 
 static uint32_t units(size_t size)
 {
