@@ -49,7 +49,7 @@ struct crew {
 int crew_init(struct crew *c, uint32_t n, uint32_t tasks);
 /* Starts those that are not; where the system gives no more threads, fewer must do. */
 void crew_start(struct crew *c);
-/* Ends the threads; no task may be left. */
+/* Ends the threads; no task may be left but spare ones, which are dropped. */
 void crew_release(struct crew *c);
 
 /* Any worker may put a task into the deque of w. */

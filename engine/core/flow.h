@@ -36,7 +36,8 @@
  * A lane has a worker at home with it, whose cache has its tables as a rule; others steal it.
  *
  * Locks, none held while a module runs: a stage's gate or the intake's, then a lane's, then a
- * deque's or the crew's; `lock` alone.
+ * deque's or the crew's; `lock` alone. Modules share work (aid.h): its lock, then a deque's or the
+ * crew's.
  */
 #ifndef FLOW_H
 #define FLOW_H

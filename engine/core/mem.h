@@ -18,7 +18,7 @@ struct weir_mem {
 	size_t used, peak;
 	size_t limit;        /* 0: none */
 	struct tails *tails; /* of arrays that are counted here or below; NULL: none */
-	struct aid *aid;     /* for work on them; NULL: none */
+	struct aid *aid;     /* who takes part in long work on them; NULL: nobody */
 	uint32_t denied;     /* allocations refused at the limit */
 };
 

@@ -5,11 +5,12 @@
  * arrays of this size that grow, and buffers, were a twentieth of a question's CPU time for that.
  * Smaller ones would take whole what their users touch in part: batches do, of many idle queries.
  *
- * What has been given back is used again by whoever comes next, all queries of the process: one
- * region of 2 MB stays when it is empty. The first region has small pages: a process that needs
- * little takes little.
+ * What has been given back is used again by whoever comes next, all queries of the process. The
+ * first region of 2 MB has small pages, since a process that needs little is to take little, and
+ * stays; of the others at most one does when it is empty.
  *
- * Not counted (mem.h): its users do.
+ * Any thread may call. Not counted (mem.h): its users do, without the up to 32 KB by which a piece
+ * is rounded up.
  */
 #ifndef SLAB_H
 #define SLAB_H
