@@ -355,11 +355,12 @@ static int64_t read_piece(struct result *r, struct worker *w, enum result_format
 
 	for (;;) {
 		int64_t first = x->lo < x->hi ? log_block(r, x->lo)->pos[f] : x->end;
+		bool measured = pos < x->end;
 
 		if (pos < first)
 			return -ESTALE;
-		seq = pos >= x->end ? x->hi : seq_of_pos(r, f, pos);
-		start = pos >= x->end ? x->end : log_block(r, seq)->pos[f];
+		seq = measured ? seq_of_pos(r, f, pos) : x->hi;
+		start = measured ? log_block(r, seq)->pos[f] : x->end;
 		ret = piece_get(r, w, f, seq, &p);
 		if (ret < 0)
 			return ret;
@@ -370,9 +371,10 @@ static int64_t read_piece(struct result *r, struct worker *w, enum result_format
 		extent_learn(r, x, seq, p->rows, (int64_t)p->len);
 		if (pos - start < (int64_t)p->len || x->hi <= seq)
 			break;
-		piece_put(r, p); /* the next block */
-		if (pos < x->end)
-			return -EIO; /* cannot be */
+		/* A later block: the next one, or one that another reader measured meanwhile. */
+		piece_put(r, p);
+		if (measured)
+			return -EIO; /* cannot be: a text shorter than its measure */
 	}
 	if (pos - start < (int64_t)p->len) {
 		n = p->len - (size_t)(pos - start);
