@@ -331,12 +331,22 @@ static int record_attr(struct fs *fs, const struct node *n, struct stat *st, dou
 	return e;
 }
 
+/* What changes with the versions that are kept. */
+static uint64_t versions_key(const struct look *l)
+{
+	struct snapshot *s = result_snapshot(l->result);
+	uint64_t key = l->run * 31 + (s ? snapshot_number(s) : 0);
+
+	if (s)
+		snapshot_unref(s);
+	return key;
+}
+
 /* What changes with anything that a look-up in the query's directory may give. */
 static uint64_t query_key(const struct look *l)
 {
 	static const char *const what[] = {"status", "plan", "graph.dot"};
 	uint64_t key = l->run << 8 | query_state(l->query), epoch;
-	struct snapshot *s;
 
 	for (unsigned i = 0; i < sizeof what / sizeof *what; i++)
 		key = key * 31 + query_text_version(l->query, what[i]);
@@ -344,10 +354,7 @@ static uint64_t query_key(const struct look *l)
 		log_epoch(l->result, &epoch);
 		key = key * 31 + epoch;
 	} else if (l->result) {
-		s = result_snapshot(l->result);
-		key = key * 31 + (s ? snapshot_number(s) : 0);
-		if (s)
-			snapshot_unref(s);
+		key = key * 31 + versions_key(l);
 	}
 	return key;
 }
@@ -372,7 +379,10 @@ static int query_attr(struct fs *fs, const struct node *n, struct stat *st, doub
 		*timeout = FS_SHORT;
 	} else if (n->kind == NODE_VERSIONS) {
 		entry_stat(fs, n, l.query,
-		        state_time(fs->states, node_ino(n), query_key(&l), created), st);
+		        state_time(
+		                fs->states, node_ino(n), l.result ? versions_key(&l) : 0, created),
+		        st);
+		set_ctime(st, created);
 		*timeout = FS_SHORT;
 	} else if (n->kind == NODE_VERSION) {
 		s = table_kept(n, &l);

@@ -63,6 +63,13 @@ ok 'cp -a copies them' cp -a "$v" "$T/copy"
 is "$(diff -r "$v" "$T/copy" | wc -l)" 0 'as they are'
 ok 'rsync too' rsync -rt "$v/" "$T/rsync"
 is "$(tar -C "$v" -cf - . 2>"$T/err" | tar tf - | grep -c 'out\.') $(wc -l <"$T/err")" '12 0' 'and tar, without a word'
+[ ! -s "$T/err" ] || note "$(cat "$T/err")"
+# status and plan of a running query move all the time; that is nothing new in versions/
+times() { stat --cached=never -c '%y %z' "$v"; }
+moved() { [ "$(stat -c %y "$m/queries/t")" != "$before" ]; }
+before=$(stat -c %y "$m/queries/t") && was=$(times)
+ok 'the time of its folder moves with its status' wait_for 10 moved
+is "$(times)" "$was" 'that of versions/ with its versions'
 for bad in "${names[0]%Z}" "${names[0]/T/ }" 2026-13-01T00:00:00.000Z x 1; do
 	[ -e "$v/$bad" ] && note "$bad"
 done | grep -q .
