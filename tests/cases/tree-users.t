@@ -122,10 +122,12 @@ for f in streams/quiet queries/new queries/quiet/ctl queries/quiet/spec; do
 	like "$({ ask "$n/$f" "$n"; tail -n 3 "$n/queries/errors"; } | tr '\n' ' ')" \
 		"deadlock.*new: cannot open '$n/$f': it is a stream or a control file of this mount" "$f of the same mount is refused"
 done
+asking=()
 for i in 1 2 3 4 5 6 7 8 9; do
 	ask "$n/streams/quiet" "$m" >"$T/other$i" &
+	asking+=($!)
 done
-wait $(jobs -p | tail -n 9)
+wait "${asking[@]}"
 is "$(cat "$T"/other*)$(as "timeout 10 bash -c \"echo 'after: packets | head 4' >$q/new\"")" '' \
 	'a stream of another mount is waited for by the query, not by its writer'
 
