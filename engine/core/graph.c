@@ -205,7 +205,7 @@ static int run(struct node *n, uint32_t input, struct weir_batch *b,
 		stats_publish(stats);
 	if (r < 0)
 		fail(n, r);
-	else if (r == WEIR_DONE)
+	else if (r == WEIR_DONE && !n->done) /* it may have lost all that listen meanwhile */
 		lose_interest(n);
 	return r < 0 ? r : 0;
 }
