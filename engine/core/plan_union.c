@@ -62,6 +62,10 @@ static int unite(struct planner *pl, struct plan_node *n, const struct ast_stage
 				        st->type == AST_MODULE ? st->name : "( … + … )",
 				        weir_kind_article(fields[k].kind), fields[k].name,
 				        weir_kind_article(s->fields[f].kind));
+			if (s->fields[f].digits > fields[k].digits)
+				fields[k].digits = s->fields[f].digits;
+			if (!(s->fields[f].flags & WEIR_FIELD_ALWAYS))
+				fields[k].flags &= ~(uint32_t)WEIR_FIELD_ALWAYS;
 			fields[k].flags |= s->fields[f].flags & WEIR_FIELD_DEFAULT;
 			if (s->fields[f].bits == 0 || s->fields[f].bits > fields[k].bits)
 				fields[k].bits = fields[k].bits ? s->fields[f].bits : 0;
