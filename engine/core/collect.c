@@ -25,20 +25,30 @@ struct state {
 	uint16_t *at;           /* rows of the root that out's rows were */
 	uint32_t n;             /* rows in out */
 	uint32_t from, last;    /* the run's first row in out; its last row of the root */
+	uint64_t origin;        /* of out's rows; 0: they are of several runs */
 	bool unordered;         /* the run is not ascending */
+	struct hold full;       /* batches of the run before out, where out could not take all */
 };
 
-static int emit_out(struct weir_node *n)
+static struct weir_batch *take_out(struct state *s)
 {
-	struct state *s = n->state;
 	struct weir_batch *b = s->out;
 
 	s->out = NULL;
 	if (!b)
-		return 0;
+		return NULL;
 	b->n = b->nsel = (uint16_t)s->n;
+	if (s->origin)
+		gather_placed(b, s->origin, s->at);
 	s->n = s->from = 0;
-	return weir_emit(n, 0, b);
+	return b;
+}
+
+static int emit_out(struct weir_node *n)
+{
+	struct weir_batch *b = take_out(n->state);
+
+	return b ? weir_emit(n, 0, b) : 0;
 }
 
 static int new_out(struct weir_node *n, uint64_t token)
@@ -59,6 +69,7 @@ static int arrange(struct weir_node *n)
 	uint16_t place[WEIR_BATCH_ROWS + 1] = {0};
 	struct state *s = n->state;
 	struct weir_batch *old = s->out;
+	const uint16_t *at = s->at;
 	size_t size = WEIR_BATCH_ROWS * sizeof(struct pick);
 	struct pick *pick;
 	int r;
@@ -79,6 +90,8 @@ static int arrange(struct weir_node *n)
 		pick[to] = (struct pick){old, NULL, i};
 	}
 	r = new_out(n, old->token);
+	for (uint32_t i = 0; i < s->n && r == 0; i++)
+		s->at[i] = at[pick[i].row];
 	if (r == 0)
 		r = gather(n, s->out, 0, pick, s->n);
 	weir_free(n->mem, pick, size);
@@ -89,18 +102,61 @@ static int arrange(struct weir_node *n)
 static int append_part(
         struct weir_node *n, struct weir_batch *b, const int32_t *map, uint32_t k, uint32_t m)
 {
+	const struct weir_batch *root = gather_root(b);
 	struct state *s = n->state;
 	struct pick pick[PART];
 
 	for (uint32_t i = 0; i < m; i++) {
-		uint32_t row = weir_batch_row(b, k + i);
+		uint32_t row = weir_batch_row(b, k + i), place = gather_place(root, row);
 
 		pick[i] = (struct pick){b, map, row};
-		s->unordered |= row < s->last;
-		s->at[s->n + i] = (uint16_t)row;
-		s->last = row;
+		s->unordered |= place < s->last;
+		s->at[s->n + i] = (uint16_t)place;
+		s->last = place;
 	}
 	return gather(n, s->out, s->n, pick, m);
+}
+
+/* The run's rows move to a batch of their own; those of runs before it go on. */
+static int part_out(struct weir_node *n)
+{
+	struct state *s = n->state;
+	struct weir_batch *old = s->out;
+	uint32_t from = s->from, rows = s->n - from;
+	const uint16_t *at = s->at;
+	struct pick pick[PART];
+	int r = new_out(n, old->token);
+
+	for (uint32_t k = 0, m; k < rows && r == 0; k += m) {
+		m = rows - k < PART ? rows - k : PART;
+		for (uint32_t i = 0; i < m; i++) {
+			pick[i] = (struct pick){old, NULL, from + k + i};
+			s->at[k + i] = at[from + k + i];
+		}
+		r = gather(n, s->out, k, pick, m);
+	}
+	s->n = rows;
+	s->from = 0;
+	s->origin = gather_origin(s->root);
+	if (r < 0) {
+		weir_batch_unref(old);
+		return r;
+	}
+	old->n = old->nsel = (uint16_t)from;
+	return weir_emit(n, 0, old);
+}
+
+/* More rows than the root has: some came more than once. */
+static int keep_out(struct weir_node *n)
+{
+	struct state *s = n->state;
+	int r = s->from ? part_out(n) : 0;
+	struct weir_batch *b = r < 0 ? NULL : take_out(s);
+
+	if (b)
+		r = hold_keep(n, &s->full, b);
+	weir_batch_unref(b);
+	return r;
 }
 
 static int append(struct weir_node *n, struct weir_batch *b, const int32_t *map)
@@ -111,13 +167,8 @@ static int append(struct weir_node *n, struct weir_batch *b, const int32_t *map)
 
 	for (uint32_t k = 0, m; k < count && r >= 0; k += m) {
 		m = count - k < PART ? count - k : PART;
-		if (s->n + m > WEIR_BATCH_ROWS) {
-			/* more rows than the root has: some came more than once */
-			r = arrange(n);
-			if (r == 0)
-				r = emit_out(n);
-			s->last = 0;
-		}
+		if (s->n + m > WEIR_BATCH_ROWS)
+			r = keep_out(n);
 		if (r == 0 && !s->out)
 			r = new_out(n, b->token);
 		if (r == 0)
@@ -137,9 +188,10 @@ static int append_held(struct weir_node *n)
 	if (!b)
 		return 0;
 	s->held = NULL;
-	if (s->n + s->root->n > WEIR_BATCH_ROWS)
+	if (s->n + (s->root->place ? WEIR_BATCH_ROWS : s->root->n) > WEIR_BATCH_ROWS)
 		r = emit_out(n);
 	s->from = s->n;
+	s->origin = s->n ? 0 : gather_origin(s->root);
 	s->last = 0;
 	if (r == 0)
 		r = append(n, b, s->held_map);
@@ -159,6 +211,19 @@ static int pass(struct weir_node *n)
 	return r < 0 ? r : v ? weir_emit(n, 0, v) : -ENOMEM;
 }
 
+/* A run of several batches. */
+static int emit_full(struct weir_node *n)
+{
+	struct state *s = n->state;
+	int r = keep_out(n);
+
+	if (r == 0)
+		r = gather_in_order(n, s->full.batch, s->full.n, s->origin);
+	hold_drop(n, &s->full);
+	s->unordered = false;
+	return r;
+}
+
 static int end_run(struct weir_node *n)
 {
 	struct state *s = n->state;
@@ -168,7 +233,9 @@ static int end_run(struct weir_node *n)
 		r = pass(n);
 	else
 		r = append_held(n);
-	if (r == 0)
+	if (r == 0 && s->full.n)
+		r = emit_full(n);
+	else if (r == 0)
 		r = arrange(n);
 	weir_batch_unref(s->root);
 	s->root = NULL;
@@ -182,7 +249,7 @@ static int collect_process(struct weir_node *n, uint32_t input, struct weir_batc
 	struct weir_batch *root = gather_root(b);
 	int r = 0;
 
-	if (s->root && root != s->root)
+	if (s->root && !gather_same_origin(root, s->root))
 		r = end_run(n);
 	if (r < 0)
 		return r;
@@ -215,6 +282,7 @@ static void collect_close(struct weir_node *n)
 	weir_batch_unref(s->root);
 	weir_batch_unref(s->held);
 	weir_batch_unref(s->out);
+	hold_drop(n, &s->full);
 }
 
 const struct weir_module module_collect = {

@@ -2,6 +2,8 @@
 /* gather.c: a column at a time; text is copied too, so that nothing of the batches is held. */
 #include "engine/core/gather.h"
 
+#include <string.h>
+
 #include "engine/core/node.h"
 
 /* Each field f of the node's output that anybody reads; of a batch of one row this is half the
@@ -11,6 +13,21 @@
 		for (uint64_t left_ = node_of(n)->plan->needs[word_];                              \
 		        left_ && (f = word_ * 64 + (uint32_t)__builtin_ctzll(left_), true);        \
 		        left_ &= left_ - 1)
+
+uint64_t gather_origin(struct weir_batch *root)
+{
+	static uint64_t last; /* atomic */
+	uint64_t origin = __atomic_load_n(&root->origin, __ATOMIC_RELAXED), fresh;
+
+	if (origin)
+		return origin;
+	fresh = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+	/* several threads may have views of it */
+	if (__atomic_compare_exchange_n(
+	            &root->origin, &origin, fresh, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return fresh;
+	return origin;
+}
 
 struct weir_batch *gather_new(struct weir_node *n, uint32_t rows)
 {
@@ -70,4 +87,71 @@ int gather(struct weir_node *n, struct weir_batch *to, uint32_t at, const struct
 			return r;
 	}
 	return 0;
+}
+
+/* All rows by their place, those of one place as they came. */
+static void sort(struct weir_batch *const *batch, size_t n, struct pick *to, uint16_t *place)
+{
+	uint32_t at[WEIR_BATCH_ROWS + 1] = {0};
+
+	for (int put = 0; put < 2; put++) {
+		for (size_t i = 0; i < n; i++) {
+			struct weir_batch *b = batch[i], *root = gather_root(b);
+
+			for (uint32_t k = 0; k < weir_batch_count(b); k++) {
+				uint32_t row = weir_batch_row(b, k), p = gather_place(root, row);
+
+				if (put) {
+					place[at[p]] = (uint16_t)p;
+					to[at[p]++] = (struct pick){b, NULL, row};
+				} else {
+					at[p + 1]++;
+				}
+			}
+		}
+		for (uint32_t p = 0; p < WEIR_BATCH_ROWS && !put; p++)
+			at[p + 1] += at[p];
+	}
+}
+
+static int emit_part(struct weir_node *n, const struct pick *pick, const uint16_t *place,
+        uint32_t rows, uint64_t origin)
+{
+	struct weir_batch *b = gather_new(n, rows);
+	uint16_t *own = b ? weir_batch_alloc(b, rows * sizeof *own) : NULL;
+	int r = own ? gather(n, b, 0, pick, rows) : -ENOMEM;
+
+	if (r < 0) {
+		weir_batch_unref(b);
+		return r;
+	}
+	memcpy(own, place, rows * sizeof *own);
+	gather_placed(b, origin, own);
+	b->token = pick->batch->token;
+	return weir_emit(n, 0, b);
+}
+
+int gather_in_order(
+        struct weir_node *n, struct weir_batch *const *batch, size_t nbatches, uint64_t origin)
+{
+	struct pick *pick;
+	uint16_t *place;
+	size_t rows = 0;
+	int r = -ENOMEM;
+
+	for (size_t i = 0; i < nbatches; i++)
+		rows += weir_batch_count(batch[i]);
+	pick = weir_alloc(n->mem, rows * sizeof *pick);
+	place = weir_alloc(n->mem, rows * sizeof *place);
+	if (pick && place) {
+		sort(batch, nbatches, pick, place);
+		r = 0;
+	}
+	for (size_t at = 0, part; at < rows && r == 0; at += part) {
+		part = rows - at < WEIR_BATCH_ROWS ? rows - at : WEIR_BATCH_ROWS;
+		r = emit_part(n, pick + at, place + at, (uint32_t)part, origin);
+	}
+	weir_free(n->mem, pick, rows * sizeof *pick);
+	weir_free(n->mem, place, rows * sizeof *place);
+	return r;
 }

@@ -32,4 +32,32 @@ static inline struct weir_batch *gather_root(struct weir_batch *b)
 	return b;
 }
 
+/* Copied rows keep their place: the root's number, not 0, and the row that each was there. So the
+ * order of records is known however often they are parted and united. */
+uint64_t gather_origin(struct weir_batch *root);
+
+/* For a batch whose rows are all of one origin; place: by row, in the batch's own memory. */
+static inline void gather_placed(struct weir_batch *b, uint64_t origin, const uint16_t *place)
+{
+	b->origin = origin;
+	b->place = place;
+}
+
+static inline bool gather_same_origin(const struct weir_batch *a, const struct weir_batch *b)
+{
+	uint64_t origin = __atomic_load_n(&a->origin, __ATOMIC_RELAXED);
+
+	return a == b || (origin && origin == __atomic_load_n(&b->origin, __ATOMIC_RELAXED));
+}
+
+/* Emits copies of all rows of batch[0..nbatches), which have one origin, in the order of their
+ * places. */
+int gather_in_order(
+        struct weir_node *n, struct weir_batch *const *batch, size_t nbatches, uint64_t origin);
+
+static inline uint32_t gather_place(const struct weir_batch *root, uint32_t row)
+{
+	return root->place ? root->place[row] : row;
+}
+
 #endif

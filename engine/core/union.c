@@ -42,66 +42,42 @@ static int union_process(struct weir_node *n, uint32_t input, struct weir_batch 
 	return r;
 }
 
-/* Whether all that is kept are rows of one batch, at most one batch an input. */
-static bool one_root(const struct weir_node *n, uint32_t *ret_inputs, uint32_t *ret_rows)
+/* The batch that all that is kept are rows of; NULL: there are several, or one input only. */
+static struct weir_batch *one_root(const struct weir_node *n)
 {
 	const struct union_config *c = n->config;
 	const struct state *s = n->state;
 	struct weir_batch *first = NULL;
+	uint32_t inputs = 0;
 
-	*ret_inputs = *ret_rows = 0;
 	for (uint32_t i = 0; i < c->nins; i++) {
-		if (!s->in[i].n)
-			continue;
-		if (s->in[i].n > 1 || (first && gather_root(s->in[i].batch[0]) != first))
-			return false;
-		first = gather_root(s->in[i].batch[0]);
-		*ret_inputs += 1;
-		*ret_rows += weir_batch_count(s->in[i].batch[0]);
+		inputs += s->in[i].n != 0;
+		for (size_t k = 0; k < s->in[i].n; k++) {
+			struct weir_batch *root = gather_root(s->in[i].batch[k]);
+
+			if (first && !gather_same_origin(first, root))
+				return NULL;
+			first = root;
+		}
 	}
-	return *ret_inputs > 1;
+	return inputs > 1 ? first : NULL;
 }
 
-static void merge(const struct weir_node *n, struct pick *to)
+static int emit_in_order(struct weir_node *n, struct weir_batch *root)
 {
 	const struct union_config *c = n->config;
 	const struct state *s = n->state;
-	uint32_t rows = 0;
+	struct weir_batch **all = weir_alloc(n->mem, s->kept * sizeof *all);
+	size_t nall = 0;
+	int r;
 
-	for (uint32_t i = 0; i < c->nins; i++) {
-		struct weir_batch *b = s->in[i].n ? s->in[i].batch[0] : NULL;
-
-		for (uint32_t k = b ? weir_batch_count(b) : 0, end = rows + k, at = end;
-		        b && k--;) {
-			/* from the back: what was there before moves up, equal rows stay below */
-			uint32_t row = weir_batch_row(b, k);
-
-			while (rows && to[rows - 1].row > row)
-				to[--at] = to[--rows];
-			to[--at] = (struct pick){b, NULL, row};
-			if (k == 0)
-				rows = end;
-		}
-	}
-}
-
-static int emit_merged(struct weir_node *n, const struct pick *pick, uint32_t rows)
-{
-	int r = 0;
-
-	for (uint32_t at = 0; at < rows && r == 0; at += WEIR_BATCH_ROWS) {
-		uint32_t part = rows - at < WEIR_BATCH_ROWS ? rows - at : WEIR_BATCH_ROWS;
-		struct weir_batch *b = gather_new(n, part);
-
-		if (!b)
-			return -ENOMEM;
-		b->token = pick[at].batch->token;
-		r = gather(n, b, 0, pick + at, part);
-		if (r == 0)
-			r = weir_emit(n, 0, b);
-		else
-			weir_batch_unref(b);
-	}
+	if (!all)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->nins; i++)
+		for (size_t k = 0; k < s->in[i].n; k++)
+			all[nall++] = s->in[i].batch[k];
+	r = gather_in_order(n, all, nall, gather_origin(root));
+	weir_free(n->mem, all, s->kept * sizeof *all);
 	return r;
 }
 
@@ -109,19 +85,14 @@ int union_settle(struct weir_node *n)
 {
 	const struct union_config *c = n->config;
 	struct state *s = n->state;
-	uint32_t inputs, rows;
+	struct weir_batch *root;
 	int r = 0;
 
 	if (!s->kept)
 		return 0;
-	if (one_root(n, &inputs, &rows)) {
-		struct pick *pick = weir_alloc(n->mem, rows * sizeof *pick);
-
-		if (!pick)
-			return -ENOMEM;
-		merge(n, pick);
-		r = emit_merged(n, pick, rows);
-		weir_free(n->mem, pick, rows * sizeof *pick);
+	root = one_root(n);
+	if (root) {
+		r = emit_in_order(n, root);
 	} else {
 		for (uint32_t i = 0; i < c->nins && r >= 0; i++)
 			r = hold_emit(n, &s->in[i]);

@@ -113,6 +113,8 @@ struct weir_batch {
 	const uint32_t *ids;    /* engine's: by row, of its key in table ids_of; NULL: none */
 	uint64_t ids_of;
 	struct ready *ready; /* engine's: keys of its rows; NULL: none */
+	uint64_t origin;     /* engine's, see gather.h: whose rows its rows were; 0: nobody's yet */
+	const uint16_t *place; /* and which, by row; NULL: the same as here */
 };
 
 static inline uint32_t weir_batch_count(const struct weir_batch *b)

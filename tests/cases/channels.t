@@ -112,4 +112,50 @@ if [ -c /dev/fuse ] && mount_weir "$T/m" "$trace"; then
 else
 	skip 'plans' 'no /dev/fuse'
 fi
+# ---- whatever parts a stream and unites it again, its records stay in order ----
+
+orders() { # of each line: its records, and whether they are in order under all schedulers
+	local q
+	while IFS= read -r q; do
+		both "packets | $q | print ts" >"$T/got"
+		sort -c -n "$T/got" 2>"$T/err" && [ "$(wc -l <"$T/got")" -gt 1000 ] || note "$q: $(wc -l <"$T/got") $(head -n 1 "$T/err")"
+	done
+}
+is "$(orders <<'END'
+split srcport ( split dstport ( where true ) )
+split srcport ( ( where len > 100 + where len <= 100 ) )
+split srcport ( filter len > 100 --then ( const 1 ) --else ( const 2 ) )
+split srcport ( distribute -n 3 ( where true ) )
+distribute -n 2 ( split srcport ( where true ) )
+( split srcport ( where len > 1000 ) + where len <= 1000 )
+( ( where len > 1000 + where len <= 100 ) | where true + where len > 100 and len <= 1000 )
+filter len > 100 --else ( filter len > 80 --else ( const 1 ) | where true )
+( where true + where true ) | ( where len > 100 + where len <= 100 )
+split srcport ( split dstport ( split len ( where true + where true + where len > 99 ) ) )
+split srcport ( where true + where true ) | split dstport ( where true + where true )
+END
+)" '' 'blocks in blocks'
+n=$(wc -l <"$T/all")
+is "$(both 'packets | split srcip ( filter dstport=80 --then ( const -f app web ) --else ( const -f app other ) ) | window 10ms | group count() | print count' | awk '{ n += $1 } END { print n }')" \
+	"$n" 'so windows behind them lose nothing'
+
+# ---- a branch that wants no more ends for itself, once ----
+
+is "$(both 'packets | tee ( head 3 | head 2 ) | group count()')" "$n" 'two heads in a row'
+is "$(both 'packets | ( group count() as n + head 5 | head 3 | print len ) | where n | print n')" "$n" 'beside a table'
+is "$(both 'packets | filter dstport=80 --then ( head 5 | print srcip | head 5 ) --else ( group count() as others ) | where others | print others')" \
+	"$(awk -F, '$3 != 80' "$T/all" | wc -l)" 'in a branch of a filter'
+is "$(both 'packets | split dstport ( ( head 3 | head 3 + group count() as n ) ) | where n | group sum(n)')" \
+	"$(awk -F, '$3 != ""' "$T/all" | wc -l)" 'in each instance of a split'
+
+# ---- what is known of a field holds for all branches ----
+
+"$WEIR" run 'packets | print len vlan' "$trace" 2>"$T/err" | tail -n +2 >"$T/lv"
+for q in 'where len > 1000 | expr len as n + where len <= 1000 | expr vlan as n' 'where len <= 1000 | expr vlan as n + where len > 1000 | expr len as n'; do
+	both "packets | ( $q ) | sort n | group count() count(n) min(n)"
+done | sort -u >"$T/got"
+awk -F, '{ v = $1 > 1000 ? $1 : $2; n++; if (v != "") { c++; if (m == "" || v + 0 < m) m = v + 0 } } END { print n "," c "," m }' "$T/lv" >"$T/want"
+same "$T/got" "$T/want" 'one branch has it always, another not'
+is "$(both 'packets | head 1 | ( expr 5s as t + expr 1.5ms as t ) | print t' | tr '\n' ' ')" '5.0000 0.0015 ' 'digits enough for all'
+
 finish
