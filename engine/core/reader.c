@@ -230,13 +230,14 @@ int weir_source_stat(struct weir_reader *pub, const char *path, struct stat *ret
 }
 
 /* A query is opened to learn its fields, then to be run, perhaps again: a pipe would lose its
- * beginning. What waits for the engine's own answers would keep a thread that gives them. */
+ * beginning, and so would a terminal, for which the thread that looks at specs would wait. What
+ * waits for the engine's own answers would keep a thread that gives them. */
 static int refuse(
         struct weir_reader *pub, const char *path, const struct stat *st, struct weir_err *err)
 {
 	const struct engine *e = of(pub)->e;
 
-	if (S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode))
+	if (S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode) || S_ISCHR(st->st_mode))
 		return weir_source_once(pub, path, err);
 	if (e->waits && st->st_dev == e->tree && e->waits(st->st_ino))
 		return weir_fail_no(err, EDEADLK, WEIR_E_CANNOT_OPEN, WEIR_NOPOS, 0, path,

@@ -162,4 +162,6 @@ wait $!
 same "$T/got.csv" "$T/file.csv" 'run, two pipes united'
 like "$("$WEIR" run "pcapfile $T/pipe | head 1" 2>&1)" "not permitted: '$T/pipe' can be read only once" \
 	'a FIFO in a query is refused'
+like "$(timeout 5 "$WEIR" run 'pcapfile /dev/ptmx | head 1' 2>&1)" "not permitted: '/dev/ptmx' can be read only once" \
+	'so is a terminal, for which nobody waits'
 finish
