@@ -14,14 +14,30 @@
 		        left_ && (f = word_ * 64 + (uint32_t)__builtin_ctzll(left_), true);        \
 		        left_ &= left_ - 1)
 
-uint64_t gather_origin(struct weir_batch *root)
+/* In its upper half who numbers, in the lower one which. */
+static uint64_t first_number(void)
 {
 	static uint64_t last; /* atomic */
-	uint64_t origin = __atomic_load_n(&root->origin, __ATOMIC_RELAXED), fresh;
+
+	return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED) << 32;
+}
+
+void gather_number(struct weir_batch *b, uint64_t *last)
+{
+	if (b->parent || b->origin)
+		return;
+	if (!*last)
+		*last = first_number();
+	b->origin = ++*last;
+}
+
+uint64_t gather_origin(struct weir_batch *root)
+{
+	uint64_t origin = gather_known(root), fresh;
 
 	if (origin)
 		return origin;
-	fresh = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+	fresh = first_number();
 	/* several threads may have views of it */
 	if (__atomic_compare_exchange_n(
 	            &root->origin, &origin, fresh, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))

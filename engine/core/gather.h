@@ -36,6 +36,23 @@ static inline struct weir_batch *gather_root(struct weir_batch *b)
  * order of records is known however often they are parted and united. */
 uint64_t gather_origin(struct weir_batch *root);
 
+/* Numbers what a node emits one after another, *last 0 at first, so that the order of its batches
+ * is known, too: gather_of_one(). Nothing is done for views and for what has a number. */
+void gather_number(struct weir_batch *b, uint64_t *last);
+
+static inline uint64_t gather_known(const struct weir_batch *root)
+{
+	return __atomic_load_n(&root->origin, __ATOMIC_RELAXED);
+}
+
+/* Whether a and b were numbered by one node: the lower number was first. */
+static inline bool gather_of_one(const struct weir_batch *a, const struct weir_batch *b)
+{
+	uint64_t one = gather_known(a);
+
+	return one && one >> 32 == gather_known(b) >> 32;
+}
+
 /* For a batch whose rows are all of one origin; place: by row, in the batch's own memory. */
 static inline void gather_placed(struct weir_batch *b, uint64_t origin, const uint16_t *place)
 {
@@ -45,9 +62,7 @@ static inline void gather_placed(struct weir_batch *b, uint64_t origin, const ui
 
 static inline bool gather_same_origin(const struct weir_batch *a, const struct weir_batch *b)
 {
-	uint64_t origin = __atomic_load_n(&a->origin, __ATOMIC_RELAXED);
-
-	return a == b || (origin && origin == __atomic_load_n(&b->origin, __ATOMIC_RELAXED));
+	return a == b || (gather_known(a) && gather_known(a) == gather_known(b));
 }
 
 /* Emits copies of all rows of batch[0..nbatches), which have one origin, in the order of their

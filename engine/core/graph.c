@@ -12,6 +12,7 @@
 #include "engine/core/engine.h"
 #include "engine/core/fiber.h"
 #include "engine/core/flow.h"
+#include "engine/core/gather.h"
 #include "engine/core/planner.h"
 #include "engine/core/spill.h"
 #include "engine/core/union.h"
@@ -275,6 +276,8 @@ static int leave(struct node *n, uint32_t channel, struct weir_batch *b)
 	}
 	stat_add(&stats->batches_out, 1);
 	stat_add(&stats->records_out, weir_batch_count(b));
+	if (n->plan->table)
+		gather_number(b, &n->emitted);
 	return send(n, channel, b);
 }
 

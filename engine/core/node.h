@@ -58,8 +58,9 @@ struct node {
 	uint16_t live; /* targets that still want records */
 	bool is_last;  /* its output is the graph's */
 	bool opened, done, dirty;
-	bool shows; /* what it emits goes to its target's look() */
-	bool again; /* what comes has been looked at */
+	bool shows;       /* what it emits goes to its target's look() */
+	bool again;       /* what comes has been looked at */
+	uint64_t emitted; /* of a table: number of the last batch, see gather_number() */
 };
 
 /* How batches travel: one interface for all schedulers. */

@@ -4,9 +4,9 @@
  *
  * Order. What the branches leave of one batch of the source waits until all have had it
  * (graph_push() settles), and goes on in the order of its records, the first branch first, where
- * it still are the records of one batch; else branch by branch. Tables go on one after another. So
- * the order depends on the query alone, not on the scheduler. A union of unions is one
- * (planner_union()).
+ * it still are the records of one batch, or copies of them (gather.h); else branch by branch. So do
+ * the rows of one table behind it; several tables go on one after another. So the order depends on
+ * the query alone, not on the scheduler. A union of unions is one (planner_union()).
  */
 #include "engine/core/union.h"
 
@@ -42,8 +42,9 @@ static int union_process(struct weir_node *n, uint32_t input, struct weir_batch 
 	return r;
 }
 
-/* The batch that all that is kept are rows of; NULL: there are several, or one input only. */
-static struct weir_batch *one_root(const struct weir_node *n)
+/* Whether several inputs have something, and all of it comes from one: of rows of one batch, or of
+ * batches that one node numbered. */
+static bool is_of_one(const struct weir_node *n)
 {
 	const struct union_config *c = n->config;
 	const struct state *s = n->state;
@@ -55,29 +56,50 @@ static struct weir_batch *one_root(const struct weir_node *n)
 		for (size_t k = 0; k < s->in[i].n; k++) {
 			struct weir_batch *root = gather_root(s->in[i].batch[k]);
 
-			if (first && !gather_same_origin(first, root))
-				return NULL;
+			if (first && !gather_same_origin(first, root) &&
+			        !gather_of_one(first, root))
+				return false;
 			first = root;
 		}
 	}
-	return inputs > 1 ? first : NULL;
+	return inputs > 1;
 }
 
-static int emit_in_order(struct weir_node *n, struct weir_batch *root)
+/* Batches of the lowest number that has not been done, from all inputs; at: by input, how far it
+ * is done. Returns how many. */
+static size_t next_root(const struct weir_node *n, size_t *at, struct weir_batch **ret)
 {
 	const struct union_config *c = n->config;
 	const struct state *s = n->state;
-	struct weir_batch **all = weir_alloc(n->mem, s->kept * sizeof *all);
-	size_t nall = 0;
-	int r;
+	struct weir_batch *first = NULL;
+	size_t m = 0;
 
-	if (!all)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < c->nins; i++)
-		for (size_t k = 0; k < s->in[i].n; k++)
-			all[nall++] = s->in[i].batch[k];
-	r = gather_in_order(n, all, nall, gather_origin(root));
-	weir_free(n->mem, all, s->kept * sizeof *all);
+	for (uint32_t i = 0; i < c->nins; i++) {
+		struct weir_batch *root =
+		        at[i] < s->in[i].n ? gather_root(s->in[i].batch[at[i]]) : NULL;
+
+		if (root && (!first || gather_known(root) < gather_known(first)))
+			first = root;
+	}
+	for (uint32_t i = 0; i < c->nins && first; i++)
+		while (at[i] < s->in[i].n &&
+		        gather_same_origin(gather_root(s->in[i].batch[at[i]]), first))
+			ret[m++] = s->in[i].batch[at[i]++];
+	return m;
+}
+
+static int emit_in_order(struct weir_node *n)
+{
+	const struct union_config *c = n->config;
+	const struct state *s = n->state;
+	struct weir_batch **some = weir_alloc(n->mem, s->kept * sizeof *some);
+	size_t *at = weir_calloc(n->mem, c->nins * sizeof *at), m;
+	int r = some && at ? 0 : -ENOMEM;
+
+	while (r == 0 && (m = next_root(n, at, some)))
+		r = gather_in_order(n, some, m, gather_origin(gather_root(some[0])));
+	weir_free(n->mem, at, c->nins * sizeof *at);
+	weir_free(n->mem, some, s->kept * sizeof *some);
 	return r;
 }
 
@@ -85,14 +107,12 @@ int union_settle(struct weir_node *n)
 {
 	const struct union_config *c = n->config;
 	struct state *s = n->state;
-	struct weir_batch *root;
 	int r = 0;
 
 	if (!s->kept)
 		return 0;
-	root = one_root(n);
-	if (root) {
-		r = emit_in_order(n, root);
+	if (is_of_one(n)) {
+		r = emit_in_order(n);
 	} else {
 		for (uint32_t i = 0; i < c->nins && r >= 0; i++)
 			r = hold_emit(n, &s->in[i]);

@@ -133,8 +133,13 @@ filter len > 100 --else ( filter len > 80 --else ( const 1 ) | where true )
 ( where true + where true ) | ( where len > 100 + where len <= 100 )
 split srcport ( split dstport ( split len ( where true + where true + where len > 99 ) ) )
 split srcport ( where true + where true ) | split dstport ( where true + where true )
+head 5000 | sort ts | ( where len < 100 + where len >= 100 )
+sort len | sort ts | ( ( where len < 100 + where len > 500 ) | where true + where len >= 100 and len <= 500 )
+group ts srcip count() first(len) as len | ( where len < 100 + where len >= 100 )
+sort ts | split srcport ( where len < 100 + where len >= 100 )
+tail 9000 | ( where len < 100 + where len >= 100 )
 END
-)" '' 'blocks in blocks'
+)" '' 'blocks in blocks, and behind tables'
 n=$(wc -l <"$T/all")
 is "$(both 'packets | split srcip ( filter dstport=80 --then ( const -f app web ) --else ( const -f app other ) ) | window 10ms | group count() | print count' | awk '{ n += $1 } END { print n }')" \
 	"$n" 'so windows behind them lose nothing'
