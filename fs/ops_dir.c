@@ -101,13 +101,28 @@ static bool next_fixed(struct listing *l, uint64_t after, struct dent *ret)
 	return false;
 }
 
+/* Whether it has a stream: before the first spec there are no rows to come. */
+static bool has_stream(struct query *q)
+{
+	struct result *r = query_result(q);
+
+	result_unref(r);
+	return r;
+}
+
 static bool next_query(struct listing *l, uint64_t after, struct dent *ret)
 {
-	struct query *q = query_next(l->fs->engine, after > OWN ? after - OWN : 0);
+	bool streams = l->dir.kind == NODE_STREAMS;
+	uint64_t at = after > OWN ? after - OWN : 0;
+	struct query *q;
 
+	while ((q = query_next(l->fs->engine, at)) && streams && !has_stream(q)) {
+		at = query_serial(q);
+		query_unref(q);
+	}
 	if (!q)
 		return false;
-	ret->node.kind = l->dir.kind == NODE_STREAMS ? NODE_STREAM : NODE_QUERY;
+	ret->node.kind = streams ? NODE_STREAM : NODE_QUERY;
 	ret->node.serial = (uint32_t)query_serial(q);
 	ret->cookie = OWN + query_serial(q);
 	snprintf(ret->name, sizeof ret->name, "%s", query_name(q));

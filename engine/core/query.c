@@ -204,7 +204,8 @@ static int set_run(struct query *q, struct run *r, const char *spec, size_t len,
 	if (listed) {
 		*ret_old = q->run;
 		q->run = run_ref(r);
-		q->nruns++;
+		if (!q->nruns++)
+			q->e->generation++;
 		free(q->spec);
 		q->spec = copy;
 		q->spec_len = len;

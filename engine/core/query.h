@@ -85,7 +85,8 @@ int engine_source_losses(struct engine *e, size_t i, struct weir_counts *ret);
 
 /* The mount's `status` text. */
 void engine_status(struct engine *e, struct text *to);
-/* Version, changes with every query added, removed or renamed: for directory mtimes. */
+/* Version, changes with every query added or removed, and with its first run: for directory
+ * mtimes. */
 uint64_t engine_generation(struct engine *e);
 
 /* Whether `who` may make no more queries; *limit: how many there may be. Of max_queries an eighth,

@@ -182,10 +182,19 @@ os.waitpid(pid, 0)
 sys.exit(0 if open(sys.argv[1]).read().startswith('# edited\n') else 1)
 END
 fi
+moved() { [ "$(stat --cached=never -c %y "$m/streams")" != "$before" ]; }
+before=$(stat --cached=never -c %y "$m/streams")
 ok 'mkdir makes a query' mkdir "$q/made"
+wait_for 10 moved
 is "$(ls "$q/made" | tr '\n' ' ')" 'ctl graph.dot log plan spec status ' 'without a result yet'
+is "$(ls "$m/streams" | grep -x made)" '' 'nor a stream'
+like "$(ls -l "$m/streams" 2>&1 >/dev/null; echo $?)" '^0$' 'ls -l of streams/ finds all that it lists'
+before=$(stat --cached=never -c %y "$m/streams")
 echo 'packets | head 5' >"$q/made/spec"
 is "$(rows made)" 5 'then its spec is written'
+is "$(ls "$m/streams" | grep -x made)" made 'and its rows are a stream'
+wait_for 10 moved
+result $? 'which the time of streams/ shows'
 like "$(says mkdir "$q/made")" 'File exists' 'mkdir of a taken name'
 like "$(says mkdir "$q/bad name")" 'Invalid' 'mkdir of a bad name'
 
