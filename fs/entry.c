@@ -390,8 +390,11 @@ static int query_attr(struct fs *fs, const struct node *n, struct stat *st, doub
 		r = s ? 0 : -ESTALE;
 		snapshot_unref(s);
 		*timeout = FS_SHORT;
-	} else if (n->kind == NODE_SPEC && query_text(l.query, "spec", &t) == 0) {
-		entry_size(st, (int64_t)t.len);
+	} else if (n->kind == NODE_SPEC) {
+		/* before the text: who keeps an older one by its time must not take it for newer */
+		entry_stat(fs, n, l.query, query_written(l.query), st);
+		if (query_text(l.query, "spec", &t) == 0)
+			entry_size(st, (int64_t)t.len);
 	}
 	text_release(&t);
 	look_release(&l);

@@ -31,7 +31,8 @@ struct query {
 	uint64_t nruns;
 	char *spec;
 	size_t spec_len;
-	struct cred by; /* who wrote it */
+	int64_t written; /* when that was, ns since the epoch; 0: never */
+	struct cred by;  /* who wrote it */
 	struct waiter *waiters;
 	struct textlog log; /* has its own lock */
 };
@@ -39,6 +40,10 @@ struct query {
 void query_log(struct query *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A reference to the current run, NULL where there is none. */
 struct run *query_current(struct query *q);
+
+/* query_replace() with the spec that it has, as it was written before. */
+int query_rerun(struct query *q, const char *spec, size_t len, const struct cred *who,
+        struct weir_err *err);
 
 /* See engine_is_full(); with the engine's lock held. */
 bool queries_full(const struct engine *e, const struct cred *who, uint32_t *limit);

@@ -186,9 +186,9 @@ static void log_feeds(struct query *q, const struct run *r)
 	}
 }
 
-/* From now on r is what q runs; *ret_old: what it ran before. -ENOENT: it was removed, by somebody
- * who will not see to this run. */
-static int set_run(struct query *q, struct run *r, const char *spec, size_t len,
+/* From now on r is what q runs; *ret_old: what it ran before. `written`: when its spec was, 0 where
+ * that is the one before. -ENOENT: it was removed, by somebody who will not see to this run. */
+static int set_run(struct query *q, struct run *r, const char *spec, size_t len, int64_t written,
         const struct cred *who, struct run **ret_old)
 {
 	char *copy = malloc(len + 1);
@@ -209,6 +209,8 @@ static int set_run(struct query *q, struct run *r, const char *spec, size_t len,
 		free(q->spec);
 		q->spec = copy;
 		q->spec_len = len;
+		if (written)
+			q->written = written;
 		q->by = who ? *who : (struct cred){.uid = geteuid(), .gid = getegid()};
 	}
 	pthread_mutex_unlock(&q->lock);
@@ -219,14 +221,14 @@ static int set_run(struct query *q, struct run *r, const char *spec, size_t len,
 }
 
 /* Starts `r` (taken) as what q runs now; the run before is told to stop. */
-static int install(
-        struct query *q, struct run *r, const char *spec, size_t len, const struct cred *who)
+static int install(struct query *q, struct run *r, const char *spec, size_t len, int64_t written,
+        const struct cred *who)
 {
 	struct run *old = NULL;
 	int ret = run_join(r);
 
 	if (ret == 0)
-		ret = set_run(q, r, spec, len, who, &old);
+		ret = set_run(q, r, spec, len, written, who, &old);
 	if (ret < 0) {
 		run_unref(r);
 		return ret;
@@ -295,7 +297,7 @@ static int submit(struct engine *e, const char *spec, size_t len, const char *na
 		run_unref(run);
 		return r;
 	}
-	r = install(q, run, spec, len, who);
+	r = install(q, run, spec, len, now_ns(CLOCK_REALTIME), who);
 	if (r < 0) {
 		query_remove(q);
 		query_unref(q);
@@ -335,19 +337,31 @@ int query_check(struct engine *e, const char *spec, size_t len, const struct cre
 	return 0;
 }
 
-int query_replace(
-        struct query *q, const char *spec, size_t len, const struct cred *who, struct weir_err *err)
+static int replace(struct query *q, const char *spec, size_t len, int64_t written,
+        const struct cred *who, struct weir_err *err)
 {
 	struct run *run;
 	int r = prepare(q->e, spec, len, who, NULL, q->name, &run, err);
 
 	if (r < 0)
 		return r;
-	r = install(q, run, spec, len, who);
+	r = install(q, run, spec, len, written, who);
 	if (r == -ENOENT)
 		return weir_fail_no(err, ENOENT, WEIR_E_SYSTEM, WEIR_NOPOS, 0, q->name,
 		        "the query was removed");
 	return r;
+}
+
+int query_replace(
+        struct query *q, const char *spec, size_t len, const struct cred *who, struct weir_err *err)
+{
+	return replace(q, spec, len, now_ns(CLOCK_REALTIME), who, err);
+}
+
+int query_rerun(
+        struct query *q, const char *spec, size_t len, const struct cred *who, struct weir_err *err)
+{
+	return replace(q, spec, len, 0, who, err);
 }
 
 int query_mkdir(struct engine *e, const char *name, const struct cred *who, struct query **ret,

@@ -128,6 +128,8 @@ const char *query_name(const struct query *q);
 uint64_t query_serial(const struct query *q); /* from 1, never reused */
 void query_owner(const struct query *q, uid_t *uid, gid_t *gid);
 int64_t query_created(const struct query *q); /* ns since the epoch */
+/* When its spec was written last, query_created() where it has none. A restart is no writing. */
+int64_t query_written(struct query *q);
 enum query_state query_state(struct query *q);
 const char *query_state_name(enum query_state s);
 /* The current result (a reference), NULL before there is one (mkdir, failed plan). Another object

@@ -26,7 +26,7 @@ static int restart(struct query *q, const struct cred *who, struct weir_err *err
 	pthread_mutex_unlock(&q->lock);
 	if (!spec)
 		return weir_fail(err, WEIR_E_SPEC_EMPTY, WEIR_NOPOS, 0);
-	r = query_replace(q, spec, len, &by, err);
+	r = query_rerun(q, spec, len, &by, err);
 	free(spec);
 	return r;
 }

@@ -100,6 +100,16 @@ int64_t query_created(const struct query *q)
 	return q->created;
 }
 
+int64_t query_written(struct query *q)
+{
+	int64_t time;
+
+	pthread_mutex_lock(&q->lock);
+	time = q->written ? q->written : q->created;
+	pthread_mutex_unlock(&q->lock);
+	return time;
+}
+
 enum query_state query_state(struct query *q)
 {
 	struct run *r = query_current(q);

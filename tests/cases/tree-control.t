@@ -3,7 +3,7 @@
 # The files that are written to: queries/new, spec and ctl, as shells, editors and tools write.
 . "$(dirname "$0")/../lib.sh"
 need_fuse
-need vim python3 # nano where it is
+need vim python3 rsync # nano where it is
 trace=$(sample)
 m=$T/m
 mount_weir "$m" "s=$trace" || exit 1
@@ -197,6 +197,23 @@ wait_for 10 moved
 result $? 'which the time of streams/ shows'
 like "$(says mkdir "$q/made")" 'File exists' 'mkdir of a taken name'
 like "$(says mkdir "$q/bad name")" 'Invalid' 'mkdir of a bad name'
+
+# its time is that of its last writing: copies by size and time are of what it says now
+echo 'timed: packets | head 1' >"$q/new"
+made=$(stat -c %.9Y "$q/timed")
+copied() { rsync -t "$q/timed/spec" "$T/copy" && cat "$T/copy"; }
+is "$(copied)" 'timed: packets | head 1' 'rsync copies a spec'
+wait_for 10 eval '[ "$(date +%s)" -gt "$(stat -c %Y "$T/copy")" ]' # it compares seconds
+echo 'timed: packets | head 2' >"$q/timed/spec"
+is "$(copied)" 'timed: packets | head 2' 'and again after one of the same size'
+at=$(stat -c '%.9Y %.9Z' "$q/timed/spec")
+is "${at#* }" "${at% *}" 'its ctime is its mtime'
+[[ ${at% *} > $made && ! ${at% *} > $(date +%s.%N) ]]
+result $? 'the time of the writing'
+echo restart >"$q/timed/ctl"
+is "$(stat -c '%.9Y %.9Z' "$q/timed/spec")" "$at" 'a restart leaves it'
+(echo 'timed: packets | hed 3' >"$q/timed/spec") 2>/dev/null
+is "$(stat -c '%.9Y %.9Z' "$q/timed/spec")" "$at" 'and so does a text that is refused'
 
 # ---- ctl
 echo restart >"$q/a/ctl"
