@@ -146,6 +146,12 @@ static bool is_certain(enum weir_error_id id)
 	}
 }
 
+/* The query has begun another run. */
+static void tell_run(struct control *c)
+{
+	notify_run(c->fs->notify, (uint32_t)query_serial(c->query));
+}
+
 static int commit_spec(struct control *c)
 {
 	struct weir_err err = WEIR_ERR_INIT;
@@ -170,13 +176,15 @@ static int commit_spec(struct control *c)
 		query_unref(q);
 		return fail(c, EDQUOT, "too many queries in one mount");
 	}
-	if (q)
+	if (q) {
 		c->query = q;
+		notify_queries(c->fs->notify);
+	} else {
+		tell_run(c);
+	}
 	c->done = c->text.len;
 	c->dirty = false;
 	accept_name(c);
-	if (q)
-		notify_queries(c->fs->notify);
 	return 0;
 }
 
@@ -193,6 +201,16 @@ static int reject_command(struct control *c, const char *p, size_t len, struct w
 	}
 	r = reject(c, p, len, err);
 	text_release(&spec);
+	return r;
+}
+
+static int command(struct control *c, const char *p, size_t len, struct weir_err *err)
+{
+	uint64_t run = query_run(c->query);
+	int r = may_change(c) ? query_control(c->query, p, len, &c->who, err) : -EPERM;
+
+	if (query_run(c->query) != run)
+		tell_run(c);
 	return r;
 }
 
@@ -219,7 +237,7 @@ static int commit_lines(struct control *c, bool last)
 		}
 		if (!n)
 			continue;
-		r = may_change(c) ? query_control(c->query, p, n, &c->who, &err) : -EPERM;
+		r = command(c, p, n, &err);
 		if (r < 0) {
 			if (!err.no)
 				weir_fail_no(&err, -r, WEIR_E_NOT_PERMITTED, WEIR_NOPOS, 0,

@@ -377,13 +377,13 @@ static int query_attr(struct fs *fs, const struct node *n, struct stat *st, doub
 		        state_time(fs->states, node_ino(n), query_key(&l), created), st);
 		set_ctime(st, created);
 		*timeout = FS_SHORT;
-	} else if (n->kind == NODE_VERSIONS) {
+	} else if (n->kind == NODE_VERSIONS && has_file(&l, n->kind)) {
 		entry_stat(fs, n, l.query,
-		        state_time(
-		                fs->states, node_ino(n), l.result ? versions_key(&l) : 0, created),
-		        st);
+		        state_time(fs->states, node_ino(n), versions_key(&l), created), st);
 		set_ctime(st, created);
 		*timeout = FS_SHORT;
+	} else if (n->kind == NODE_VERSIONS) {
+		r = -ESTALE; /* of a run before */
 	} else if (n->kind == NODE_VERSION) {
 		s = table_kept(n, &l);
 		entry_stat(fs, n, l.query, s ? snapshot_time(s) : created, st);
@@ -504,7 +504,7 @@ static void version_entry(struct fs *fs, struct version *v, struct entry *ret)
 	ret->generation = v->generation;
 	ret->entry_timeout = node_nature(v->node.kind) == NATURE_FIXED ? FS_LONG : 0;
 	if (v->node.kind == NODE_RECORDS)
-		ret->entry_timeout = FS_SHORT;
+		ret->entry_timeout = FS_SHORT; /* or until notify_run() */
 	ret->version = v;
 }
 
@@ -552,9 +552,11 @@ static int fill(struct fs *fs, const struct node *n, struct version *v, struct e
 		return r;
 	ret->ino = node_ino(n);
 	ret->generation = plain_generation(fs, n);
-	ret->entry_timeout = n->kind == NODE_STREAM    ? 0
-	                     : n->kind == NODE_VERSION ? FS_SHORT
-	                                               : FS_LONG;
+	/* names that a query's next run does not have, with the same number or for a long time */
+	ret->entry_timeout =
+	        n->kind == NODE_STREAM || n->kind == NODE_VERSIONS || n->kind == NODE_VERSION
+	                ? 0
+	                : FS_LONG;
 	return 0;
 }
 

@@ -11,19 +11,22 @@
 
 #define WAITING_MAX 64
 #define PRUNE (5 * NSEC)
+#define TELL_WAIT NSEC
 
 struct notify {
 	struct fs *fs;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
+	pthread_cond_t told_some;
 	struct node waiting[WAITING_MAX]; /* protected by lock; more than that are dropped: */
 	unsigned n;                       /* time-outs are short where it matters */
+	uint64_t asked, told;             /* how many were in `waiting`, and are done */
 	bool changed;                     /* queries came or went since memory was given back */
 	bool ending;
 };
 
-/* A version that no look-up gives any more: the kernel may forget it. */
+/* What a look-up does not give any more: the kernel may forget it. */
 static void stale(void *arg, const struct node *n)
 {
 	struct fs *fs = arg;
@@ -64,6 +67,23 @@ static void clean(struct notify *n, bool changed)
 		malloc_trim(0);
 }
 
+/* A folder of queries lists others now; of a query, the records are others. */
+static void tell(struct fs *fs, const struct node *n)
+{
+	if (n->kind == NODE_RECORDS)
+		stale(fs, n);
+	else
+		fuse.lowlevel_notify_inval_inode(fs->session, node_ino(n), -1, 0);
+}
+
+static void told(struct notify *n, unsigned count)
+{
+	pthread_mutex_lock(&n->lock);
+	n->told += count;
+	pthread_cond_broadcast(&n->told_some);
+	pthread_mutex_unlock(&n->lock);
+}
+
 static void *run(void *arg)
 {
 	struct notify *n = arg;
@@ -88,7 +108,8 @@ static void *run(void *arg)
 		n->changed &= !due;
 		pthread_mutex_unlock(&n->lock);
 		for (unsigned i = 0; i < count; i++)
-			fuse.lowlevel_notify_inval_inode(n->fs->session, node_ino(&todo[i]), -1, 0);
+			tell(n->fs, &todo[i]);
+		told(n, count);
 		if (due) {
 			clean(n, changed);
 			at = fs_monotonic() + PRUNE;
@@ -108,6 +129,7 @@ struct notify *notify_new(struct fs *fs)
 	n->fs = fs;
 	pthread_mutex_init(&n->lock, NULL);
 	now_cond_init(&n->wake);
+	now_cond_init(&n->told_some);
 	if (pthread_create(&n->thread, NULL, run, n) != 0) {
 		free(n);
 		return NULL;
@@ -115,12 +137,14 @@ struct notify *notify_new(struct fs *fs)
 	return n;
 }
 
-static void notify_dir(struct notify *n, enum node_kind kind)
+/* The lock is held. Which one it is of those that were asked for; 0: it is dropped. */
+static uint64_t ask(struct notify *n, enum node_kind kind, uint32_t serial)
 {
 	if (n->n == WAITING_MAX)
-		return;
-	n->waiting[n->n++] = (struct node){.kind = kind};
+		return 0;
+	n->waiting[n->n++] = (struct node){.kind = kind, .serial = serial};
 	pthread_cond_signal(&n->wake);
+	return ++n->asked;
 }
 
 void notify_queries(struct notify *n)
@@ -129,8 +153,24 @@ void notify_queries(struct notify *n)
 		return;
 	pthread_mutex_lock(&n->lock);
 	n->changed = true;
-	notify_dir(n, NODE_QUERIES);
-	notify_dir(n, NODE_STREAMS);
+	ask(n, NODE_QUERIES, 0);
+	ask(n, NODE_STREAMS, 0);
+	pthread_mutex_unlock(&n->lock);
+}
+
+void notify_run(struct notify *n, uint32_t serial)
+{
+	int64_t end = fs_monotonic() + TELL_WAIT;
+	struct timespec until = {end / NSEC, end % NSEC};
+	uint64_t mine;
+	int r = 0;
+
+	if (!n)
+		return;
+	pthread_mutex_lock(&n->lock);
+	mine = ask(n, NODE_RECORDS, serial);
+	while (n->told < mine && r == 0)
+		r = pthread_cond_timedwait(&n->told_some, &n->lock, &until);
 	pthread_mutex_unlock(&n->lock);
 }
 
@@ -144,6 +184,7 @@ void notify_free(struct notify *n)
 	pthread_mutex_unlock(&n->lock);
 	pthread_join(n->thread, NULL);
 	pthread_cond_destroy(&n->wake);
+	pthread_cond_destroy(&n->told_some);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
 }

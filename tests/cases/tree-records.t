@@ -76,6 +76,21 @@ query_ended "$m" t
 is "$(find "$q/t/records" -type f | wc -l)" 1500 'records of a table'
 is "$(cat "$q/t/records/1/1499")" "$(tail -n 1 "$q/t/out.csv" | sed 's/\(.*\),\(.*\)/ts: \1\nlen: \2/')" 'the last row of a table'
 
+# a new run has records of its own at once, as its out.csv
+for i in 1 2 3 4 5; do
+	echo "packets | tail $((1500 + i)) | print ts len" >"$q/t/spec"
+	query_ended "$m" t
+	[ "$(sed 's/.*: //' "$q/t/records/0/0" | xargs)" = "$(sed -n '2s/,/ /p' "$q/t/out.csv")" ] || note "spec $i"
+done | grep -q .
+is $? 1 'records of a query that was replaced are those of out.csv'
+for i in 1 2 3; do
+	was=$(stat -c %y "$q/t/records/0/0")
+	echo restart >"$q/t/ctl"
+	query_ended "$m" t
+	[ "$(stat -c %y "$q/t/records/0/0")" != "$was" ] || note "restart $i"
+done | grep -q .
+is $? 1 'nor does a restart leave old ones'
+
 # looking starts nothing and changes nothing
 before=$(cat "$q/d/status" "$q/d/log")
 find "$m" >/dev/null

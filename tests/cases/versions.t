@@ -91,6 +91,16 @@ empty() { [ -z "$(ls "$v")" ]; }
 wait_for 10 empty
 result $? 'a new run begins without versions'
 
+# nor has the one of a text that keeps none, from its first moment on
+step
+is "$(ls "$v" | wc -l)" 1 'they come again'
+cd "$v" || exit 1
+echo 'lab | group srcip count() as n' >"$m/queries/t/spec"
+[ ! -e "$v" ]
+result $? 'without set keep versions/ is gone at once'
+like "$(stat --cached=never . 2>&1)" 'Stale' 'also for who stands in it'
+cd - >/dev/null || exit 1
+
 # versions come while nobody looks
 echo 'w: set keep 4 set refresh 10ms lab | group count() as n' >"$m/queries/new"
 for i in 1 2 3 4 5; do
@@ -118,7 +128,7 @@ echo 'l: set keep 2 lab | print ts' 2>/dev/null >"$m/queries/new"
 like "$(cat "$m/queries/errors")" "'set keep' is for tables" 'a log has no versions'
 exec 7>&-
 query_ended "$m" w
-is "$(tail -n 1 "$(ls -d "$m"/queries/w/versions/* | tail -n 1)/out.csv")" "$((sent * 10 - 80))" 'the end is a version too'
+is "$(tail -n 1 "$(ls -d "$m"/queries/w/versions/* | tail -n 1)/out.csv")" "$((sent * 10 - 90))" 'the end is a version too'
 rmdir "$m/queries/w"
 [ ! -e "$m/queries/w/versions" ]
 result $? 'they go with the query'
