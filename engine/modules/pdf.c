@@ -6,6 +6,8 @@
 #include "engine/core/option_rows.h"
 #include "engine/core/spill.h"
 
+#include <math.h>
+
 struct config {
 	uint32_t count; /* input field */
 	const char *name;
@@ -23,10 +25,7 @@ struct state {
 static int pdf_bind(struct weir_bind *b, struct weir_err *err)
 {
 	struct config *c = b->config;
-	struct weir_field f = {.name = c->name,
-	        .kind = WEIR_F64,
-	        .flags = WEIR_FIELD_ALWAYS,
-	        .doc = "share of the total"};
+	struct weir_field f = {.name = c->name, .kind = WEIR_F64, .doc = "share of the total"};
 	enum weir_kind kind;
 	int r;
 
@@ -121,6 +120,34 @@ static inline double number(enum weir_kind kind, union weir_datum v)
 	return kind == WEIR_F64 ? v.f : kind == WEIR_I64 ? (double)v.i : (double)v.u;
 }
 
+/* Of a total of nothing there are no shares, nor one that is too large for a number. `rows`: NULL
+ * for the first m of b. */
+static int drop_others(
+        struct weir_batch *b, struct weir_col *shares, const uint16_t *rows, uint32_t m)
+{
+	const double *v = shares->data;
+	bool all = true;
+
+	for (uint32_t k = 0; k < m; k++)
+		all &= isfinite(v[rows ? rows[k] : k]) != 0;
+	if (all)
+		return 0;
+	if (!weir_batch_own_valid(b, shares))
+		return -ENOMEM;
+	for (uint32_t k = 0; k < m; k++) {
+		uint32_t row = rows ? rows[k] : k;
+
+		if (isfinite(v[row]))
+			weir_valid_set(shares->valid, row);
+	}
+	return 0;
+}
+
+static inline double share(double v, double all)
+{
+	return all != 0 && isfinite(all) ? v / all : NAN;
+}
+
 static void fill(const struct state *s, uint32_t first, uint32_t m, double *to)
 {
 	const struct row_field *f = &s->rows.layout.f[s->count];
@@ -129,7 +156,7 @@ static void fill(const struct state *s, uint32_t first, uint32_t m, double *to)
 	for (uint32_t k = 0; k < m; k++) {
 		union weir_datum v = {.u = row_word(f, coltab_record(&s->rows, first + k))};
 
-		to[k] = number(f->kind, v) / all;
+		to[k] = share(number(f->kind, v), all);
 	}
 }
 
@@ -153,9 +180,13 @@ static int share_out(struct weir_node *n, struct weir_batch *b)
 		uint32_t row = weir_batch_row(b, k);
 		union weir_datum v = {.u = weir_col_u64(count)[row]};
 
-		((double *)p->data)[row] = number(count->kind, v) / all;
+		((double *)p->data)[row] = share(number(count->kind, v), all);
 		sel[m] = (uint16_t)row;
 		m += weir_col_has(count, row);
+	}
+	if (drop_others(out, p, sel, m) < 0) {
+		weir_batch_unref(out);
+		return -ENOMEM;
 	}
 	weir_batch_select(out, sel, m);
 	return weir_emit(n, 0, out);
@@ -183,6 +214,11 @@ static int pdf_flush(struct weir_node *n, enum weir_mark mark)
 			return -ENOMEM;
 		}
 		fill(s, first, m, p->data);
+		r = drop_others(b, p, NULL, m);
+		if (r < 0) {
+			weir_batch_unref(b);
+			return r;
+		}
 		r = weir_emit(n, 0, b);
 		if (r < 0)
 			return r;
@@ -219,7 +255,8 @@ WEIR_MODULE(pdf) = {
         .summary = "each record's share of the total count",
         .doc = "A table of all records, each with its 'count' (or the field named) divided by the "
                "total over all of them: a probability density where the counts are those of "
-               "different values.\n\n"
+               "different values. Of a total of 0 there are no shares, and the annotation has "
+               "no value.\n\n"
                "A record that lacks the field is dropped and counted as 'missing'.",
         .example = "packets | count dstport | last dstport | pdf | print dstport probability",
         .options = options,

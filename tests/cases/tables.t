@@ -57,6 +57,12 @@ sql 'with l as (select srcip, max(n) as n, min(n) as f from p where srcip is not
 ok 'shares of a table whose records may lack the number' awk -F, 'NR == FNR { s[NR] = $1 "," $2; p[NR] = $3; n = NR; next }
 	{ d = p[FNR] - $3; if (s[FNR] != $1 "," $2 || d > 1e-12 || d < -1e-12) { print FNR, $0; bad = 1; exit } } END { exit bad || FNR != n || n < 100 }' \
 	"$T/want" "$T/got"
+# a total of 0 has no shares, of records that are kept and of those that are looked at twice
+for q in '' 'last srcip | '; do
+	run "packets | ${q}expr len - len as none | pdf none | print none probability" | sort | uniq -c | awk '{ print $2, ($1 > 100) }' >"$T/got"
+	printf '%s\n' '0, 1' 'none,probability 0' >"$T/want"
+	same "$T/got" "$T/want" "shares of nothing: ${q:-all packets}"
+done
 for q in 'group dstport count() percentile(len, 50) as half | pdf half' 'last srcip | pdf srcport' 'count dstport | last dstport | pdf'; do
 	run "packets | $q" >"$T/got"
 	for s in depth breadth; do
