@@ -97,12 +97,19 @@ static void load_percentile(const struct aggregate *a, struct aggregate_run *run
 	*to = aggregate_extreme(&(struct aggregate){.op = AGG_MIN, .kind = a->kind}, ~*to);
 }
 
-static void put_double(const struct aggregate *a, double v, void *to)
+/* Whether v fits; where not, 0 is put. */
+static bool put_double(const struct aggregate *a, double v, void *to)
 {
-	if (a->result == WEIR_DURATION)
-		*(int64_t *)to = libm_round(v);
-	else
-		*(double *)to = v;
+	bool fits;
+
+	if (a->result != WEIR_DURATION) {
+		*(double *)to = isfinite(v) ? v : 0;
+		return isfinite(v);
+	}
+	v = libm_round(v);
+	fits = v >= -0x1p63 && v < 0x1p63;
+	*(int64_t *)to = fits ? (int64_t)v : 0;
+	return fits;
 }
 
 static int load_text(struct weir_batch *b, const struct aggregate *a, uint8_t *const *state,
@@ -152,39 +159,45 @@ int aggregate_load(const struct aggregate *a, struct aggregate_run *run, uint32_
 		const struct welford *w = (const struct welford *)st;
 		const struct mean *m = (const struct mean *)st;
 		const struct moments *s = (const struct moments *)st;
+		double v;
 
 		has[k] = seen ? state[k][a->seen] : 1;
 		if (a->sketch) {
-			union weir_datum v;
+			union weir_datum d;
 
-			has[k] = aggregate_sketch_value(a, state[k], &v);
-			to[k] = v.u;
+			has[k] = aggregate_sketch_value(a, state[k], &d);
+			to[k] = d.u;
 			missing += !has[k];
 			continue;
 		}
 		switch (a->op) {
-		case AGG_COUNT:
 		case AGG_SUM:
+			memcpy(&to[k], st, 8);
+			has[k] &= a->result != WEIR_F64 || isfinite(*(const double *)st);
+			break;
+		case AGG_COUNT:
 		case AGG_DISTINCT:
 			memcpy(&to[k], st, 8);
 			break;
 		case AGG_MEAN:
 			if (aggregate_is_whole(a)) {
 				has[k] = s->n > 0;
-				put_double(a, has[k] ? (double)s->sum / (double)s->n : 0, &to[k]);
-				break;
+				v = has[k] ? (double)s->sum / (double)s->n : 0;
+			} else {
+				has[k] = m->n > 0;
+				v = has[k] ? m->sum / (double)m->n : 0;
 			}
-			has[k] = m->n > 0;
-			put_double(a, has[k] ? m->sum / (double)m->n : 0, &to[k]);
+			has[k] &= put_double(a, v, &to[k]);
 			break;
 		case AGG_STDDEV:
 			if (aggregate_is_whole(a)) {
 				has[k] = s->n > 1;
-				put_double(a, has[k] ? whole_stddev(s) : 0, &to[k]);
-				break;
+				v = has[k] ? whole_stddev(s) : 0;
+			} else {
+				has[k] = w->n > 1;
+				v = has[k] ? sqrt(w->m2 / (double)(w->n - 1)) : 0;
 			}
-			has[k] = w->n > 1;
-			put_double(a, has[k] ? sqrt(w->m2 / (double)(w->n - 1)) : 0, &to[k]);
+			has[k] &= put_double(a, v, &to[k]);
 			break;
 		case AGG_PERCENTILE:
 			load_percentile(a, run, first + k, &to[k], &has[k]);

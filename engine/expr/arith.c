@@ -2,8 +2,8 @@
 /* arith.c: arithmetic on columns.
  *
  * Both operands have been brought to one kind. What does not fit has no value: integer overflow,
- * division by zero, a floating-point result that is not a number. Integer division cuts towards
- * zero, the remainder has the dividend's sign, as in C and SQL.
+ * division by zero, a floating-point result that is infinite or not a number. Integer division cuts
+ * towards zero, the remainder has the dividend's sign, as in C and SQL.
  */
 #include "engine/expr/expr.h"
 
@@ -70,7 +70,7 @@ DIVIDE(mod_i64, int64_t, %, q == 0 || (q == -1 && p == INT64_MIN))
 			double v = expr;                                                           \
                                                                                                    \
 			out[r] = v;                                                                \
-			if (__builtin_expect((bad) || v != v, 0))                                  \
+			if (__builtin_expect((bad) || v - v != 0, 0)) /* not finite */             \
 				call_absent(c, r);                                                 \
 		});                                                                                \
 		return 0;                                                                          \

@@ -3,6 +3,8 @@
  * wrap modulo 2^64, as sequence numbers want. */
 #include "engine/core/previous.h"
 
+#include <math.h>
+
 static int delta_bind(struct weir_bind *b, struct weir_err *err)
 {
 	struct previous_config *c = b->config;
@@ -28,16 +30,18 @@ static int delta_process(struct weir_node *n, uint32_t input, struct weir_batch 
 		struct previous *p = keymap_value(r.entry[i]);
 		uint32_t row = r.row[i];
 
-		if (p->there)
-			weir_valid_set(r.valid, row);
 		if (c->kind == WEIR_F64) {
-			double v = weir_col_f64(r.value)[row];
+			double v = weir_col_f64(r.value)[row], d = v - p->value.f;
 
-			((double *)r.out->data)[row] = v - p->value.f;
+			((double *)r.out->data)[row] = d;
+			if (p->there && isfinite(d))
+				weir_valid_set(r.valid, row);
 			p->value.f = v;
 		} else {
 			uint64_t v = weir_col_u64(r.value)[row];
 
+			if (p->there)
+				weir_valid_set(r.valid, row);
 			((uint64_t *)r.out->data)[row] = v - p->value.u;
 			p->value.u = v;
 		}

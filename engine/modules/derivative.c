@@ -2,6 +2,8 @@
 /* derivative.c: how fast a field changes, per second of the records' time. */
 #include "engine/core/previous.h"
 
+#include <math.h>
+
 static int derivative_bind(struct weir_bind *b, struct weir_err *err)
 {
 	int r = previous_number(b, err);
@@ -35,14 +37,16 @@ static int derivative_process(struct weir_node *n, uint32_t input, struct weir_b
 		int64_t t = weir_col_i64(r.time)[row];
 
 		if (p->there && t != p->time) {
-			double dt = ((double)t - (double)p->time) * 1e-9;
+			double dt = ((double)t - (double)p->time) * 1e-9, d;
 			int64_t exact;
 
 			/* Two large times: subtracted as integers, where that does not overflow. */
 			if (!__builtin_sub_overflow(t, p->time, &exact))
 				dt = (double)exact * 1e-9;
-			weir_valid_set(r.valid, row);
-			((double *)r.out->data)[row] = (v - p->value.f) / dt;
+			d = (v - p->value.f) / dt;
+			((double *)r.out->data)[row] = d;
+			if (isfinite(d))
+				weir_valid_set(r.valid, row);
 		}
 		p->value.f = v;
 		p->time = t;

@@ -162,6 +162,7 @@ static int bind_aggregate(struct weir_bind *b, struct aggregate *agg, const stru
 	struct weir_field f = {.flags = WEIR_FIELD_DEFAULT};
 	const struct weir_field *of = NULL;
 	int op = aggregate_by_name(a->call), r;
+	bool fits;
 
 	if (op < 0)
 		return unknown(b, a, err);
@@ -190,7 +191,9 @@ static int bind_aggregate(struct weir_bind *b, struct aggregate *agg, const stru
 	}
 	agg->narrow = of && of->bits && of->bits <= 32;
 	agg->always = c->keys.n && of && (of->flags & WEIR_FIELD_ALWAYS);
-	if (op == AGG_COUNT || op == AGG_DISTINCT || (agg->always && op != AGG_STDDEV))
+	/* a sum or a mean of floating-point numbers may not fit one */
+	fits = op != AGG_STDDEV && !(agg->kind == WEIR_F64 && (op == AGG_SUM || op == AGG_MEAN));
+	if (op == AGG_COUNT || op == AGG_DISTINCT || (agg->always && fits))
 		f.flags |= WEIR_FIELD_ALWAYS;
 	r = weir_bind_add(b, &f, err);
 	if (r < 0)
@@ -659,7 +662,9 @@ WEIR_MODULE(group) = {
                "percentile_len_95.\n\n"
                "Sums of whole numbers are exact; one that would leave 64 bits stays at the end of "
                "the "
-               "range and is counted as 'overflow'. stddev is that of a sample (n - 1). mean and "
+               "range and is counted as 'overflow'. One of floating-point numbers that does not "
+               "fit, and a mean or stddev that does not, has no value. stddev is that of a sample "
+               "(n - 1). mean and "
                "stddev of numbers of at most 32 "
                "bits are made of such sums. percentile "
                "is "
