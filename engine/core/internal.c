@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* internal.c: the modules that the planner itself puts into graphs. No user can name them. */
+#include "engine/core/coltab.h"
 #include "engine/core/node.h"
 #include "engine/core/planner.h"
 #include "engine/core/union.h"
@@ -68,23 +69,30 @@ const struct weir_module module_derive = {
         .process = derive_process,
 };
 
-/* hold: keeps a stream to make a table of it, where a union unites it with one. */
+/* hold: keeps a stream to make a table of it, where a union unites it with one. The records are
+ * copied: a batch may have columns far longer than its rows, as those have that an instance of a
+ * split gets; and behind a batch itself what the branches leave would be in the order of the
+ * records where by chance they are of one batch. */
+static int hold_open(struct weir_node *n, struct weir_err *err)
+{
+	return coltab_open(n->state, n, NULL, 0);
+}
+
 static int hold_process(struct weir_node *n, uint32_t input, struct weir_batch *b)
 {
-	for (uint32_t f = 0; f < n->out->nfields; f++)
-		if (weir_node_needs(n, f) && !weir_batch_col(b, f))
-			return -ENOMEM;
-	return hold_keep(n, n->state, b);
+	return coltab_add(n->state, b);
 }
 
 static int hold_flush(struct weir_node *n, enum weir_mark mark)
 {
-	return hold_emit(n, n->state);
+	const struct coltab *rows = n->state;
+
+	return coltab_emit(rows, n, NULL, rows->n);
 }
 
 static void hold_close(struct weir_node *n)
 {
-	hold_drop(n, n->state);
+	coltab_release(n->state);
 }
 
 const struct weir_module module_hold = {
@@ -92,7 +100,8 @@ const struct weir_module module_hold = {
         .flags = WEIR_SERIAL | WEIR_BLOCKING,
         .name = "hold",
         .summary = "a stream kept to be united with a table",
-        .state_size = sizeof(struct hold),
+        .state_size = sizeof(struct coltab),
+        .open = hold_open,
         .process = hold_process,
         .flush = hold_flush,
         .close = hold_close,

@@ -106,6 +106,20 @@ both 'packets | split srcip ( count ) | print srcip ts | head 7' "$trace" | wc -
 is "$(cat "$T/got")" 7 'head behind'
 is "$(both 'packets | split srcip ( where len > 100000 | group srcip count() ) | print srcip count' "$trace" | wc -l)" 0 'instances that never emit'
 
+# ---- a stream beside a table ----
+
+run 'packets | print srcip dstip srcport dstport flags.syn' "$trace" | awk -F, '$1 != "" && $3 != "" {
+		k = $1 "," $2 "," $3 "," $4; if (!(k in n)) { n[k] = 0; rows++ }
+		if ($5 == "true") syn++; else { rows++; sum += ++n[k] } }
+	END { print rows "," sum "," syn }' >"$T/want"
+is "$(both 'set memory 32MB packets | split srcip dstip srcport dstport ( filter flags.syn --then ( group count() as syn ) --else ( count ) ) |
+	group count() sum(count) as n sum(syn) as s' "$trace")" "$(cat "$T/want")" 'the records that instances keep take little memory'
+run 'packets | print srcip ts len' "$trace" | awk -F, '$1 != "" { if (!($1 in n)) key[++k] = $1; n[$1]++
+		i = $3 % 2 ? 2 : 1; if (c[$1, i]++ < 3) r[$1, i] = r[$1, i] $1 "," $2 "," $3 ",\n" }
+	END { for (j = 1; j <= k; j++) printf "%s%s%s,,,%d\n", r[key[j], 1], r[key[j], 2], key[j], n[key[j]] }' >"$T/want"
+both 'packets | split srcip ( ( where len % 2 = 0 | head 3 | print srcip ts len + where len % 2 = 1 | head 3 | print srcip ts len + group count() as k ) ) | print srcip ts len k' "$trace" >"$T/got"
+same "$T/got" "$T/want" 'beside a table records come branch by branch'
+
 # ---- a million keys ----
 
 million() { # a raw IPv4 trace of N packets, each from another address
