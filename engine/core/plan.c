@@ -170,24 +170,31 @@ static int unknown(struct planner *pl, const struct ast_stage *st, bool first)
 	        st->name_pos, st->name_len, st->name, hint);
 }
 
-static int follow(struct planner *pl, const struct ast_definition *d, const struct ast_stage *st,
-        const struct rest *rest, int input)
+/* Goes into a definition, behind which `next` and then `rest` follow: what is left behind its own
+ * stages. NULL: not possible, with the error in *ret. */
+static const struct rest *open_definition(struct planner *pl, const struct ast_definition *d,
+        const struct ast_stage *st, const struct ast_stage *next, const struct rest *rest, int *ret)
 {
-	struct rest more = {st->next, rest, pl->nopen};
-	int r;
+	struct rest *more;
 
 	for (uint32_t i = 0; i < pl->nopen; i++)
-		if (pl->open[i] == d)
-			return weir_fail(
+		if (pl->open[i] == d) {
+			*ret = weir_fail(
 			        pl->err, WEIR_E_RECURSIVE, st->name_pos, st->name_len, st->name);
-	if (pl->nested == NEST_MAX)
-		return weir_fail(pl->err, WEIR_E_TOO_DEEP, st->name_pos, st->name_len, "200");
+			return NULL;
+		}
+	if (pl->nopen == NEST_MAX) {
+		*ret = weir_fail(pl->err, WEIR_E_TOO_DEEP, st->name_pos, st->name_len, "200");
+		return NULL;
+	}
+	more = arena_alloc(&pl->p->arena, sizeof *more);
+	if (!more) {
+		*ret = -ENOMEM;
+		return NULL;
+	}
+	*more = (struct rest){next, rest, pl->nopen};
 	pl->open[pl->nopen++] = d;
-	pl->nested++;
-	r = planner_walk(pl, d->pipe->first, &more, input);
-	pl->nested--;
-	pl->nopen = more.nopen;
-	return r;
+	return more;
 }
 
 static int add_named(struct planner *pl, const struct ast_stage *st, int input)
@@ -262,14 +269,17 @@ static int add_module(struct planner *pl, const struct ast_stage *st, int input)
 int planner_walk(struct planner *pl, const struct ast_stage *st, const struct rest *rest, int input)
 {
 	const struct ast_definition *d;
+	const struct ast_stage *next;
+	const struct rest *more;
 
-	for (;; st = st->next) {
+	for (;; st = next) {
 		for (; !st && rest; rest = rest->up) {
 			st = rest->stage;
 			pl->nopen = rest->nopen;
 		}
 		if (!st)
 			return input;
+		next = st->next;
 		switch (st->type) {
 		case AST_SOURCE:
 			if (input >= 0)
@@ -286,17 +296,21 @@ int planner_walk(struct planner *pl, const struct ast_stage *st, const struct re
 			break;
 		case AST_REF:
 			d = ast_definition(pl->spec, st->name, st->name_len);
-			if (d && !st->where)
-				return follow(pl, d, st, rest, input);
-			if (d) {
-				struct ast_stage alone = *st;
-
-				alone.next = NULL;
-				input = follow(pl, d, &alone, NULL, input);
-			} else {
+			if (!d) {
 				input = add_named(pl, st, input);
+				break;
 			}
-			break;
+			more = st->where ? open_definition(pl, d, st, NULL, NULL, &input)
+			                 : open_definition(pl, d, st, next, rest, &input);
+			if (!more)
+				return input;
+			if (st->where) {
+				input = planner_walk(pl, d->pipe->first, more, input);
+				break;
+			}
+			rest = more;
+			next = d->pipe->first;
+			continue;
 		case AST_WHERE:
 			if (input < 0)
 				return weir_fail(

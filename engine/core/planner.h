@@ -29,7 +29,6 @@ struct planner {
 	struct ast_spec *spec;
 	const struct ast_definition *open[NEST_MAX]; /* the walk is in, from the outermost */
 	uint32_t nopen, nnodes;
-	uint32_t nested; /* definitions whose stages, or those behind, are being walked */
 	struct rights rights;
 	void *all_config[2]; /* of `flows` and `packets`, once made */
 	struct weir_err *err;

@@ -27,6 +27,12 @@ against 'packets | print ts len | head 1500' 'NR <= 1500' 'ts len' 'head, over m
 against 'packets | print ts len | skip 1500' 'NR > 1500' 'ts len' 'skip'
 against 'packets | print ts len | skip 1500 | head 100' 'NR > 1500 && NR <= 1600' 'ts len' 'skip and head'
 against 'packets | print ts len | tail 1500' 'NR > 18500' 'ts len' 'tail'
+# definitions one behind another are not nested: as many as there may be stages
+is "$(run "d :- skip 3
+packets$(yes ' | d' | head -n 900 | tr -d '\n') | group count()")" "$(run 'packets | skip 2700 | group count()')" 'a definition 900 times in a row'
+is "$(run "d0 :- skip 3
+$(for i in 1 2 3 4 5 6 7 8 9; do echo "d$i :- d$((i - 1)) | d$((i - 1))"; done)
+packets | d9 | group count()")" "$(run 'packets | skip 1536 | group count()')" 'definitions that each are the one before twice'
 is "$(run 'd :- where len > 100 | skip 3
 e :- d | d
 packets | d | e | d | print ts len')" "$(run 'packets | where len > 100 | skip 12 | print ts len')" 'a definition may stand in a pipe more than once'
