@@ -2,12 +2,14 @@
 /* control.c: see control.h. */
 #include "fs/control.h"
 #include "engine/lang/ast.h"
+#include "fs/handle.h"
 #include "fs/notify.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct control {
+	struct handle handle; /* first */
 	struct fs *fs;
 	enum node_kind kind;
 	bool append;
@@ -27,6 +29,21 @@ struct control {
 	uint64_t read_base;   /* file offset that the reply's first byte stands at */
 	bool read_started;
 };
+
+static void control_free(struct control *c)
+{
+	if (c->query)
+		query_unref(c->query);
+	text_release(&c->text);
+	text_release(&c->reply);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static void drop(struct handle *h)
+{
+	control_free((struct control *)h);
+}
 
 int control_open(struct fs *fs, const struct node *n, bool append, const struct cred *who,
         struct control **ret)
@@ -48,6 +65,7 @@ int control_open(struct fs *fs, const struct node *n, bool append, const struct 
 		}
 	}
 	pthread_mutex_init(&c->lock, NULL);
+	handle_add(fs->handles, &c->handle, drop);
 	*ret = c;
 	return 0;
 }
@@ -456,11 +474,7 @@ int control_sync(struct control *c)
 
 void control_release(struct control *c)
 {
+	handle_remove(c->fs->handles, &c->handle);
 	control_sync(c);
-	if (c->query)
-		query_unref(c->query);
-	text_release(&c->text);
-	text_release(&c->reply);
-	pthread_mutex_destroy(&c->lock);
-	free(c);
+	control_free(c);
 }

@@ -38,7 +38,8 @@ int64_t control_read(struct control *c, uint64_t off, char *to, size_t size);
 /* 0 or -errno. */
 int control_flush(struct control *c, uint64_t lock_owner);
 int control_sync(struct control *c);
-/* Commits what is left and frees it. */
+/* Commits what is left and frees it. Those that are never released are freed with the mount's
+ * handles; what they have not committed is lost. */
 void control_release(struct control *c);
 
 #endif

@@ -35,6 +35,7 @@ struct fs {
 	struct states *states;
 	struct notify *notify;
 	struct streams *streams;
+	struct handles *handles;            /* what is open, but streams and versions */
 	struct pump *pump;                  /* what answers those who wait for them; owns them */
 	atomic_ulong requests[FS_REQUESTS]; /* by the kernel's numbers: see serve.h */
 	atomic_bool stopping;

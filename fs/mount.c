@@ -9,6 +9,7 @@
 #include "engine/core/registry.h"
 #include "engine/lang/ast.h"
 #include "fs/cmd.h"
+#include "fs/handle.h"
 #include "fs/jobs.h"
 #include "fs/notify.h"
 #include "fs/ops.h"
@@ -129,8 +130,9 @@ static int begin(struct fs *fs, const struct mount_options *o)
 	fs->writes = jobs_new();
 	fs->versions = versions_new();
 	fs->states = states_new();
+	fs->handles = handles_new();
 	if (!fs->mountpoint || !fs->engine || !fs->jobs || !fs->writes || !fs->versions ||
-	        !fs->states)
+	        !fs->states || !fs->handles)
 		return complain("cannot start", o->mountpoint, ENOMEM);
 	/* a pipe is waited for until its header comes: nothing is mounted yet, signals may kill */
 	signals(SIG_UNBLOCK);
@@ -230,6 +232,7 @@ static void unmount(struct fs *fs)
 static void release(struct fs *fs)
 {
 	end(fs);
+	handles_free(fs->handles);
 	versions_free(fs->versions);
 	fs->versions = NULL;
 	pump_free(fs->pump);
