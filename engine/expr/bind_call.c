@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* bind_call.c: calls of functions, checked against the letters of their table. */
+#include <stdio.h>
+
 #include "engine/expr/expr.h"
 
 #define KIDS_MAX 16 /* of a call */
@@ -135,14 +137,21 @@ static int check_count(const struct ast *a, const struct function *f, struct wei
 {
 	static const char *const count[] = {
 	        "no argument", "one argument", "two arguments", "three arguments"};
+	bool few = a->nkids < f->min, range = f->min < f->max;
+	unsigned limit = few ? f->min : f->max;
+	char text[32];
 
 	if (a->nkids >= f->min && a->nkids <= f->max)
 		return 0;
-	if (a->nkids < f->min)
-		return weir_fail(
-		        err, WEIR_E_MISSING_ARGUMENT, a->pos, a->len, f->name, count[f->min]);
-	return weir_fail(err, WEIR_E_TOO_MANY_ARGUMENTS, a->kids[f->max]->pos, a->kids[f->max]->len,
-	        f->name, f->max <= 3 ? count[f->max] : "16 arguments");
+	snprintf(text, sizeof text, "%s%s",
+	        !range ? ""
+	        : few  ? "at least "
+	               : "at most ",
+	        limit <= 3 ? count[limit] : "16 arguments");
+	if (few)
+		return weir_fail(err, WEIR_E_MISSING_ARGUMENT, a->pos, a->len, f->name, text);
+	return weir_fail(err, WEIR_E_TOO_MANY_ARGUMENTS, a->kids[limit]->pos, a->kids[limit]->len,
+	        f->name, text);
 }
 
 int bind_call_of(
