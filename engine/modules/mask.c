@@ -16,8 +16,10 @@
 #include <xxhash.h>
 
 /* Pseudonyms made before, by a hash of the address: each costs up to 128 rounds of SipHash, and
- * traffic repeats its addresses. */
-#define CACHE 8192
+ * traffic repeats its addresses. There may be an instance for each key of a split, so it begins
+ * small and grows while it is missed. */
+#define CACHE_MIN 4
+#define CACHE_MAX 16384
 
 struct cached {
 	struct weir_ip from, to;
@@ -25,6 +27,8 @@ struct cached {
 
 struct state {
 	struct cached *cache;
+	uint32_t size; /* places, a power of two; 0: no address yet */
+	uint32_t missed;
 };
 
 struct config {
@@ -132,35 +136,52 @@ static struct weir_ip pseudonym(const struct config *c, const struct weir_ip *ip
 	return out;
 }
 
-static struct weir_ip cached(struct weir_node *n, const struct weir_ip *ip)
+static struct cached *place(struct cached *cache, uint32_t size, const struct weir_ip *ip)
+{
+	return &cache[XXH3_64bits(ip, sizeof *ip) & (size - 1)];
+}
+
+static int grow_cache(struct weir_node *n)
 {
 	struct state *s = n->state;
-	struct cached *at = &s->cache[XXH3_64bits(ip, sizeof *ip) % CACHE];
+	uint32_t size = s->size ? 4 * s->size : CACHE_MIN;
+	struct cached *to = weir_calloc(n->mem, size * sizeof *to);
 
-	if (!weir_ip_equal(&at->from, ip)) {
+	if (!to)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->size; i++)
+		if (s->cache[i].from.family)
+			*place(to, size, &s->cache[i].from) = s->cache[i];
+	weir_free(n->mem, s->cache, s->size * sizeof *s->cache);
+	s->cache = to;
+	s->size = size;
+	s->missed = 0;
+	return 0;
+}
+
+static int cached(struct weir_node *n, const struct weir_ip *ip, struct weir_ip *ret)
+{
+	struct state *s = n->state;
+	struct cached *at = s->size ? place(s->cache, s->size, ip) : NULL;
+
+	if (!at || !weir_ip_equal(&at->from, ip)) {
+		if (s->missed++ >= s->size && s->size < CACHE_MAX) {
+			if (grow_cache(n) < 0)
+				return -ENOMEM;
+			at = place(s->cache, s->size, ip);
+		}
 		at->to = pseudonym(n->config, ip);
 		at->from = *ip;
 	}
-	return at->to;
-}
-
-static int mask_open(struct weir_node *n, struct weir_err *err)
-{
-	const struct config *c = n->config;
-	struct state *s = n->state;
-
-	if (!c->key)
-		return 0;
-	s->cache = weir_calloc(n->mem, CACHE * sizeof *s->cache);
-	return s->cache ? 0 : -ENOMEM;
+	*ret = at->to;
+	return 0;
 }
 
 static void mask_close(struct weir_node *n)
 {
 	struct state *s = n->state;
 
-	if (s->cache)
-		weir_free(n->mem, s->cache, CACHE * sizeof *s->cache);
+	weir_free(n->mem, s->cache, s->size * sizeof *s->cache);
 }
 
 static struct weir_ip network(const struct config *c, const struct weir_ip *ip)
@@ -222,9 +243,10 @@ static int mask_column(struct weir_node *n, struct weir_batch *b, struct weir_ba
 			if (last != row && weir_col_has(from, last) &&
 			        weir_ip_equal(&weir_col_ip(from)[last], &weir_col_ip(from)[row]))
 				ip[row] = ip[last];
+			else if (c->key)
+				r = cached(n, &weir_col_ip(from)[row], &ip[row]);
 			else
-				ip[row] = c->key ? cached(n, &weir_col_ip(from)[row])
-				                 : network(c, &weir_col_ip(from)[row]);
+				ip[row] = network(c, &weir_col_ip(from)[row]);
 		} else if (from->kind == WEIR_STR) {
 			r = mask_text(c, v, &weir_col_str(from)[row],
 			        &((struct weir_str *)to->data)[row]);
@@ -298,7 +320,6 @@ WEIR_MODULE(mask) = {
         .config_size = sizeof(struct config),
         .state_size = sizeof(struct state),
         .bind = mask_bind,
-        .open = mask_open,
         .close = mask_close,
         .process = mask_process,
 };

@@ -120,6 +120,12 @@ run 'packets | print srcip ts len' "$trace" | awk -F, '$1 != "" { if (!($1 in n)
 both 'packets | split srcip ( ( where len % 2 = 0 | head 3 | print srcip ts len + where len % 2 = 1 | head 3 | print srcip ts len + group count() as k ) ) | print srcip ts len k' "$trace" >"$T/got"
 same "$T/got" "$T/want" 'beside a table records come branch by branch'
 
+# ---- instances of a module that keeps what it made ----
+
+run 'packets | where ipid | mask srcip dstip -k secret | print ts srcip dstip' "$trace" >"$T/want"
+both 'set memory 64MB packets | split ipid ( mask srcip dstip -k secret ) | print ts srcip dstip' "$trace" >"$T/got"
+same "$T/got" "$T/want" 'pseudonyms of thousands of instances, in little memory'
+
 # ---- a million keys ----
 
 million() { # a raw IPv4 trace of N packets, each from another address
