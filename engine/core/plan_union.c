@@ -14,6 +14,14 @@ static bool same_field(const struct weir_field *a, const struct weir_field *b)
 	return strcmp(a->name, b->name) == 0;
 }
 
+/* What tells k from the other: there are several kinds of numbers. */
+static const char *kind_beside(enum weir_kind k, enum weir_kind other)
+{
+	const char *article = weir_kind_article(k);
+
+	return strcmp(article, weir_kind_article(other)) == 0 ? weir_kind_name(k) : article;
+}
+
 static const struct weir_schema *edge_schema(struct planner *pl, const struct plan_edge *e)
 {
 	const struct plan_node *n = planner_at(pl, (int)e->node);
@@ -60,8 +68,9 @@ static int unite(struct planner *pl, struct plan_node *n, const struct ast_stage
 			else if (fields[k].kind != s->fields[f].kind)
 				r = weir_fail(pl->err, WEIR_E_KIND_MISMATCH, st->pos, st->len,
 				        st->type == AST_MODULE ? st->name : "( … + … )",
-				        weir_kind_article(fields[k].kind), fields[k].name,
-				        weir_kind_article(s->fields[f].kind));
+				        kind_beside(fields[k].kind, s->fields[f].kind),
+				        fields[k].name,
+				        kind_beside(s->fields[f].kind, fields[k].kind));
 			if (s->fields[f].digits > fields[k].digits)
 				fields[k].digits = s->fields[f].digits;
 			if (!(s->fields[f].flags & WEIR_FIELD_ALWAYS))
