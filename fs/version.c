@@ -94,6 +94,51 @@ static struct version *find(struct versions *vs, uint64_t ino)
 	return v;
 }
 
+/* Nobody has it, and the store has it for its minute, or until the query needs the memory. */
+static bool is_spare(const struct version *v)
+{
+	return v->followed && !v->refs && !v->nlookup;
+}
+
+/* Takes v out if it is spare: the caller frees it then. */
+static bool unlist_spare(struct versions *vs, struct version *v)
+{
+	if (!v->listed || !is_spare(v))
+		return false;
+	unlist(vs, v);
+	return true;
+}
+
+static void free_all(struct version *dead)
+{
+	struct version *next;
+
+	for (; dead; dead = next) {
+		next = dead->next;
+		version_free(dead);
+	}
+}
+
+/* Of a table that is at v, or further: marks what has been followed. Adds to *dead what is spare.
+ */
+static void follow(struct versions *vs, struct version *v, struct version **dead)
+{
+	uint64_t number = v->snap ? snapshot_number(v->snap) : 0;
+	struct version *o, *next;
+
+	for (o = number ? vs->oldest : NULL; o; o = next) {
+		next = o->newer;
+		if (!o->snap || o->node.serial != v->node.serial || o->run != v->run)
+			continue;
+		o->followed |= snapshot_number(o->snap) < number;
+		v->followed |= snapshot_number(o->snap) > number;
+		if (unlist_spare(vs, o)) {
+			o->next = *dead;
+			*dead = o;
+		}
+	}
+}
+
 struct version *version_insert(struct versions *vs, struct version *v)
 {
 	struct version **at = bucket_of(vs, v->ino), *old, *dead = NULL;
@@ -108,9 +153,12 @@ struct version *version_insert(struct versions *vs, struct version *v)
 	}
 	if (old) { /* the number has come round */
 		unlist(vs, old);
-		if (!old->refs)
+		if (!old->refs) {
+			old->next = NULL;
 			dead = old;
+		}
 	}
+	follow(vs, v, &dead);
 	v->used = fs_monotonic();
 	v->next = *at;
 	*at = v;
@@ -125,8 +173,7 @@ struct version *version_insert(struct versions *vs, struct version *v)
 	vs->count++;
 	v->listed = true;
 	pthread_mutex_unlock(&vs->lock);
-	if (dead)
-		version_free(dead);
+	free_all(dead);
 	return v;
 }
 
@@ -158,7 +205,7 @@ void version_put(struct versions *vs, struct version *v)
 		return;
 	pthread_mutex_lock(&vs->lock);
 	v->used = fs_monotonic();
-	dead = --v->refs == 0 && !v->listed;
+	dead = --v->refs == 0 && (!v->listed || unlist_spare(vs, v));
 	pthread_mutex_unlock(&vs->lock);
 	if (dead)
 		version_free(v);
@@ -174,12 +221,16 @@ void version_looked_up(struct versions *vs, struct version *v)
 void version_forget(struct versions *vs, uint64_t ino, uint64_t n)
 {
 	struct version *v;
+	bool dead;
 
 	pthread_mutex_lock(&vs->lock);
 	v = find(vs, ino);
 	if (v)
 		v->nlookup -= n < v->nlookup ? n : v->nlookup;
+	dead = v && unlist_spare(vs, v);
 	pthread_mutex_unlock(&vs->lock);
+	if (dead)
+		version_free(v);
 }
 
 uint64_t versions_count(struct versions *vs)
@@ -219,10 +270,7 @@ void versions_prune(struct versions *vs, const struct serials *listed,
 		dead = v;
 	}
 	pthread_mutex_unlock(&vs->lock);
-	for (; dead; dead = next) {
-		next = dead->next;
-		version_free(dead);
-	}
+	free_all(dead);
 	for (unsigned i = 0; stale && i < n; i++)
 		stale(arg, &nodes[i]);
 }

@@ -5,6 +5,10 @@
  * while somebody uses it, and for a minute after, under a cap in bytes and while its query is
  * there; past that its number gives ESTALE, unless table_revive() or logfile_revive() can make it
  * again.
+ *
+ * A table's rows count for its query's memory. So those of a version that a newer one has followed
+ * are not held for that minute: the store has one of its own, which ends where the query needs the
+ * memory.
  */
 #ifndef VERSION_H
 #define VERSION_H
@@ -26,6 +30,7 @@ struct version {
 	uint32_t refs;
 	int64_t used; /* monotonic */
 	bool listed;
+	bool followed; /* by a newer version of its table, of the same run */
 	/* one of: */
 	char *text;                      /* owned */
 	struct snapshot *snap;           /* table: reference */

@@ -120,4 +120,25 @@ query_ended "$m" looked 60
 	print "node: last out", n; print "node: pdf in", n, "out", n - missing, "missing", missing }' >"$T/want"
 sed -n 's/^\(node: last\) in [0-9]* \(out [0-9]*\) .*/\1 \2/p; s/^\(node: pdf in [0-9]* out [0-9]*\) .* \(missing [0-9]*\)/\1 \2/p' "$q/looked/status" >"$T/got"
 same "$T/got" "$T/want" 'records that are emitted twice within are counted once'
+
+# who looks does not cost a query its memory: what nobody has open any more gives way
+p=$T/p
+mount_pipe "$p" "$trace" -o memory=2MB || exit 1
+echo 'g: set refresh 1h net | group srcip srcport dstip dstport count() as n sum(len) as s' >"$p/queries/new"
+g=$p/queries/g
+at_version() { grep -qx "version: $1" "$g/status"; }
+at_records() { grep -qx "records: $1" "$g/status"; }
+looks() { # looks N: at so many versions that have no row in common
+	local i
+	for ((i = 1; i <= $1; i++)); do
+		timeout 20 tail -c +25 "$trace" >&7 || return 1
+		wait_for 20 at_records $((i * 20000)) || return 1
+		echo refresh >"$g/ctl"
+		wait_for 20 at_version "$i" || return 1
+		ls -l "$g/out.csv" "$g/records" && head -n 3 "$g/out.json" || return 1
+	done
+}
+ok 'twenty versions that were looked at do not fill the memory of a query' looks 20
+like "$(cat "$g/status")" '^state: running' 'which runs on'
+exec 7>&-
 finish
