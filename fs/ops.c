@@ -4,7 +4,7 @@
  * them off for the whole mount; there is no `lseek`, so that nobody looks for holes.
  *
  * fi->fh holds a reference: a struct version of texts, tables and logs; a struct control; a struct
- * query of records, so that those of a removed query stay readable.
+ * record, since its inode number alone does not tell runs and versions apart for ever.
  */
 #include "fs/ops.h"
 #include "fs/control.h"
@@ -93,13 +93,22 @@ static int open_version(struct fs *fs, const struct node *n, struct fuse_file_in
 
 static int open_record(struct fs *fs, const struct node *n, struct fuse_file_info *fi)
 {
-	struct query *q = query_by_serial(fs->engine, n->serial);
+	struct record *rec = malloc(sizeof *rec);
+	int r = rec ? record_find(fs, n, rec) : -ENOMEM;
 
-	if (!q)
-		return -ESTALE;
-	fi->fh = fh_of(q);
+	if (r < 0) {
+		free(rec);
+		return r;
+	}
+	fi->fh = fh_of(rec);
 	fi->keep_cache = 1;
 	return 0;
+}
+
+static void release_record(struct fs *fs, struct record *rec)
+{
+	record_release(fs, rec);
+	free(rec);
 }
 
 static int open_control(fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
@@ -159,7 +168,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	if (n.kind == NODE_STREAM)
 		stream_op_release(fi->fh);
 	else if (n.kind == NODE_RECORD)
-		query_unref((struct query *)(uintptr_t)fi->fh);
+		release_record(req_fs(req), (struct record *)(uintptr_t)fi->fh);
 	else
 		version_put(req_fs(req)->versions, (struct version *)(uintptr_t)fi->fh);
 	fuse.reply_err(req, 0);
@@ -234,16 +243,11 @@ static void read_log(fuse_req_t req, struct version *v, size_t size, uint64_t of
 	free(buf);
 }
 
-static void read_record(fuse_req_t req, const struct node *n, size_t size, uint64_t off)
+static void read_record(fuse_req_t req, const struct record *rec, size_t size, uint64_t off)
 {
 	struct text t = TEXT_INIT;
-	struct record rec;
-	int r = record_find(req_fs(req), n, &rec);
+	int r = record_lines(rec, rec->node.row, &t);
 
-	if (r == 0) {
-		r = record_lines(&rec, rec.node.row, &t);
-		record_release(req_fs(req), &rec);
-	}
 	if (r < 0)
 		fuse.reply_err(req, -r);
 	else
@@ -264,7 +268,7 @@ static void op_read(
 	else if (n.kind == NODE_STREAM)
 		stream_op_read(req, fi->fh, (uint64_t)off, size, !(fi->flags & O_NONBLOCK));
 	else if (n.kind == NODE_RECORD)
-		read_record(req, &n, size, (uint64_t)off);
+		read_record(req, (struct record *)(uintptr_t)fi->fh, size, (uint64_t)off);
 	else if (v->result || node_nature(n.kind) == NATURE_LOG)
 		read_log(req, v, size, (uint64_t)off);
 	else if (v->rendered)

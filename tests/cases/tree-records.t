@@ -119,5 +119,17 @@ is "$(
 	getfattr -n user.count --only-values 0
 )" "$(sed -n '2s/.*,//p' <<<"$("$WEIR" run 'packets | group srcip count()' "$trace")")" \
 	'attributes of a replaced query that is still held'
+
+# A record that is open is that of its run, though numbers of records come again after four.
+echo 'again: packets | project srcip len | head 3' >"$q/new"
+query_ended "$m" again
+want=$(cat "$q/again/records/0/1")
+exec 5<"$q/again/records/0/1"
+for i in 1 2 3; do echo restart >"$q/again/ctl"; done
+echo 'packets | project dstip ts ttl | head 3' >"$q/again/spec"
+wait_for 10 grep -q '^dstip' "$q/again/out.csv"
+is "$(cat <&5)" "$want" 'an open record stays that of its run'
+exec 5<&-
+like "$(cat "$q/again/records/0/1")" '^ttl: ' 'while its name gives that of the last run'
 ok 'the mount is alive' ls "$m"
 finish
