@@ -4,10 +4,11 @@
  * them off for the whole mount; there is no `lseek`, so that nobody looks for holes.
  *
  * fi->fh holds a reference: a struct version of texts, tables and logs; a struct control; a struct
- * record, since its inode number alone does not tell runs and versions apart for ever.
+ * open_record, since its inode number alone does not tell runs and versions apart for ever.
  */
 #include "fs/ops.h"
 #include "fs/control.h"
+#include "fs/handle.h"
 #include "fs/logfile.h"
 #include "fs/ops_stream.h"
 #include "fs/readahead.h"
@@ -91,24 +92,40 @@ static int open_version(struct fs *fs, const struct node *n, struct fuse_file_in
 	return 0;
 }
 
+struct open_record {
+	struct handle handle; /* first */
+	struct fs *fs;
+	struct record record;
+};
+
+static void drop_record(struct handle *h)
+{
+	struct open_record *o = (struct open_record *)h;
+
+	record_release(o->fs, &o->record);
+	free(o);
+}
+
 static int open_record(struct fs *fs, const struct node *n, struct fuse_file_info *fi)
 {
-	struct record *rec = malloc(sizeof *rec);
-	int r = rec ? record_find(fs, n, rec) : -ENOMEM;
+	struct open_record *o = malloc(sizeof *o);
+	int r = o ? record_find(fs, n, &o->record) : -ENOMEM;
 
 	if (r < 0) {
-		free(rec);
+		free(o);
 		return r;
 	}
-	fi->fh = fh_of(rec);
+	o->fs = fs;
+	handle_add(fs->handles, &o->handle, drop_record);
+	fi->fh = fh_of(o);
 	fi->keep_cache = 1;
 	return 0;
 }
 
-static void release_record(struct fs *fs, struct record *rec)
+static void release_record(struct open_record *o)
 {
-	record_release(fs, rec);
-	free(rec);
+	handle_remove(o->fs->handles, &o->handle);
+	drop_record(&o->handle);
 }
 
 static int open_control(fuse_req_t req, const struct node *n, struct fuse_file_info *fi)
@@ -168,7 +185,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	if (n.kind == NODE_STREAM)
 		stream_op_release(fi->fh);
 	else if (n.kind == NODE_RECORD)
-		release_record(req_fs(req), (struct record *)(uintptr_t)fi->fh);
+		release_record((struct open_record *)(uintptr_t)fi->fh);
 	else
 		version_put(req_fs(req)->versions, (struct version *)(uintptr_t)fi->fh);
 	fuse.reply_err(req, 0);
@@ -268,7 +285,8 @@ static void op_read(
 	else if (n.kind == NODE_STREAM)
 		stream_op_read(req, fi->fh, (uint64_t)off, size, !(fi->flags & O_NONBLOCK));
 	else if (n.kind == NODE_RECORD)
-		read_record(req, (struct record *)(uintptr_t)fi->fh, size, (uint64_t)off);
+		read_record(req, &((struct open_record *)(uintptr_t)fi->fh)->record, size,
+		        (uint64_t)off);
 	else if (v->result || node_nature(n.kind) == NATURE_LOG)
 		read_log(req, v, size, (uint64_t)off);
 	else if (v->rendered)

@@ -37,14 +37,15 @@ for sig in TERM INT HUP; do
 	p=$!
 	wait_for 10 test -e "$m/queries/new"
 	echo 'l: packets | print ts' >"$m/queries/new"
-	exec 4<"$m/queries/l/out.csv" 5<>"$m/queries/new" 6<>"$m/queries/new" 8<>"$m/queries/l/spec" 9>"$m/queries/l/ctl"
+	wait_for 10 test -e "$m/queries/l/records/0/0"
+	exec 3<"$m/queries/l/records/0/0" 4<"$m/queries/l/out.csv" 5<>"$m/queries/new" 6<>"$m/queries/new" 8<>"$m/queries/l/spec" 9>"$m/queries/l/ctl"
 	echo 'packets | head 1' >&5
 	echo -n 'unfinished: packets |' >&6 2>/dev/null
 	cat <&8 >/dev/null
 	kill -s $sig $p
 	wait $p
 	is $? 0 "SIG$sig: exit status 0, with open files" # LeakSanitizer's is another
-	exec 4<&- 5>&- 6>&- 8>&- 9>&-
+	exec 3<&- 4<&- 5>&- 6>&- 8>&- 9>&-
 	unmounted
 	result $? "SIG$sig: unmounted"
 done
