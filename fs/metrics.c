@@ -33,10 +33,15 @@ static void files(struct fs *fs, struct text *to)
 	static const struct metric versions = {
 	        "weir_fs_versions", METRIC_GAUGE, NULL, "Versions of files that are kept."};
 
+	static const struct metric bytes = {"weir_fs_version_bytes", METRIC_GAUGE, "bytes",
+	        "Bytes of text of versions that are kept."};
+
 	metric_head(&states, to);
 	metric_u64(&states, NULL, states_count(fs->states), to);
 	metric_head(&versions, to);
 	metric_u64(&versions, NULL, versions_count(fs->versions), to);
+	metric_head(&bytes, to);
+	metric_u64(&bytes, NULL, versions_bytes(fs->versions), to);
 }
 
 static void streams(struct fs *fs, struct text *to)

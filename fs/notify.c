@@ -11,6 +11,7 @@
 
 #define WAITING_MAX 64
 #define PRUNE (5 * NSEC)
+#define TRIM (32u << 20) /* bytes of text that went: worth to be given back */
 #define TELL_WAIT NSEC
 
 struct notify {
@@ -62,8 +63,9 @@ static void prune(struct fs *fs)
 static void clean(struct notify *n, bool changed)
 {
 	prune(n->fs);
-	/* each query's thread leaves what it has freed to its arena, which keeps it */
-	if (changed)
+	/* each thread leaves what it has freed to its arena, which keeps it: a query's, or one that
+	 * renders */
+	if (versions_dropped(n->fs->versions) >= TRIM || changed)
 		malloc_trim(0);
 }
 

@@ -10,6 +10,7 @@ struct versions {
 	struct version *bucket[BUCKETS];
 	struct version *oldest, *newest; /* all, by insertion */
 	uint64_t bytes, count;
+	uint64_t dropped; /* bytes of text that have gone since versions_dropped() */
 };
 
 static struct version **bucket_of(struct versions *vs, uint64_t ino)
@@ -81,6 +82,7 @@ static void unlist(struct versions *vs, struct version *v)
 	else
 		vs->newest = v->older;
 	vs->bytes -= v->len;
+	vs->dropped += v->len;
 	vs->count--;
 	v->listed = false;
 }
@@ -116,6 +118,21 @@ static void free_all(struct version *dead)
 	for (; dead; dead = next) {
 		next = dead->next;
 		version_free(dead);
+	}
+}
+
+/* What is over the cap in bytes goes, the oldest first. Adds to *dead what nobody has open. */
+static void fit(struct versions *vs, struct version **dead)
+{
+	struct version *v, *next;
+
+	for (v = vs->oldest; v && vs->bytes > VERSIONS_BYTES; v = next) {
+		next = v->newer;
+		if (v->refs || !v->len)
+			continue;
+		unlist(vs, v);
+		v->next = *dead;
+		*dead = v;
 	}
 }
 
@@ -172,6 +189,7 @@ struct version *version_insert(struct versions *vs, struct version *v)
 	vs->bytes += v->len;
 	vs->count++;
 	v->listed = true;
+	fit(vs, &dead);
 	pthread_mutex_unlock(&vs->lock);
 	free_all(dead);
 	return v;
@@ -239,6 +257,27 @@ uint64_t versions_count(struct versions *vs)
 
 	pthread_mutex_lock(&vs->lock);
 	n = vs->count;
+	pthread_mutex_unlock(&vs->lock);
+	return n;
+}
+
+uint64_t versions_bytes(struct versions *vs)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&vs->lock);
+	n = vs->bytes;
+	pthread_mutex_unlock(&vs->lock);
+	return n;
+}
+
+uint64_t versions_dropped(struct versions *vs)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&vs->lock);
+	n = vs->dropped;
+	vs->dropped = 0;
 	pthread_mutex_unlock(&vs->lock);
 	return n;
 }

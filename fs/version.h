@@ -54,6 +54,9 @@ void version_put(struct versions *vs, struct version *v); /* NULL is fine */
 void version_looked_up(struct versions *vs, struct version *v);
 void version_forget(struct versions *vs, uint64_t ino, uint64_t n);
 uint64_t versions_count(struct versions *vs);
+uint64_t versions_bytes(struct versions *vs); /* of their texts */
+/* Bytes of text that versions had which went since this was asked last. */
+uint64_t versions_dropped(struct versions *vs);
 /* Drops what is old, or of a query that is not `listed` any more. Calls stale() for those that only
  * the kernel holds and that a look-up would not give again: so that it may forget them. */
 void versions_prune(struct versions *vs, const struct serials *listed,

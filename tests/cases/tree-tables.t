@@ -141,4 +141,23 @@ looks() { # looks N: at so many versions that have no row in common
 ok 'twenty versions that were looked at do not fill the memory of a query' looks 20
 like "$(cat "$g/status")" '^state: running' 'which runs on'
 exec 7>&-
+
+# what was looked at is kept for who looks again, but never more than 256 MiB of it
+l=$T/large
+mount_weir "$l" "s=$trace" || exit 1
+for i in {1..40}; do
+	echo "t$i: packets | group ts srcip dstip srcport dstport ipprotocol len ttl count() as n$i" >"$l/queries/new"
+done
+bytes=0
+for i in {1..40}; do
+	for s in $(stat -c %s "$l/queries/t$i"/out.{csv,tsv,txt,json}); do bytes=$((bytes + s)); done
+done
+kept() { sed -n 's/^weir_fs_version_bytes //p' "$l/metrics"; }
+many() { [ "$(kept)" -gt $((200 << 20)) ]; }
+[ $bytes -gt $((300 << 20)) ]
+result $? 'texts of more than 300 MiB are looked at'
+ok 'most of it is kept' wait_for 4 many
+[ "$(kept)" -le $((256 << 20)) ]
+result $? 'but no more than 256 MiB'
+is "$(tail -n +2 "$l/queries/t1/out.csv" | wc -l)" "$(wc -l <"$T/all")" 'and are made again'
 finish
